@@ -1,0 +1,154 @@
+"""Speech from text by espeak-ng, with the times of its phonemes.
+
+espeak-ng is GPL-3.0-or-later; the optional package ``espeakng-loader`` carries the library, which is loaded at run
+time, here and nowhere else. Its samples and events differ by a few samples from call to call in one process, so the
+library is opened afresh for every utterance: then the same text and voice give the same bytes.
+"""
+
+import ctypes
+from dataclasses import dataclass
+
+import numpy as np
+
+from otlib.errors import InputError
+
+_SYNCHRONOUS = 2
+_PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x1, 0x2, 0x8000
+_UTF8, _END_PAUSE = 0x1, 0x1000
+_BY_CHARACTER = 1
+_RATE, _PITCH, _RANGE = 1, 3, 4
+_EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
+_STOPS = ("p", "b", "t", "d", "k", "ɡ", "c", "ɟ", "q", "ʈ", "ɖ")
+_SILENCE = 64  # of 32768; espeak-ng's closures are zeros and the decay of the sound before
+
+
+class _EventId(ctypes.Union):
+    _fields_ = [("number", ctypes.c_int), ("name", ctypes.c_char_p), ("string", ctypes.c_char * 8)]
+
+
+class _Event(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_int), ("unique_identifier", ctypes.c_uint), ("text_position", ctypes.c_int),
+                ("length", ctypes.c_int), ("audio_position", ctypes.c_int), ("sample", ctypes.c_int),
+                ("user_data", ctypes.c_void_p), ("id", _EventId)]
+
+
+_Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """An IPA symbol as espeak-ng names it (stress marks kept, empty for a pause), from ``start`` to ``end`` seconds."""
+
+    symbol: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One utterance: samples (S,) int16 at ``sample_rate`` Hz, its phonemes and its words (text, start in seconds)."""
+
+    samples: np.ndarray
+    sample_rate: int
+    phonemes: tuple[Phoneme, ...]
+    words: tuple[tuple[str, float], ...]
+
+
+def _load() -> tuple[ctypes.CDLL, bytes]:
+    try:
+        import espeakng_loader
+    except ModuleNotFoundError as error:
+        raise InputError("espeak-ng is not installed: `pip install otlib[corpus]` brings it (GPL-3.0-or-later)") from error
+    return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path().encode()
+
+
+def _close(library: ctypes.CDLL) -> None:
+    library.espeak_Terminate()
+    try:
+        from _ctypes import dlclose
+    except ImportError:  # not a POSIX system: the library stays open, and bytes may differ from call to call
+        return
+    dlclose(library._handle)
+
+
+def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50, pitch_range: int = 50) -> Speech:
+    """Speak ``text`` and return the samples with phoneme and word times.
+
+    Args:
+        text: any text, UTF-8.
+        voice: an espeak-ng voice, with a variant after "+", such as "en-us+f3".
+        rate: words a minute, 80 to 450.
+        pitch: base pitch, 0 to 100.
+        pitch_range: liveliness of the melody, 0 (flat) to 100.
+
+    Raises:
+        InputError: espeak-ng is not installed, the voice is unknown, or the text gives no sound.
+    """
+    library, data = _load()
+    try:
+        return _synthesise(library, data, text, voice, rate, pitch, pitch_range)
+    finally:
+        _close(library)
+
+
+def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: int, pitch: int,
+                pitch_range: int) -> Speech:
+    library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint,
+                                     ctypes.c_uint, ctypes.POINTER(ctypes.c_uint), ctypes.c_void_p]
+    sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT)
+    if sample_rate <= 0:
+        raise InputError("espeak-ng does not start: its data files are not found; reinstall espeakng-loader")
+    chunks, phoneme_events, word_events = [], [], []
+
+    def collect(samples, count, events) -> int:
+        if samples and count > 0:
+            chunks.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        index = 0
+        while events[index].type != _EVENT_END:
+            event = events[index]
+            if event.type == _EVENT_PHONEME:
+                phoneme_events.append((event.sample, event.id.string.decode("utf-8", "ignore")))
+            elif event.type == _EVENT_WORD:
+                word_events.append((event.sample, event.text_position - 1, event.length))
+            index += 1
+        return 0
+
+    callback = _Callback(collect)  # kept alive until the synthesis is over
+    library.espeak_SetSynthCallback(callback)
+    if library.espeak_SetVoiceByName(voice.encode()) != 0:
+        raise InputError(f"espeak-ng has no voice {voice!r}: `espeak-ng --voices` lists them")
+    for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):
+        library.espeak_SetParameter(parameter, value, 0)
+    encoded = text.encode()
+    status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _BY_CHARACTER, 0, _UTF8 | _END_PAUSE, None, None)
+    library.espeak_Synchronize()
+    if status != 0 or not chunks:
+        raise InputError(f"espeak-ng says nothing for the text {text!r}")
+    samples = np.concatenate(chunks)
+    return Speech(samples, sample_rate, _spans(phoneme_events, samples, sample_rate),
+                  tuple((text[start:start + length], sample / sample_rate) for sample, start, length in word_events))
+
+
+def _spans(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int) -> tuple[Phoneme, ...]:
+    """Turn events at sample positions into spans that tile the utterance; language switches such as "(en)" drop out.
+
+    espeak-ng puts the event of a stop at its release and counts the silent closure before it to the sound that
+    precedes. The articulators are closed during that silence, so here it belongs to the stop.
+    """
+    named = [(sample, symbol) for sample, symbol in events if not symbol.startswith("(")]
+    starts = [sample for sample, _ in named]
+    for index in range(1, len(named)):
+        if named[index][1].lstrip("ˈˌ").startswith(_STOPS) and named[index - 1][1]:
+            starts[index] = _closure_start(samples, starts[index - 1], starts[index], sample_rate)
+    spans = [Phoneme(symbol, start / sample_rate, end / sample_rate)
+             for (_, symbol), start, end in zip(named, starts, starts[1:] + [len(samples)], strict=True) if end > start]
+    if spans and spans[0].start > 0:
+        spans.insert(0, Phoneme("", 0.0, spans[0].start))
+    return tuple(spans)
+
+
+def _closure_start(samples: np.ndarray, previous: int, release: int, sample_rate: int) -> int:
+    """Return the first sample of the silence that ends at ``release``; at least 20 ms stay with the sound before."""
+    earliest = min(release, previous + int(0.020 * sample_rate))
+    loud = np.flatnonzero(np.abs(samples[earliest:release].astype(np.int32)) > _SILENCE)
+    return earliest + int(loud[-1]) + 1 if len(loud) else earliest

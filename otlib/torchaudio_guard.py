@@ -1,0 +1,73 @@
+"""Import torchaudio beside any build of torch, silently.
+
+PyPI's Linux wheel of torchaudio 2.11 is linked to CUDA 13.0. Beside a CPU build of torch its compiled extension cannot
+be loaded (OSError), and beside a torch built with another CUDA version its check raises RuntimeError; either way
+``import torchaudio`` fails, and ``transformers`` fails with it. Everything the suite uses except ``forced_align`` and
+``rnnt_loss`` is plain Python, so the guard lets the import pass; those two then say what is missing when called
+(:func:`require_forced_align`).
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import sys
+from types import ModuleType
+
+_GUARDED = "torchaudio._extension.utils"
+_reasons: list[str] = []
+
+
+class _Loader(importlib.abc.Loader):
+    """Load the guarded module, then let its two checks fail without an exception."""
+
+    def __init__(self, inner: importlib.abc.Loader) -> None:
+        self._inner = inner
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._inner.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._inner.exec_module(module)
+        load, check = module._load_lib, module._check_cuda_version
+
+        def load_if_possible(library: str) -> bool:
+            try:
+                return load(library)
+            except OSError as error:
+                _reasons.append(str(error.__cause__ or error))
+                return False
+
+        def check_without_raising() -> str | None:
+            try:
+                return check()
+            except RuntimeError as error:
+                _reasons.append(str(error))
+                return None
+
+        module._load_lib, module._check_cuda_version = load_if_possible, check_without_raising
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name != _GUARDED:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader)
+        return spec
+
+
+def install() -> None:
+    """Activate the guard; harmless when called twice, useless once torchaudio is imported."""
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+def require_forced_align() -> None:
+    """Raise RuntimeError, in one sentence, where torchaudio's compiled ``forced_align`` is not there."""
+    import torchaudio._extension
+
+    if not torchaudio._extension._IS_ALIGN_AVAILABLE:
+        reason = f" ({_reasons[0]})" if _reasons else ""
+        raise RuntimeError("torchaudio's compiled part does not fit this build of torch, so forced_align and rnnt_loss "
+                           f"are missing{reason}; use a CUDA 13.0 build of torch 2.13, or the project's own aligner")
