@@ -1,0 +1,84 @@
+"""Speech to pre-train an encoder on: many voices, English sentences, made-up words, and numbers in other languages."""
+
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchaudio.functional
+from tqdm import tqdm
+
+from data_prep import voices
+from data_prep.espeak import Phoneme, synthesise
+from data_prep.sentences import sentences
+from otlib.hubert import SAMPLE_RATE
+
+_ONSETS = ("b bl br d dr f fl fr g gl gr h j k kl kr l m n p pl pr r s sh sk sl sm sn sp st str sw t th tr v w y z ch "
+           "kw").split()
+_VOWELS = "a e i o u ee oo ai ow oi ar er or ay ea igh".split()
+_CODAS = ["", "", "", *"b d f g k l m n p r s t v z sh ch th nd mp st ks lm nt".split()]
+# vocal tracts shorter or longer than espeak-ng's own: the recording is read at another speed
+_TRACT_LENGTHS = (0.84, 0.88, 0.92, 0.96, 1.0, 1.0, 1.0, 1.05, 1.1, 1.16)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Samples (S,) int16 at 16 kHz with phonemes; empty phonemes for languages other than English."""
+
+    samples: np.ndarray
+    phonemes: tuple[Phoneme, ...]
+
+
+def _made_up_words(generator: np.random.Generator) -> str:
+    def syllable() -> str:
+        return "".join(str(generator.choice(parts)) for parts in (_ONSETS, _VOWELS, _CODAS))
+
+    return " ".join("".join(syllable() for _ in range(generator.integers(1, 4)))
+                    for _ in range(generator.integers(4, 9))) + "."
+
+
+def speak(seed: int, index: int) -> Utterance:
+    """Return the ``index``-th utterance of the pool that ``seed`` names: text, voice and manner drawn from both."""
+    generator = np.random.default_rng([seed, index])
+    kind = generator.random()
+    accent = str(generator.choice(voices.ACCENTS))
+    if kind < 0.45:
+        text = next(sentences(generator))
+    elif kind < 0.80:
+        text = _made_up_words(generator)
+    else:
+        text = " ".join(str(generator.integers(10 ** int(generator.integers(1, 7)))) for _ in range(4))
+        accent = str(generator.choice(voices.LANGUAGES)) if generator.random() < 0.7 else accent
+    variant = str(generator.choice(voices.TRAIN_FEMALE if generator.random() < 0.45 else voices.TRAIN_MALE))
+    if generator.random() < 0.08:
+        variant = str(generator.choice(voices.EFFECTS))
+    speech = synthesise(text, f"{accent}+{variant}", rate=int(generator.integers(120, 230)),
+                        pitch=int(generator.integers(20, 85)), pitch_range=int(generator.integers(20, 90)))
+    stretch = float(generator.choice(_TRACT_LENGTHS))
+    rate = round(speech.sample_rate * stretch / 250) * 250  # a common divisor keeps the resampling filter short
+    stretch = rate / speech.sample_rate
+    samples = torchaudio.functional.resample(torch.from_numpy(speech.samples.astype(np.float32) / 32768), rate, SAMPLE_RATE)
+    samples = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
+    english = accent.startswith("en")
+    phonemes = tuple(Phoneme(p.symbol, p.start / stretch, p.end / stretch) for p in speech.phonemes) if english else ()
+    return Utterance(samples, phonemes)
+
+
+def _single_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def speech_pool(seed: int, hours: float, processes: int = 1) -> list[Utterance]:
+    """Return ``hours`` of utterances; the same seed gives the same pool, whatever the number of processes."""
+    wanted, pool = hours * 3600 * SAMPLE_RATE, []
+    with (ProcessPoolExecutor(processes, initializer=_single_thread) as executor,
+          tqdm(total=round(hours * 3600), unit="s", desc="speech") as bar):
+        start, have = 0, 0
+        while have < wanted:
+            for utterance in executor.map(speak, [seed] * 256, range(start, start + 256), chunksize=16):
+                if have < wanted:
+                    pool.append(utterance)
+                    have += len(utterance.samples)
+                    bar.update(len(utterance.samples) / SAMPLE_RATE)
+            start += 256
+    return pool

@@ -1,0 +1,72 @@
+"""The named parts of a head's surface, and how each of them looks."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Integer
+
+FaceParts = Mapping[str, Sequence[int] | np.ndarray]
+
+_COLOURS = {
+    "skin": "#DDAE92",
+    "lips": "#B8646A",
+    "brows": "#4F3A2E",
+    "eyes": "#F1EFEB",
+    "iris": "#4B7188",
+    "pupil": "#15181B",
+    "mouth": "#5E262A",
+    "tongue": "#B4585C",
+    "teeth": "#ECE7DB",
+    "scalp": "#6B5547",
+}
+# (share of mirror-like light, its sharpness as a Phong exponent): skin is matt, eyes and lips are moist
+_GLOSS = {
+    "skin": (0.10, 12.0),
+    "lips": (0.30, 25.0),
+    "eyes": (0.55, 60.0),
+    "iris": (0.70, 80.0),
+    "pupil": (0.90, 80.0),
+    "teeth": (0.40, 40.0),
+    "scalp": (0.06, 8.0),
+}
+
+
+def part_colour(name: str) -> str:
+    """Return the sRGB colour of a part as "#rrggbb"; a name without a colour of its own looks like skin."""
+    return _COLOURS.get(name, _COLOURS["skin"])
+
+
+def part_gloss(name: str) -> tuple[float, float]:
+    """Return (specular share, Phong exponent) of a part; a name without a gloss of its own looks like skin."""
+    return _GLOSS.get(name, _GLOSS["skin"])
+
+
+def split_faces(faces: Integer[np.ndarray, "F 3"], face_parts: FaceParts | None) -> dict[str, np.ndarray]:
+    """Split a face list by part.
+
+    Args:
+        faces: (F, 3) vertex indices.
+        face_parts: face indices of each part; faces in no part, and all faces when None, are "skin".
+
+    Returns:
+        The (Fp, 3) faces of each part that has any, in the order given, with "skin" first.
+
+    Raises:
+        ValueError: no faces, an index that is no face, or a face in two parts.
+    """
+    if len(faces) == 0:
+        raise ValueError("faces: the mesh is empty")
+    owner = np.zeros(len(faces), dtype=np.int64)  # 0 is skin
+    names = ["skin"]
+    for name, members in (face_parts or {}).items():
+        indices = np.asarray(members, dtype=np.int64)
+        if indices.size and (indices.min() < 0 or indices.max() >= len(faces)):
+            raise ValueError(f"face_parts: {name} has an index outside 0 to {len(faces) - 1}")
+        if name == "skin":
+            continue
+        if (owner[indices] != 0).any():
+            raise ValueError(f"face_parts: {name} shares faces with another part")
+        names.append(name)
+        owner[indices] = len(names) - 1
+    parts = {name: faces[owner == number] for number, name in enumerate(names)}
+    return {name: members for name, members in parts.items() if len(members)}

@@ -1,0 +1,81 @@
+"""The small HuBERT of this project: its shape, its attention over neighbours in time, and where it lies.
+
+A HuBERT of the transformers library throughout, with two choices of our own that make it independent of how a long
+recording is cut (facts: group normalisation over time and per-utterance scaling make HuBERT-base depend on the whole
+clip): layer normalisation in the extractor, and attention limited to ``local_attention_radius`` frames. Its features at
+a frame therefore depend on a bounded stretch of audio, :data:`RECEPTIVE_SECONDS` to each side.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface, HubertConfig
+
+BUNDLED = Path(__file__).parent / "encoders" / "hubert-small"
+SAMPLE_RATE = 16_000
+HOP = 320  # samples a frame: 50 Hz
+WINDOW = 400  # samples that the extractor sees for one frame
+ATTENTION = "otlib_local"
+_RADIUS = 24  # frames, 0.48 s: about two syllables, as far as a mouth's coarticulation reaches
+_POSITION_KERNEL = 32  # frames; HuBERT-base has 128, which no 4 s crop of ours needs
+_LAYERS = 6
+RECEPTIVE_SECONDS = (_LAYERS * _RADIUS + _POSITION_KERNEL // 2 + 2) * HOP / SAMPLE_RATE
+
+
+def local_attention(module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
+                    scaling: float | None = None, dropout: float = 0.0, **_) -> tuple[Tensor, None]:
+    """Attend to the frames at most ``config.local_attention_radius`` away.
+
+    Args:
+        module: the attention layer that calls; its configuration holds the radius.
+        query, key, value: (B, heads, T, channels).
+        attention_mask: must be None: clips are cut to equal lengths instead of padded.
+
+    Returns:
+        (B, T, heads, channels) and None, as transformers' attention interface asks.
+    """
+    if attention_mask is not None:
+        raise ValueError("attention_mask: local attention takes clips of equal length, without padding")
+    time = torch.arange(query.shape[2], device=query.device)
+    near = (time[:, None] - time).abs() <= module.config.local_attention_radius
+    output = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=near, dropout_p=dropout,
+                                                              scale=scaling)
+    return output.transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(ATTENTION, local_attention)
+AttentionMaskInterface.register(ATTENTION, lambda *_, **__: None)
+
+
+def small_configuration() -> HubertConfig:
+    """Return the shape of the bundled encoder: 6 layers of 256 channels, 5 M parameters, 50 frames a second."""
+    return HubertConfig(
+        hidden_size=256, num_hidden_layers=_LAYERS, num_attention_heads=4, intermediate_size=1024,
+        conv_dim=(32, 48, 64, 96, 128, 192, 256), conv_bias=True, feat_extract_norm="layer", do_stable_layer_norm=True,
+        num_conv_pos_embeddings=_POSITION_KERNEL, num_conv_pos_embedding_groups=16,
+        local_attention_radius=_RADIUS, attn_implementation=ATTENTION,
+        hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0,
+        final_dropout=0.0, mask_time_prob=0.05, mask_feature_prob=0.0)
+
+
+def running_gain(samples: Tensor) -> Tensor:
+    """Bring speech to an even level by the loudness around each moment.
+
+    Replaces the per-utterance scaling of HuBERT-base, which needs the whole recording: the gain at a sample depends on
+    one second to each side only (our choice: longer than a word, so that consonants keep their place below vowels).
+
+    Args:
+        samples: (..., S) float32 in [-1, 1] at 16 kHz.
+
+    Returns:
+        (..., S): about 0.1 root mean square in speech; silence (under -60 dB) is not raised to speech level.
+    """
+    half = SAMPLE_RATE // HOP  # frames of 20 ms in one second
+    power = samples.square()
+    blocks = torch.nn.functional.avg_pool1d(power.reshape(-1, 1, samples.shape[-1]), HOP, HOP, ceil_mode=True,
+                                            count_include_pad=False)
+    smooth = torch.nn.functional.avg_pool1d(blocks, 2 * half + 1, 1, half, count_include_pad=False)
+    gain = 0.1 / smooth.sqrt().clamp_min(1e-3)
+    gain = gain.repeat_interleave(HOP, dim=-1)[..., : samples.shape[-1]]
+    return samples * gain.reshape(samples.shape)

@@ -1,0 +1,81 @@
+"""Masked prediction of hidden units: HuBERT's pre-training objective (Hsu et al. 2021, sections II-A to II-C).
+
+Differs from the paper in two ways, both our choice for a model trained on a CPU: a linear layer gives the logits
+(paper: cosine similarity to learned code vectors, temperature 0.1), and units are 50 a second like the features (paper:
+MFCC units at 100 Hz, every second one kept).
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torchaudio
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import HubertModel
+
+from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
+
+_COEFFICIENTS = 13
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Spans hidden from the transformer.
+
+    Attributes:
+        start_probability: chance of a frame to begin a span (paper: 0.08).
+        span: frames a span (paper: 10).
+    """
+
+    start_probability: float = 0.08
+    span: int = 10
+
+
+def mfcc(samples: Float[Tensor, "B S"]) -> Float[Tensor, "B T 39"]:
+    """Return MFCC with first and second differences, one frame for each frame of the encoder.
+
+    Args:
+        samples: speech at 16 kHz.
+
+    Returns:
+        13 coefficients, 13 deltas and 13 delta-deltas, each with mean zero and deviation one over the clip (our choice:
+        it takes the voice out of the units), T = floor((S - 400) / 320) + 1 frames.
+    """
+    transform = torchaudio.transforms.MFCC(
+        SAMPLE_RATE, _COEFFICIENTS, melkwargs={"n_fft": WINDOW, "win_length": WINDOW, "hop_length": HOP, "n_mels": 40,
+                                               "center": False}).to(samples.device)
+    coefficients = transform(samples)
+    first = torchaudio.functional.compute_deltas(coefficients)
+    stacked = torch.cat([coefficients, first, torchaudio.functional.compute_deltas(first)], 1).transpose(1, 2)
+    return (stacked - stacked.mean(1, keepdim=True)) / stacked.std(1, keepdim=True).clamp_min(1e-3)
+
+
+def frame_count(samples: int) -> int:
+    """Return how many frames the encoder and :func:`mfcc` make of that many samples at 16 kHz."""
+    return (samples - WINDOW) // HOP + 1
+
+
+def draw_mask(batch: int, frames: int, masking: Masking, generator: torch.Generator) -> Bool[Tensor, "B T"]:
+    """Return which frames are hidden: spans that may overlap, at least one in each clip."""
+    starts = torch.rand(batch, frames, generator=generator) < masking.start_probability
+    starts[torch.arange(batch), torch.randint(frames, (batch,), generator=generator)] = True
+    ends = starts.long().cumsum(1)
+    before = torch.nn.functional.pad(ends, (masking.span, 0))[:, :frames]
+    return ends > before
+
+
+class MaskedUnitPrediction(nn.Module):
+    """A HuBERT and a linear layer that names the hidden unit of every frame."""
+
+    def __init__(self, encoder: HubertModel, units: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.config.hidden_size, units)
+
+    def forward(self, samples: Float[Tensor, "B S"], units: Int[Tensor, "B T"],
+                mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the cross-entropy over hidden frames and the share of them named rightly."""
+        hidden = self.encoder(samples, mask_time_indices=mask).last_hidden_state
+        logits = self.head(hidden[mask]).float()
+        target = units[mask]
+        return nn.functional.cross_entropy(logits, target), (logits.argmax(-1) == target).float().mean()

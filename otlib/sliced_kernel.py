@@ -1,0 +1,390 @@
+"""Sliced Wasserstein distance on the CPU: one compiled pass for value and gradients, in memory of a few atoms' worth.
+
+For each direction both measures are projected and sorted, their masses cumulated, and the two staircases of cumulated
+mass merged. The merge visits every pair of atoms that exchange mass, so it yields the cost, its gradient in the
+projected points and what the dual potential needs in one go.
+
+- Sorting: keys quantised to 22 bits, two radix passes of 11 bits, then the few inversions left among equal keys are
+  repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge sort takes over.
+- Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no atom is lost.
+- Two directions are merged at a time, because one merge waits on its own loads.
+- The work is cut by frame and by block of directions, independently of the number of threads, and summed in a fixed
+  order: the same bits come out of one thread and of many.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import njit
+from torch import Tensor
+
+MAX_ATOMS = 1 << 21
+"""An atom's index shares a 32-bit word with 11 bits of its key while it is sorted."""
+
+_TASKS = 8
+"""Least number of tasks a call is cut into: enough to share out, few enough that their gradients fit in the cache."""
+
+_RADIX_BITS = 11
+_RADIX = 1 << _RADIX_BITS
+_KEY_MAX = 4194300.0  # 2^22 with room for rounding
+_ONE = 1 << 62  # mass one
+_NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
+
+
+def solve(
+    x_points: Float[Tensor, "T N d"],
+    x_weights: Float[Tensor, "T N"],
+    y_points: Float[Tensor, "T M d"],
+    y_weights: Float[Tensor, "T M"],
+    directions: Float[Tensor, "#T L d"],
+    p: float,
+    gradient: bool,
+) -> tuple[Float[Tensor, "T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
+    """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.sliced``.
+
+    Returns:
+        The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
+        it sum to zero), else None twice.
+    """
+    arrays = [array.detach().contiguous().numpy() for array in (x_points, x_weights, y_points, y_weights, directions)]
+    frames, atoms, dimension = x_points.shape
+    blocks = _block_count(frames, directions.shape[1])
+    values = np.empty((frames, blocks))
+    # One slot per task, so no task waits for another; without gradients the slots are empty.
+    kept = (frames, blocks) if gradient else (frames, 0)
+    point_gradient = np.empty((*kept, atoms, dimension), arrays[0].dtype)
+    weight_gradient = np.empty((*kept, atoms), arrays[0].dtype)
+
+    def task(number: int) -> None:
+        frame, block = divmod(number, blocks)
+        x, a, y, b, theta = (array[frame % len(array)] for array in arrays)
+        slot = (point_gradient[frame, block], weight_gradient[frame, block]) if gradient else (
+            np.empty((0, dimension), x.dtype), np.empty(0, x.dtype))
+        values[frame, block] = _directions_block(x, a, y, b, theta, block, blocks, p, *slot)
+
+    _run(task, frames * blocks)
+    value = torch.from_numpy(values.sum(axis=1)).to(x_points.dtype)
+    if not gradient:
+        return value, None, None
+    if blocks == 1:
+        return value, torch.from_numpy(point_gradient[:, 0]), torch.from_numpy(weight_gradient[:, 0])
+    return value, torch.from_numpy(point_gradient.sum(axis=1)), torch.from_numpy(weight_gradient.sum(axis=1))
+
+
+def _block_count(frames: int, directions: int) -> int:
+    """Blocks of directions per frame: a function of the problem only, never of the number of threads."""
+    return max(1, min(-(-_TASKS // frames), (directions + 1) // 2))
+
+
+def _run(task, count: int) -> None:
+    """Call task(0) ... task(count - 1) on as many threads as torch uses."""
+    threads = min(torch.get_num_threads(), count)
+    if threads == 1:
+        for number in range(count):
+            task(number)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(task, range(count)):  # the loop raises what a task raised
+            pass
+
+
+@njit(cache=True, nogil=True)
+def _directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, weight_gradient):
+    """One frame and one block of its directions: sum of the costs / L; adds up the gradients / L if their slot is not empty."""
+    n, d = x.shape
+    m = y.shape[0]
+    gradient = len(point_gradient) > 0
+    x_axes, y_axes = _transpose(x), _transpose(y)  # (d, n), (d, m): one axis at a time is contiguous
+    x_masses, y_masses = _integer_masses(a), _integer_masses(b)
+    longest = max(n, m)
+    projection = np.empty(longest, x.dtype)
+    key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
+    histograms = np.empty((2, _RADIX), np.uint32)
+    # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
+    x_order, y_order = np.empty((2, n), np.uint32), np.empty((2, m), np.uint32)
+    x_sorted, y_sorted = np.empty((2, n + 1), x.dtype), np.empty((2, m + 1), x.dtype)
+    x_heights, y_heights = np.empty((2, n + 1), np.int64), np.empty((2, m + 1), np.int64)
+    slopes, gaps = np.empty((2, n + 1), x.dtype), np.empty((2, n + 1), x.dtype)
+    gradient_axes, potential = np.zeros((d, n), x.dtype), np.zeros(n, x.dtype)
+
+    count = len(directions)
+    pairs = (count + 1) // 2
+    cost = 0.0
+    for pair in range(pairs * block // blocks, pairs * (block + 1) // blocks):
+        members = min(2, count - 2 * pair)
+        for k in range(members):
+            theta = directions[2 * pair + k]
+            _project(x_axes, theta, projection)
+            _sort(projection, n, key, swap, histograms, x_order[k], x_sorted[k])
+            _cumulate(x_masses, x_order[k], x_heights[k])
+            _project(y_axes, theta, projection)
+            _sort(projection, m, key, swap, histograms, y_order[k], y_sorted[k])
+            _cumulate(y_masses, y_order[k], y_heights[k])
+            x_sorted[k, n] = 0
+            y_sorted[k, m] = 0
+        if p == 2.0 and members == 2:
+            cost += _merge_two_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, gaps)
+        else:
+            for k in range(members):
+                cost += _merge(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], p, slopes[k], gaps[k])
+        if gradient:
+            for k in range(members):
+                _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, gradient_axes)
+                _add_potential(x_sorted[k], gaps[k], x_order[k], p, potential)
+    if gradient:
+        scale = p / (float(_ONE) * count)
+        for i in range(n):
+            for axis in range(d):
+                point_gradient[i, axis] = gradient_axes[axis, i] * scale
+        mean = 0.0
+        for i in range(n):
+            mean += float(x_masses[i]) * potential[i]
+        mean /= float(_ONE)
+        for i in range(n):
+            weight_gradient[i] = (potential[i] - mean) / count
+    return cost / (float(_ONE) * count)
+
+
+@njit(cache=True, nogil=True)
+def _transpose(points):
+    axes = np.empty((points.shape[1], points.shape[0]), points.dtype)
+    for axis in range(points.shape[1]):
+        for i in range(points.shape[0]):
+            axes[axis, i] = points[i, axis]
+    return axes
+
+
+@njit(cache=True, nogil=True)
+def _integer_masses(weights):
+    """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
+    total = 0.0
+    for weight in weights:
+        total += weight
+    masses = np.empty(len(weights), np.int64)
+    left = np.int64(_ONE)
+    heaviest = 0
+    for i in range(len(weights)):
+        masses[i] = np.int64(np.rint(weights[i] / total * float(_ONE)))
+        left -= masses[i]
+        if masses[i] > masses[heaviest]:
+            heaviest = i
+    masses[heaviest] += left
+    return masses
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _project(axes, direction, projection):
+    n = axes.shape[1]
+    for i in range(n):
+        projection[i] = axes[0, i] * direction[0]
+    for axis in range(1, axes.shape[0]):
+        share = direction[axis]
+        along = axes[axis]
+        for i in range(n):
+            projection[i] += along[i] * share
+
+
+@njit(cache=True, nogil=True)
+def _sort(values, n, key, swap, histograms, order, ordered):
+    """Write the order of ``values[:n]`` and the sorted values."""
+    _quantise(values, n, key)
+    _radix_order(key, n, swap, histograms, order)
+    for k in range(n):
+        ordered[k] = values[order[k]]
+    if not _repair(order, ordered, n):
+        exact = np.argsort(values[:n], kind="mergesort")
+        for k in range(n):
+            order[k] = exact[k]
+            ordered[k] = values[exact[k]]
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _quantise(values, n, key):
+    low = values[0]
+    high = values[0]
+    for i in range(n):
+        low = min(low, values[i])
+        high = max(high, values[i])
+    span = high - low
+    scale = values.dtype.type(0)
+    if span > 1e-30:  # below, the scale would overflow; equal keys are then repaired like any others
+        scale = values.dtype.type(_KEY_MAX) / span
+    for i in range(n):
+        key[i] = np.uint32(np.int32((values[i] - low) * scale))
+
+
+@njit(cache=True, nogil=True)
+def _radix_order(key, n, swap, histograms, order):
+    """Stable order of 22-bit keys: one pass for the low half, one for the high half."""
+    low, high = histograms[0], histograms[1]
+    low[:] = 0
+    high[:] = 0
+    mask = np.uint32(_RADIX - 1)
+    half = np.uint32(_RADIX_BITS)
+    index_bits = np.uint32(32 - _RADIX_BITS)
+    index_mask = np.uint32(MAX_ATOMS - 1)
+    for i in range(n):
+        low[key[i] & mask] += np.uint32(1)
+        high[key[i] >> half] += np.uint32(1)
+    low_start = np.uint32(0)
+    high_start = np.uint32(0)
+    for bucket in range(_RADIX):
+        low_count, high_count = low[bucket], high[bucket]
+        low[bucket], high[bucket] = low_start, high_start
+        low_start += low_count
+        high_start += high_count
+    for i in range(n):
+        bucket = key[i] & mask
+        place = low[bucket]
+        low[bucket] = place + np.uint32(1)
+        swap[place] = ((key[i] >> half) << index_bits) | np.uint32(i)  # high half and index share the word
+    for i in range(n):
+        bucket = swap[i] >> index_bits
+        place = high[bucket]
+        high[bucket] = place + np.uint32(1)
+        order[place] = swap[i] & index_mask
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _inversions(ordered, n):
+    count = 0
+    for k in range(1, n):
+        count += ordered[k] < ordered[k - 1]
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _repair(order, ordered, n):
+    """Insertion sort of what the quantised keys left out of order; False if that would take more than 4 n moves."""
+    if _inversions(ordered, n) == 0:
+        return True
+    budget = 4 * n + 64
+    for k in range(1, n):
+        value = ordered[k]
+        if value < ordered[k - 1]:
+            index = order[k]
+            place = k
+            while place > 0 and value < ordered[place - 1]:
+                ordered[place] = ordered[place - 1]
+                order[place] = order[place - 1]
+                place -= 1
+            ordered[place] = value
+            order[place] = index
+            budget -= k - place
+            if budget < 0:
+                return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _cumulate(masses, order, heights):
+    height = np.int64(0)
+    for k in range(len(order)):
+        height += masses[order[k]]
+        heights[k] = height
+    heights[len(order)] = _NEVER
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
+    """Cost of one direction x 2^62.
+
+    ``slopes[i]``: sum over the pieces of mass of atom i of mass x sign(gap) |gap|^(p - 1), gap = x - y.
+    ``gaps[i]``: the gap to the last atom that i exchanges mass with. Both by rank.
+    """
+    i = np.int64(0)
+    j = np.int64(0)
+    below = np.int64(0)
+    cost = 0.0
+    slope = xs.dtype.type(0)
+    for _ in range(len(xs) + len(ys) - 2):
+        x_height, y_height = x_heights[i], y_heights[j]
+        height = min(x_height, y_height)
+        mass = xs.dtype.type(height - below)
+        below = height
+        gap = xs[i] - ys[j]
+        force = gap if p == 2.0 else xs.dtype.type(np.sign(gap) * np.abs(gap) ** (p - 1.0))
+        push = mass * force
+        cost += float(push * gap)
+        slope += push
+        slopes[i] = slope
+        gaps[i] = gap
+        advance = np.int64(x_height <= y_height)
+        slope *= xs.dtype.type(1 - advance)
+        i += advance
+        j += 1 - advance
+    return cost
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
+    """:func:`_merge` for p = 2 and two directions at once, so that one works while the other waits for memory."""
+    xs0, xs1 = xs[0], xs[1]
+    ys0, ys1 = ys[0], ys[1]
+    x_heights0, x_heights1 = x_heights[0], x_heights[1]
+    y_heights0, y_heights1 = y_heights[0], y_heights[1]
+    slopes0, slopes1 = slopes[0], slopes[1]
+    gaps0, gaps1 = gaps[0], gaps[1]
+    i0 = i1 = j0 = j1 = below0 = below1 = np.int64(0)
+    cost0 = cost1 = 0.0
+    slope0 = slope1 = xs.dtype.type(0)
+    for _ in range(len(xs0) + len(ys0) - 2):
+        x_height, y_height = x_heights0[i0], y_heights0[j0]
+        height = min(x_height, y_height)
+        gap = xs0[i0] - ys0[j0]
+        push = xs.dtype.type(height - below0) * gap
+        below0 = height
+        cost0 += float(push * gap)
+        slope0 += push
+        slopes0[i0] = slope0
+        gaps0[i0] = gap
+        advance = np.int64(x_height <= y_height)
+        slope0 *= xs.dtype.type(1 - advance)
+        i0 += advance
+        j0 += 1 - advance
+
+        x_height, y_height = x_heights1[i1], y_heights1[j1]
+        height = min(x_height, y_height)
+        gap = xs1[i1] - ys1[j1]
+        push = xs.dtype.type(height - below1) * gap
+        below1 = height
+        cost1 += float(push * gap)
+        slope1 += push
+        slopes1[i1] = slope1
+        gaps1[i1] = gap
+        advance = np.int64(x_height <= y_height)
+        slope1 *= xs.dtype.type(1 - advance)
+        i1 += advance
+        j1 += 1 - advance
+    return cost0 + cost1
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
+    """Add slope x direction to each atom's gradient."""
+    n = len(order)
+    for k in range(n):
+        buffer[order[k]] = slopes[k]
+    for axis in range(len(direction)):
+        share = direction[axis]
+        along = gradient_axes[axis]
+        for i in range(n):
+            along[i] += buffer[i] * share
+
+
+@njit(cache=True, nogil=True)
+def _add_potential(xs, gaps, order, p, potential):
+    """Add the one-dimensional dual potential: from one atom to the next the cost to the same partner changes by this step."""
+    n = len(order)
+    height = 0.0
+    potential[order[0]] += height
+    for k in range(1, n):
+        step = xs[k] - xs[k - 1]
+        gap = gaps[k - 1]
+        if p == 2.0:
+            height += step * (step + 2 * gap)
+        else:
+            height += np.abs(step + gap) ** p - np.abs(gap) ** p
+        potential[order[k]] += height
