@@ -298,21 +298,19 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
     j = np.int64(0)
     below = np.int64(0)
     cost = 0.0
-    slope = xs.dtype.type(0)
+    slope = 0.0
     for _ in range(len(xs) + len(ys) - 2):
         x_height, y_height = x_heights[i], y_heights[j]
         height = min(x_height, y_height)
-        mass = xs.dtype.type(height - below)
-        below = height
         gap = xs[i] - ys[j]
-        force = gap if p == 2.0 else xs.dtype.type(np.sign(gap) * np.abs(gap) ** (p - 1.0))
-        push = mass * force
-        cost += float(push * gap)
+        push = float(height - below) * np.sign(gap) * float(np.abs(gap)) ** (p - 1.0)
+        below = height
+        cost += push * gap
         slope += push
         slopes[i] = slope
         gaps[i] = gap
         advance = np.int64(x_height <= y_height)
-        slope *= xs.dtype.type(1 - advance)
+        slope *= 1 - advance
         i += advance
         j += 1 - advance
     return cost

@@ -1,0 +1,147 @@
+"""Sliced Wasserstein distance on any device: batched sorts, searches and scatters over frames and directions at once.
+
+The same computation as :mod:`otlib.sliced_kernel` (masses as 62-bit integers, merged staircases, analytic gradients),
+in blocks of frames and directions that fit a byte budget, so memory does not grow with frames x directions x atoms.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+BYTE_BUDGET = 128 << 20
+"""Bytes that the temporaries of one block may take: large enough to keep a device busy, small beside its memory."""
+
+_BYTES_PER_PIECE = 80  # sorted values, integer heights, indices and gathers of one atom of one direction
+_ONE = 1 << 62  # mass one
+
+
+def solve(
+    x_points: Float[Tensor, "T N d"],
+    x_weights: Float[Tensor, "T N"],
+    y_points: Float[Tensor, "T M d"],
+    y_weights: Float[Tensor, "T M"],
+    directions: Float[Tensor, "#T L d"],
+    p: float,
+    gradient: bool,
+) -> tuple[Float[Tensor, "T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
+    """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.sliced``.
+
+    Returns:
+        The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
+        it sum to zero), else None twice.
+    """
+    frames, count = len(x_points), directions.shape[1]
+    directions = directions.expand(frames, -1, -1)
+    x_masses, y_masses = integer_masses(x_weights), integer_masses(y_weights)
+    value = torch.zeros(frames, dtype=torch.float64, device=x_points.device)
+    point_gradient = torch.zeros_like(x_points) if gradient else None
+    weight_gradient = torch.zeros_like(x_weights) if gradient else None
+    for frame_slice, direction_slice in _blocks(frames, count, x_points.shape[1] + y_points.shape[1]):
+        theta = directions[frame_slice, direction_slice]
+        x = project(x_points[frame_slice], x_masses[frame_slice], theta)
+        y = project(y_points[frame_slice], y_masses[frame_slice], theta)
+        pieces = merge(x, y)
+        gaps = x.values.gather(-1, pieces.x_rank) - y.values.gather(-1, pieces.y_rank)
+        push = pieces.mass * gaps.sign() * gaps.abs() ** (p - 1)
+        value[frame_slice] += (push * gaps).sum(dim=(-2, -1), dtype=torch.float64)
+        if gradient:
+            slopes = torch.zeros_like(x.values).scatter_add_(-1, pieces.x_rank, push)
+            slopes = torch.empty_like(slopes).scatter_(-1, x.order, slopes)  # by atom again
+            point_gradient[frame_slice] += p * slopes.transpose(-1, -2) @ theta
+            potential = _potential(x, y, p)
+            weight_gradient[frame_slice] += torch.empty_like(potential).scatter_(-1, x.order, potential).sum(dim=-2)
+    value = (value / count).to(x_points.dtype)
+    if not gradient:
+        return value, None, None
+    mean = (x_masses * weight_gradient.double()).sum(dim=-1, keepdim=True) / _ONE
+    return value, point_gradient / count, ((weight_gradient - mean) / count).to(x_points.dtype)
+
+
+@dataclass(frozen=True)
+class Projected:
+    """Measures projected on directions, sorted.
+
+    Attributes:
+        values: projections in ascending order.
+        order: the atom at each rank.
+        heights: cumulated mass up to and with each rank, in units of 2^-62.
+    """
+
+    values: Float[Tensor, "T L N"]
+    order: Int64[Tensor, "T L N"]
+    heights: Int64[Tensor, "T L N"]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The N + M pieces of mass of the optimal matching on a line, in ascending order; some are empty.
+
+    Attributes:
+        mass: mass of the piece, as a share of one.
+        x_rank: rank of the atom it leaves.
+        y_rank: rank of the atom it reaches.
+    """
+
+    mass: Float[Tensor, "T L pieces"]
+    x_rank: Int64[Tensor, "T L pieces"]
+    y_rank: Int64[Tensor, "T L pieces"]
+
+
+def integer_masses(weights: Float[Tensor, "T N"]) -> Int64[Tensor, "T N"]:
+    """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
+    exact = weights.detach().double()
+    masses = torch.round(exact / exact.sum(dim=-1, keepdim=True) * float(_ONE)).to(torch.int64)
+    left = _ONE - masses.sum(dim=-1, keepdim=True)
+    return masses.scatter_add_(-1, masses.argmax(dim=-1, keepdim=True), left)
+
+
+def project(
+    points: Float[Tensor, "T N d"], masses: Int64[Tensor, "T N"], directions: Float[Tensor, "T L d"]
+) -> Projected:
+    """Project measures on directions and sort."""
+    values, order = (directions @ points.transpose(-1, -2)).sort(dim=-1, stable=True)  # (T, L, N)
+    sorted_masses = masses[:, None, :].expand_as(order).gather(-1, order)
+    return Projected(values, order, sorted_masses.cumsum(dim=-1))
+
+
+def merge(x: Projected, y: Projected) -> Pieces:
+    """Cut the unit of mass at every step of both staircases; a step of x comes before an equal one of y."""
+    # How many of the other's steps come before each own step; together the place of the step among all.
+    y_before = torch.searchsorted(y.heights, x.heights, right=False)
+    x_before = torch.searchsorted(x.heights, y.heights, right=True)
+    x_place = y_before + torch.arange(x.heights.shape[-1], device=y_before.device)
+    y_place = x_before + torch.arange(y.heights.shape[-1], device=x_before.device)
+    shape = (*x_place.shape[:-1], x_place.shape[-1] + y_place.shape[-1])
+    heights = x.heights.new_empty(shape).scatter_(-1, x_place, x.heights).scatter_(-1, y_place, y.heights)
+    mass = heights.diff(dim=-1, prepend=heights.new_zeros((*shape[:-1], 1)))
+    x_rank = x.order.new_empty(shape).scatter_(-1, y_place, x_before)
+    x_rank.scatter_(-1, x_place, torch.arange(x_place.shape[-1], device=x_place.device).expand_as(x_place))
+    y_rank = y.order.new_empty(shape).scatter_(-1, x_place, y_before)
+    y_rank.scatter_(-1, y_place, torch.arange(y_place.shape[-1], device=y_place.device).expand_as(y_place))
+    # After the last step of one measure only empty pieces of the other follow: give them its last atom.
+    x_rank.clamp_(max=x_place.shape[-1] - 1)
+    y_rank.clamp_(max=y_place.shape[-1] - 1)
+    return Pieces(mass.to(x.values.dtype) / _ONE, x_rank, y_rank)
+
+
+def _potential(x: Projected, y: Projected, p: float) -> Float[Tensor, "T L N"]:
+    """One-dimensional dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this."""
+    last_partner = torch.searchsorted(y.heights, x.heights[..., :-1].contiguous(), right=False)
+    gap = x.values[..., :-1] - y.values.gather(-1, last_partner.clamp(max=y.values.shape[-1] - 1))
+    step = x.values.diff(dim=-1)
+    change = step * (step + 2 * gap) if p == 2 else (step + gap).abs() ** p - gap.abs() ** p
+    return torch.nn.functional.pad(change.cumsum(dim=-1), (1, 0))
+
+
+def _blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:
+    """Cut frames x directions into blocks within the byte budget."""
+    rows = max(1, BYTE_BUDGET // (_BYTES_PER_PIECE * atoms))
+    frame_step = min(frames, rows)
+    direction_step = max(1, rows // frame_step)
+    return [
+        (slice(frame, frame + frame_step), slice(direction, direction + direction_step))
+        for frame in range(0, frames, frame_step)
+        for direction in range(0, directions, direction_step)
+    ]
