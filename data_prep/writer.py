@@ -1,0 +1,192 @@
+"""Write a data set so that it is either whole or absent.
+
+Everything goes into a hidden folder beside the target; the manifest comes last, then one rename puts the folder in
+place. A run that dies leaves the hidden folder, which has no manifest and which the next run replaces.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from otlib.dataset_check import quick_faults
+from otlib.dataset_manifest import FORMAT, MANIFEST, SPLITS, VERSION
+from otlib.errors import InputError
+from otlib.files import write_json
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # a file name on every system, and in no other folder
+
+FileTable = dict[str, dict[str, Any]]  # relative path -> {"sha256", "bytes"}
+
+
+def write_sequence(folder: Path, *, sequence: str, subject: str, sentence: str, split: str, vertices: np.ndarray,
+                   samples: np.ndarray, sample_rate: int, phonemes: Iterable[tuple[str, float, float]] | None = None,
+                   mean_style: np.ndarray | None = None, text: str | None = None) -> tuple[dict[str, Any], FileTable]:
+    """Write the files of one sequence; return its manifest entry and its part of the table of files.
+
+    Worker processes call this with :attr:`DatasetWriter.folder`; the parent hands the result to
+    :meth:`DatasetWriter.add_sequence`.
+
+    Args:
+        folder: the data set's folder.
+        sequence: its id, unique in the data set.
+        subject, sentence: who says what.
+        split: "train", "val" or "test".
+        vertices: (T, V, 3), metres; stored as float32.
+        samples: (S,) int16.
+        sample_rate: Hz.
+        phonemes: (symbol, start, end), seconds.
+        mean_style: like ``vertices``.
+        text: the wording.
+    """
+    _check_names(sequence)
+    if split not in SPLITS:
+        raise ValueError(f"no split {split!r}; the splits are {', '.join(SPLITS)}")
+    if samples.dtype != np.int16 or samples.ndim != 1:
+        raise ValueError(f"samples have dtype {samples.dtype} and shape {samples.shape}, expected int16 and (S,)")
+    if mean_style is not None and mean_style.shape != vertices.shape:
+        raise ValueError(f"mean_style has shape {mean_style.shape}, vertices have {vertices.shape}")
+    files: FileTable = {}
+    entry: dict[str, Any] = {"id": sequence, "subject": subject, "sentence": sentence, "split": split,
+                             "frames": len(vertices), "text": text, "phonemes": None, "mean_style": None}
+    entry["vertices"] = _write_array(folder, f"vertices/{sequence}.npy", vertices, np.float32, files)
+    entry["audio"] = _write(folder, f"audio/{sequence}.wav", _wav(samples, sample_rate), files)
+    if phonemes is not None:
+        spans = [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in phonemes]
+        encoded = json.dumps(spans, ensure_ascii=False, allow_nan=False).encode()
+        entry["phonemes"] = _write(folder, f"phonemes/{sequence}.json", encoded, files)
+    if mean_style is not None:
+        entry["mean_style"] = _write_array(folder, f"mean_style/{sequence}.npy", mean_style, np.float32, files)
+    return entry, files
+
+
+class DatasetWriter:
+    """Collect a data set and put it in place when the ``with`` block ends without an exception.
+
+    Args:
+        path: the folder to make; a data set that stands there is replaced at the end.
+        name: the data set's name.
+        frame_rate: frames a second.
+        provenance: tool, versions, seed and parameters.
+
+    Raises:
+        InputError: something other than a data set stands at ``path``, or it cannot be written.
+    """
+
+    def __init__(self, path: Path | str, *, name: str, frame_rate: float, provenance: Mapping[str, Any]) -> None:
+        self.path = Path(os.path.abspath(path))
+        self.folder = self.path.with_name(f".{self.path.name}.partial")
+        self._manifest: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": name, "units": "m",
+                                          "frame_rate": frame_rate, "provenance": dict(provenance),
+                                          "subjects": {}, "sequences": [], "files": {}}
+        self._sequence_ids: set[str] = set()
+
+    def __enter__(self) -> "DatasetWriter":
+        if os.path.lexists(self.path) and not _is_replaceable(self.path):
+            raise InputError(f"{self.path}: exists and is not a data set, so it is not replaced; choose another folder")
+        try:
+            _remove(self.folder)
+            self.folder.mkdir(parents=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except OSError as problem:
+            raise _unwritable(self.path, problem) from problem
+        finally:
+            _remove(self.folder)
+
+    def set_mesh(self, faces: np.ndarray, regions: Mapping[str, Iterable[int]],
+                 face_parts: Mapping[str, Iterable[int]] | None = None) -> None:
+        """Write the faces, (F, 3) integers, and the named lists of vertices and of faces."""
+        named: dict[str, Any] = {name: [int(index) for index in indices] for name, indices in regions.items()}
+        if face_parts is not None:
+            named["face_parts"] = {name: [int(index) for index in indices] for name, indices in face_parts.items()}
+        files = self._manifest["files"]
+        self._manifest["faces"] = _write_array(self.folder, "faces.npy", faces, np.int32, files)
+        self._manifest["regions"] = _write(self.folder, "regions.json", json.dumps(named, sort_keys=True).encode(), files)
+
+    def add_subject(self, subject: str, template: np.ndarray, **extras: Any) -> None:
+        """Write a subject's template, (V, 3), metres, with anything else that the manifest shall say of the subject."""
+        _check_names(subject)
+        if subject in self._manifest["subjects"]:
+            raise ValueError(f"two subjects have the name {subject}")
+        path = _write_array(self.folder, f"templates/{subject}.npy", template, np.float32, self._manifest["files"])
+        self._manifest["subjects"][subject] = {**extras, "template": path}
+
+    def add_sequence(self, entry: dict[str, Any], files: FileTable) -> None:
+        """Take up a sequence that :func:`write_sequence` has written into :attr:`folder`."""
+        if entry["id"] in self._sequence_ids:
+            raise ValueError(f"two sequences have the id {entry['id']}")
+        self._sequence_ids.add(entry["id"])
+        self._manifest["sequences"].append(entry)
+        self._manifest["files"].update(files)
+
+    def _finish(self) -> None:
+        if faults := quick_faults(self.folder, self._manifest):
+            raise ValueError(f"{self.path}: would not be a sound data set: {faults[0]}")
+        write_json(self.folder / MANIFEST, self._manifest)
+        replaced = self.path.with_name(f".{self.path.name}.replaced")
+        _remove(replaced)
+        if os.path.lexists(self.path):
+            os.replace(self.path, replaced)
+        os.replace(self.folder, self.path)
+        _remove(replaced)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder")
+
+
+def _is_replaceable(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
+
+
+def _remove(folder: Path) -> None:
+    if os.path.lexists(folder):
+        shutil.rmtree(folder)
+
+
+def _check_names(*names: str) -> None:
+    for name in names:
+        if not _SAFE_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} cannot name a file: use letters, digits, '_', '-' and '.'")
+
+
+def _write(folder: Path, relative: str, content: bytes, files: FileTable) -> str:
+    path = folder / relative
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    files[relative] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    return relative
+
+
+def _write_array(folder: Path, relative: str, array: np.ndarray, dtype: type, files: FileTable) -> str:
+    if not np.isfinite(array).all():
+        raise ValueError(f"{relative}: holds a value that is not finite")
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
+    return _write(folder, relative, buffer.getvalue(), files)
+
+
+def _wav(samples: np.ndarray, sample_rate: int) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, sample_rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue()
