@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import soundfile
@@ -90,7 +90,7 @@ class DatasetWriter:
                                           "subjects": {}, "sequences": [], "files": {}}
         self._sequence_ids: set[str] = set()
 
-    def __enter__(self) -> "DatasetWriter":
+    def __enter__(self) -> Self:
         if os.path.lexists(self.path) and not _is_replaceable(self.path):
             raise InputError(f"{self.path}: exists and is not a data set, so it is not replaced; choose another folder")
         try:

@@ -5,6 +5,7 @@ The folder is described in :mod:`otlib.dataset`. Nothing here unpickles, and no 
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -190,10 +191,11 @@ def _phoneme_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Ite
         return
     if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
         yield f"{relative}: is not a list of phoneme, start and end with 0 <= start < end"
-    elif any(earlier["start"] > later["start"] for earlier, later in zip(spans, spans[1:], strict=False)):
+    elif any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
         yield f"{relative}: the phonemes are not in the order of time"
     elif is_positive(frame_rate) and spans:
-        if spans[-1]["end"] > (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate:
+        latest = (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate
+        if spans[-1]["end"] > latest:
             yield f"{relative}: the last phoneme ends at {spans[-1]['end']:g} s, after the motion of {entry['id']}"
 
 

@@ -145,18 +145,18 @@ def test_a_folder_that_is_no_data_set_is_not_replaced(tmp_path):
 
 
 def test_the_writer_refuses_what_could_not_be_read_back(tmp_path, folder):
-    keep = dict(sequence="x", subject="s", sentence="a", split="val", vertices=motion(3), sample_rate=RATE,
-                samples=np.zeros(1600, np.int16))
+    keep = {"sequence": "x", "subject": "s", "sentence": "a", "split": "val", "vertices": motion(3),
+            "samples": np.zeros(1600, np.int16), "sample_rate": RATE}
     for change, message in (({"sequence": "../x"}, "cannot name a file"), ({"split": "dev"}, "no split"),
                             ({"vertices": motion(3) * np.nan}, "not finite"),
                             ({"samples": np.zeros(1600)}, "expected int16"), ({"mean_style": motion(2)}, "mean_style")):
         with pytest.raises(ValueError, match=message):
             write_sequence(folder, **{**keep, **change})
-    with pytest.raises(ValueError, match="a face names vertex 7"):
-        with DatasetWriter(tmp_path / "bad", name="bad", frame_rate=30.0, provenance={}) as writer:
-            writer.set_mesh(FACES + 4, REGIONS)
-            writer.add_subject("s", motion(1)[0])
-            writer.add_sequence(*write_sequence(writer.folder, **keep))
+    with (pytest.raises(ValueError, match="a face names vertex 7"),
+          DatasetWriter(tmp_path / "bad", name="bad", frame_rate=30.0, provenance={}) as writer):
+        writer.set_mesh(FACES + 4, REGIONS)
+        writer.add_subject("s", motion(1)[0])
+        writer.add_sequence(*write_sequence(writer.folder, **keep))
     assert not (tmp_path / "bad").exists()
 
 
