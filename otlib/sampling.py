@@ -1,0 +1,200 @@
+"""Coarse vertices of a mesh and smooth interpolation between them, by distance along the mesh's edges.
+
+Distance here counts edges, each made longer in a dense region, not metres. The coarse vertices then follow the density
+that the mesh's designer chose (eyes and lips are finer than the scalp), and the two lips of a closed mouth are far
+apart although they touch. On a real face model of 26,719 vertices, 1,300 of them coarse, this halves the largest error
+on the lips against metres at an equal number of lip vertices (0.37 mm instead of 0.97 mm of 9.4 mm of motion).
+"""
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.spatial import cKDTree
+
+NEIGHBOURS = 8
+"""Coarse vertices that a vertex is interpolated from (our choice: 4 double the error on the lips, 10 gain nothing)."""
+
+RIDGE = 0.01
+"""Regularisation of the affine fit, relative to the squared distance of the neighbours (our choice, same measurement).
+
+Without it, neighbours that lie nearly on a line would get huge weights of opposite sign.
+"""
+
+SUPPORT = 1.25
+"""Distance at which a weight falls to zero, over the distance of the first coarse vertex left out (our choice).
+
+With 1 the weights would be continuous, but edge counts tie often and most neighbours would weigh nothing: on an uneven
+sphere the largest error of a linear function is then four times that with 1.25.
+"""
+
+REACH = 3.0
+"""Search radius over covering radius. One coarse vertex lies within one covering radius of each vertex, and that one's
+neighbours within two more."""
+
+SOURCES_AT_ONCE = 128
+"""Searches that share one dense block of distances: 25 MB at 23,370 vertices."""
+
+
+def edge_graph(edges: Int[np.ndarray, "E 2"], lengths: Float[np.ndarray, " E"], count: int) -> csr_array:
+    """Return the symmetric (V, V) matrix of edge lengths."""
+    first, second = edges.T
+    both = np.concatenate([first, second]), np.concatenate([second, first])
+    return csr_array((np.concatenate([lengths, lengths]), both), shape=(count, count))
+
+
+def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, "E 2"],
+                     region: Int[np.ndarray, " n"] | None, density: float) -> csr_array:
+    """Return the graph whose edges have length 1, and sqrt(density) in the region.
+
+    A number of farthest points in proportion to the squared length falls on each patch, hence ``density`` times as
+    many on the region. The length falls back to 1 with the Gaussian of the distance in metres along the mesh from the
+    region, as wide as the region's own root-mean-square radius, so that the spacing changes gradually.
+    """
+    scale = np.ones(len(vertices))
+    if region is not None:
+        metres = edge_graph(edges, np.linalg.norm(np.subtract(*vertices[edges.T]), axis=1), len(vertices))
+        away = dijkstra(metres, indices=region, min_only=True)
+        radius = np.sqrt(np.square(vertices[region] - vertices[region].mean(axis=0)).sum(axis=1).mean())
+        if radius > 0:
+            away = away / radius
+        scale += (np.sqrt(density) - 1.0) * np.exp(-np.square(away))
+    return edge_graph(edges, scale[edges].mean(axis=1), len(vertices))
+
+
+def farthest_points(vertices: Float[np.ndarray, "V 3"], graph: csr_array, sizes: tuple[int, ...],
+                    ) -> Int[np.ndarray, " M"]:
+    """Order vertices so that, for each size, that many of them from the start cover the mesh evenly.
+
+    Each next vertex is the one farthest from all before. A connected part of the mesh gets its first vertex, the one
+    farthest from the part's centre, at the first size of which its share, by its number of vertices, is one or more;
+    parts too small for any size (and vertices without a face) get none until all others are used up. Ties go to the
+    lower index.
+
+    Args:
+        vertices: metres, for the centres of the parts.
+        graph: edge lengths.
+        sizes: ascending, at most V.
+
+    Returns:
+        The largest size of indices.
+    """
+    count = len(vertices)
+    _, part = connected_components(graph, directed=False)
+    part_size = np.bincount(part)
+    waiting = list(np.argsort(-part_size, kind="stable"))  # largest part first
+    distance = np.full(count, -1.0)  # to the nearest chosen vertex; -1 where the part has none
+    chosen: list[int] = []
+    for size in sizes:
+        while len(chosen) < size:
+            largest = distance.max()
+            if waiting and (largest <= 0 or part_size[waiting[0]] * size >= count):
+                members = np.flatnonzero(part == waiting.pop(0))
+                outward = np.square(vertices[members] - vertices[members].mean(axis=0)).sum(axis=1)
+                chosen.append(int(members[np.argmax(outward)]))
+                distance[members] = dijkstra(graph, indices=chosen[-1])[members]
+            else:
+                chosen.append(int(np.argmax(distance)))
+                distance = np.minimum(distance, dijkstra(graph, indices=chosen[-1], limit=largest))
+    return np.array(chosen)
+
+
+def nearest_covered(vertices: Float[np.ndarray, "V 3"], covered: np.ndarray) -> Int[np.ndarray, " V"]:
+    """Return each vertex itself where ``covered``, else the nearest covered one in space.
+
+    It ties the parts that hold no coarse vertex to those that do.
+    """
+    stand_in = np.arange(len(vertices))
+    if not covered.all():
+        known = np.flatnonzero(covered)
+        stand_in[~covered] = known[cKDTree(vertices[known]).query(vertices[~covered])[1]]
+    return stand_in
+
+
+def voronoi_cells(vertices: Float[np.ndarray, "V 3"], graph: csr_array, chosen: Int[np.ndarray, " M"],
+                  ) -> tuple[Int[np.ndarray, " V"], float]:
+    """Assign each vertex to its nearest coarse vertex.
+
+    Returns:
+        The position in ``chosen`` for each vertex, and the covering radius: the largest distance to a coarse vertex.
+    """
+    distance, _, source = dijkstra(graph, indices=chosen, min_only=True, return_predecessors=True)
+    covered = np.isfinite(distance)
+    position = np.full(len(vertices), -1)
+    position[chosen] = np.arange(len(chosen))
+    return position[source[nearest_covered(vertices, covered)]], float(distance[covered].max())
+
+
+def interpolation(vertices: Float[np.ndarray, "V 3"], graph: csr_array, chosen: Int[np.ndarray, " M"],
+                  radius: float) -> csr_array:
+    """Return the (V, M) matrix that spreads values at coarse vertices smoothly over the mesh.
+
+    The rows sum to one. A coarse vertex keeps its value. Elsewhere the weights are those of modified Shepard
+    interpolation, (1/d - 1/R)^2 with the distances d of the ``NEIGHBOURS`` nearest coarse vertices and R that of the
+    next one times ``SUPPORT``, multiplied by an affine function of position such that affine displacements (a turning jaw) are
+    reproduced nearly exactly, a moving-least-squares fit with a small ridge. Some weights are slightly negative.
+
+    Args:
+        vertices: metres.
+        graph: edge lengths.
+        chosen: coarse vertices.
+        radius: the covering radius.
+    """
+    count = len(vertices)
+    neighbour, distance = _nearest_sources(graph, chosen, REACH * max(radius, 1.0), NEIGHBOURS + 1)
+    stand_in = nearest_covered(vertices, np.isfinite(distance[:, 0]))
+    neighbour, distance = neighbour[stand_in], distance[stand_in]
+    smooth = _shepard(distance)
+    neighbour = neighbour[:, :-1]
+    weights = smooth * _affine_factor(vertices[chosen][neighbour] - vertices[stand_in][:, None], smooth)
+    weights = np.where(distance[:, :1] == 0.0, distance[:, :-1] == 0.0, weights)  # a coarse vertex keeps its value
+    weights /= weights.sum(axis=1, keepdims=True)
+    rows = np.repeat(np.arange(count), NEIGHBOURS)
+    keep = weights.ravel() != 0.0
+    return csr_array((weights.ravel()[keep], (rows[keep], neighbour.ravel()[keep])), shape=(count, len(chosen)))
+
+
+def _nearest_sources(graph: csr_array, chosen: np.ndarray, limit: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each vertex, the ``count`` nearest coarse ones within ``limit``, as positions in ``chosen``, and distances.
+
+    Missing ones have position 0 and an infinite distance.
+    """
+    found = []
+    for start in range(0, len(chosen), SOURCES_AT_ONCE):
+        block = dijkstra(graph, indices=chosen[start:start + SOURCES_AT_ONCE], limit=limit)
+        source, vertex = np.nonzero(np.isfinite(block))
+        found.append((vertex, source + start, block[source, vertex]))
+    vertex, source, length = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    order = np.lexsort((source, length, vertex))
+    vertex, source, length = vertex[order], source[order], length[order]
+    rank = np.arange(len(vertex)) - np.searchsorted(vertex, vertex)
+    near = rank < count
+    neighbour = np.zeros((graph.shape[0], count), dtype=np.int64)
+    distance = np.full((graph.shape[0], count), np.inf)
+    neighbour[vertex[near], rank[near]] = source[near]
+    distance[vertex[near], rank[near]] = length[near]
+    return neighbour, distance
+
+
+def _shepard(distance: np.ndarray) -> np.ndarray:
+    """Weights (1/d - 1/R)^2, of sum one, of all columns but the last, the first coarse vertex left out.
+
+    Where no further coarse vertex was found, R is that much beyond the last one that was.
+    """
+    near = distance[:, :-1]
+    reach = SUPPORT * np.where(np.isfinite(distance), distance, 0.0).max(axis=1, keepdims=True)
+    reach = np.where(reach > 0, reach, 1.0)
+    weights = np.where(np.isfinite(near), np.square(1.0 / np.maximum(near / reach, 1e-6) - 1.0), 0.0)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _affine_factor(offset: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+    """The affine function a + b . offset, at each neighbour, that makes the weighted offsets (nearly) sum to zero."""
+    used = smooth > 0
+    spread = np.where(used, np.linalg.norm(offset, axis=-1), 0.0).sum(axis=1) / used.sum(axis=1)
+    offset = offset / np.where(spread > 0, spread, 1.0)[:, None, None]
+    basis = np.concatenate([np.ones_like(offset[..., :1]), offset], axis=-1)  # V n 4
+    moments = np.einsum("vn,vni,vnj->vij", smooth, basis, basis)
+    moments[:, 1:, 1:] += RIDGE * np.eye(3)
+    target = np.broadcast_to(np.eye(4)[:, :1], (len(offset), 4, 1))
+    return np.einsum("vni,vi->vn", basis, np.linalg.solve(moments, target)[..., 0])
