@@ -8,7 +8,7 @@ from jaxtyping import Integer
 FaceParts = Mapping[str, Sequence[int] | np.ndarray]
 
 _COLOURS = {
-    "skin": "#DDAE92",
+    "skin": "#D8AE97",
     "lips": "#B8646A",
     "brows": "#4F3A2E",
     "eyes": "#F1EFEB",
