@@ -24,7 +24,7 @@ def talk(vertices: np.ndarray, frames: int = 30) -> np.ndarray:
     times = np.arange(frames) / FRAME_RATE
     near_mouth = np.exp(-((np.linalg.norm(vertices / RADIUS - MOUTH, axis=1) / 0.3) ** 2))  # (V,)
     opening = 0.5 - 0.5 * np.cos(2 * np.pi * 1.5 * times)  # (T,) 0 to 1
-    angle = 0.35 * opening[:, None] * near_mouth  # (T, V) radians
+    angle = 0.25 * opening[:, None] * near_mouth  # (T, V) radians
     x, y, z = vertices.T
     turned = np.stack(
         [
