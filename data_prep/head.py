@@ -58,18 +58,10 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
         ValueError: unknown resolution, or a wrong number of coefficients, or one that is not finite.
     """
     if resolution not in head_mesh.DETAILS:
-        raise ValueError(
-            f"resolution must be one of {', '.join(RESOLUTIONS)}, not {resolution!r}"
-        )
-    identity = (
-        np.zeros(len(IDENTITY_DIRECTIONS))
-        if identity is None
-        else np.asarray(identity, dtype=float)
-    )
+        raise ValueError(f"resolution must be one of {', '.join(RESOLUTIONS)}, not {resolution!r}")
+    identity = np.zeros(len(IDENTITY_DIRECTIONS)) if identity is None else np.asarray(identity, dtype=float)
     if identity.shape != (len(IDENTITY_DIRECTIONS),):
-        raise ValueError(
-            f"identity must have shape ({len(IDENTITY_DIRECTIONS)},), not {identity.shape}"
-        )
+        raise ValueError(f"identity must have shape ({len(IDENTITY_DIRECTIONS)},), not {identity.shape}")
     if not np.isfinite(identity).all():
         raise ValueError("identity holds a coefficient that is not finite")
     topology, fields, regions, face_parts = _mean_head(resolution)
@@ -77,12 +69,8 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
     own = head_identity.shift(identity, points.position, points)
     motion = fields.copy()
     for index, name in enumerate(head_rig.WEIGHTS):
-        if name.startswith(
-            "blink"
-        ):  # lids must follow this person's eyes, not the mean ones
-            moved = head_identity.shift(
-                identity, points.position + fields[index], points
-            )
+        if name.startswith("blink"):  # lids must follow this person's eyes, not the mean ones
+            moved = head_identity.shift(identity, points.position + fields[index], points)
             motion[index] += moved - own
     return Head(
         vertices=_METRE * (points.position + own),
@@ -107,9 +95,7 @@ def pose(head: Head, controls: np.ndarray) -> np.ndarray:
         ValueError: controls of a wrong shape, out of range, or not finite.
     """
     weights = head_rig.weights(np.asarray(controls))
-    flat = weights.astype(np.float32) @ head.motion.reshape(
-        len(head.motion), -1
-    ).astype(np.float32)
+    flat = weights.astype(np.float32) @ head.motion.reshape(len(head.motion), -1).astype(np.float32)
     flat += head.vertices.reshape(1, -1).astype(np.float32)
     return flat.reshape(len(weights), -1, 3)
 
@@ -117,13 +103,8 @@ def pose(head: Head, controls: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=len(head_mesh.DETAILS))
 def _mean_head(resolution: str):
     detail = head_mesh.DETAILS[resolution]
-    topology = head_mesh.build(
-        detail, [head_parts.brows, head_parts.ears, head_parts.teeth]
-    )
-    face_parts = {
-        str(name): np.flatnonzero(topology.parts == name)
-        for name in np.unique(topology.parts)
-    }
+    topology = head_mesh.build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth])
+    face_parts = {str(name): np.flatnonzero(topology.parts == name) for name in np.unique(topology.parts)}
     return (
         topology,
         head_rig.fields(topology.points),
@@ -132,9 +113,7 @@ def _mean_head(resolution: str):
     )
 
 
-def _regions(
-    topology: head_mesh.Topology, detail: head_mesh.Detail
-) -> dict[str, np.ndarray]:
+def _regions(topology: head_mesh.Topology, detail: head_mesh.Detail) -> dict[str, np.ndarray]:
     points, seam, lips = topology.points, topology.named["seam"], topology.named["lips"]
     quarter = detail.mouth // 4
     sine = np.sin(points.mouth_angle[lips])

@@ -15,22 +15,16 @@ Field = Callable[[np.ndarray, Points], np.ndarray]
 
 
 def _along(x=0.0, y=0.0, z=0.0, like: np.ndarray | None = None) -> np.ndarray:
-    return np.stack(
-        [component + np.zeros(len(like)) for component in (x, y, z)], axis=1
-    )
+    return np.stack([component + np.zeros(len(like)) for component in (x, y, z)], axis=1)
 
 
-def _bell(
-    p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]
-) -> np.ndarray:
+def _bell(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
     """Gaussian of |x|, y, z around a centre on the head's left (and its mirror image)."""
     mirrored = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
     return np.exp(-((((mirrored - centre) / size) ** 2).sum(axis=1)))
 
 
-def _one(
-    p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]
-) -> np.ndarray:
+def _one(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
     return np.exp(-((((p - centre) / size) ** 2).sum(axis=1)))
 
 
@@ -52,11 +46,7 @@ def _head_height(p, _):
 
 
 def _jaw_width(p, _):
-    amount = (
-        smoothstep(-30, -85, p[:, 1])
-        * smoothstep(-165, -105, p[:, 1])
-        * smoothstep(-60, 20, p[:, 2])
-    )
+    amount = smoothstep(-30, -85, p[:, 1]) * smoothstep(-165, -105, p[:, 1]) * smoothstep(-60, 20, p[:, 2])
     return _along(x=0.07 * p[:, 0] * amount, like=p)
 
 
@@ -70,9 +60,7 @@ def _chin_forward(p, _):
 
 
 def _forehead_slope(p, _):
-    return _along(
-        z=-4.5 * smoothstep(15, 90, p[:, 1]) * smoothstep(0, 60, p[:, 2]), like=p
-    )
+    return _along(z=-4.5 * smoothstep(15, 90, p[:, 1]) * smoothstep(0, 60, p[:, 2]), like=p)
 
 
 def _brow_ridge(p, _):
@@ -90,11 +78,7 @@ def _cheek_fullness(p, _):
 
 
 def _nose_length(p, _):
-    amount = (
-        smoothstep(5, -36, p[:, 1])
-        * smoothstep(-62, -47, p[:, 1])
-        * np.exp(-((p[:, 0] / 20) ** 2))
-    )
+    amount = smoothstep(5, -36, p[:, 1]) * smoothstep(-62, -47, p[:, 1]) * np.exp(-((p[:, 0] / 20) ** 2))
     amount = amount * smoothstep(80, 98, p[:, 2])
     return _along(y=-1.8 * amount, like=p)
 
@@ -140,9 +124,7 @@ def _lip_fullness(p, points):
     ring, _, sine = mouth_coordinates(points)
     outside = np.where(points.depth > 0, 0.0, 1.0) * smoothstep(0, 40, p[:, 2])
     swell = ring * np.exp(0.5 * (1 - ring**2)) * smoothstep(2.6, 1.2, ring) * outside
-    return _along(
-        y=0.95 * np.abs(sine) * sine * swell, z=0.7 * np.abs(sine) * swell, like=p
-    )
+    return _along(y=0.95 * np.abs(sine) * sine * swell, z=0.7 * np.abs(sine) * swell, like=p)
 
 
 def _neck_thickness(p, _):
@@ -152,9 +134,7 @@ def _neck_thickness(p, _):
 
 def _ear_size(p, _):
     amount = smoothstep(64, 78, np.abs(p[:, 0])) * np.exp(-(((p[:, 1] + 17) / 40) ** 4))
-    return _along(
-        x=1.0 * amount * np.sign(p[:, 0]), y=0.06 * (p[:, 1] + 17) * amount, like=p
-    )
+    return _along(x=1.0 * amount * np.sign(p[:, 0]), y=0.06 * (p[:, 1] + 17) * amount, like=p)
 
 
 _DIRECTIONS: dict[str, Field] = {

@@ -21,7 +21,7 @@ from data_prep.head_surface import (
 )
 
 LIP_REST_GAP = 0.1  # mm between the touching lips of the neutral face
-_UPPER_HEIGHT, _LOWER_HEIGHT = 7.6, 9.4  # of the vermilion at its highest
+_UPPER_HEIGHT, _LOWER_HEIGHT = 7.4, 8.8  # of the vermilion at its highest
 _UPPER_BULGE, _LOWER_BULGE = (
     5.2,
     6.4,
@@ -30,7 +30,7 @@ _UPPER_TURN, _LOWER_TURN = (
     np.radians(98.0),
     np.radians(122.0),
 )  # how far the lips' section turns from that line on
-IRIS_RADIUS, PUPIL_RADIUS = 6.1, 2.7
+IRIS_RADIUS, PUPIL_RADIUS = 5.9, 2.5
 
 
 def mouth_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -43,12 +43,8 @@ def mouth_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
 def _lip_heights(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     x = np.cos(angle)
     swell = np.abs(np.sin(angle))
-    bow = (
-        1.0
-        - 0.24 * np.exp(-((x / 0.13) ** 2))
-        + 0.06 * np.exp(-(((np.abs(x) - 0.24) / 0.12) ** 2))
-    )
-    return _UPPER_HEIGHT * swell**1.25 * bow, _LOWER_HEIGHT * swell**1.15
+    bow = 1.0 - 0.24 * np.exp(-((x / 0.13) ** 2)) + 0.06 * np.exp(-(((np.abs(x) - 0.24) / 0.12) ** 2))
+    return _UPPER_HEIGHT * swell**1.25 * bow, _LOWER_HEIGHT * swell * (1 - 0.1 * np.exp(-((x / 0.3) ** 2)))
 
 
 def _seam(angle: np.ndarray) -> np.ndarray:
@@ -57,11 +53,8 @@ def _seam(angle: np.ndarray) -> np.ndarray:
     row, azimuth = surface.from_front_view(x, np.full_like(x, MOUTH[1]))
     seam = surface.skin(row, azimuth)
     share = np.cos(angle)
-    seam[:, 1] += (
-        0.7
-        - 1.5 * np.exp(-((share / 0.22) ** 2))
-        + 0.5 * np.exp(-(((np.abs(share) - 0.5) / 0.25) ** 2))
-    )
+    seam[:, 1] += 0.5 - 1.1 * np.exp(-((share / 0.22) ** 2)) + 0.3 * np.exp(-(((np.abs(share) - 0.5) / 0.25) ** 2))
+    seam[:, 1] += 0.8 * share**4
     seam[:, 2] -= 1.8 + 0.8 * share**4
     return seam
 
@@ -77,9 +70,7 @@ def lips(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
     out = _seam(angle)
     reach = np.sqrt(MOUTH_HALF_WIDTH**2 + (RING_STEP * ring) ** 2) - MOUTH_HALF_WIDTH
     out[:, 0] += reach * np.cos(angle)
-    out[:, 1] += (
-        np.where(upper, 1, -1) * height * (1 - np.cos(turn)) / (1 - np.cos(full))
-    )
+    out[:, 1] += np.where(upper, 1, -1) * height * (1 - np.cos(turn)) / (1 - np.cos(full))
     out[:, 1] += 0.5 * LIP_REST_GAP * np.sin(angle)
     out[:, 2] += bulge * np.sin(turn)
     return out
@@ -97,10 +88,7 @@ def mouth_ring(ring: float, angle: np.ndarray) -> Points:
         border = surface.from_front_view(*mouth_nominal(ones, angle).T)
         step = lips(ones, angle) - surface.skin(*border)
         position = (
-            surface.skin(row, azimuth)
-            + step
-            * smoothstep(2.0, 0.75, rings)[:, None]
-            / smoothstep(2.0, 0.75, ones)[0]
+            surface.skin(row, azimuth) + step * smoothstep(2.0, 0.75, rings)[:, None] / smoothstep(2.0, 0.75, ones)[0]
         )
     return surface.points(position, row, azimuth, nominal, mouth_angle=angle)
 
@@ -108,9 +96,10 @@ def mouth_ring(ring: float, angle: np.ndarray) -> Points:
 # Section of the mouth cavity behind the seam, as (depth, height, half width share, back): height up (upper half) and down
 # (lower half) and back are mm from the seam.
 _CAVITY_DEPTH = [0.0, 0.12, 0.25, 0.45, 0.7, 1.0]
-_CAVITY_UP = [0.0, 0.0, 5.5, 11.0, 11.0, 4.0]
-_CAVITY_DOWN = [0.0, 0.0, 6.0, 12.0, 12.0, 4.0]
-_CAVITY_WIDTH = [1.0, 1.0, 1.02, 1.08, 1.0, 0.55]
+_CAVITY_UP = [0.0, 0.0, 9.5, 12.5, 12.0, 4.0]
+_CAVITY_DOWN = [0.0, 0.0, 10.0, 13.5, 13.0, 4.0]
+_CAVITY_LIFT = [0.0, 1.3, 1.3, 0.8, 0.0, 0.0]  # the touching faces slant, so that no eye looks between them
+_CAVITY_WIDTH = [1.0, 1.0, 1.05, 1.16, 1.08, 0.6]
 _CAVITY_BACK = [0.0, 3.2, 5.2, 13.0, 30.0, 48.0]
 CAVITY_DEPTHS = tuple(_CAVITY_DEPTH)
 
@@ -118,7 +107,7 @@ CAVITY_DEPTHS = tuple(_CAVITY_DEPTH)
 def cavity_ring(depth: float, angle: np.ndarray) -> Points:
     """One ring of the dark sock behind the lips, depth 0 at the seam, 1 at its end."""
     seam = lips(np.zeros_like(angle), angle)
-    swell = np.abs(np.sin(angle)) ** 0.7
+    swell = np.abs(np.sin(angle)) ** np.where(np.sin(angle) > 0, 0.55, 0.4)
     position = seam.copy()
     height = np.where(
         np.sin(angle) > 0,
@@ -126,7 +115,7 @@ def cavity_ring(depth: float, angle: np.ndarray) -> Points:
         -surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_DOWN)(depth),
     )
     position[:, 0] *= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_WIDTH)(depth)
-    position[:, 1] += height * swell
+    position[:, 1] += height * swell + surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_LIFT)(depth) * np.sin(angle) ** 2
     position[:, 2] -= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_BACK)(depth)
     nominal = mouth_nominal(np.zeros_like(angle), angle)
     row, azimuth = surface.from_front_view(*nominal.T)
@@ -148,14 +137,12 @@ def lid_edge(angle: np.ndarray) -> np.ndarray:
         6.0 * np.abs(y) ** 1.1 * (1 - 0.12 * x),
         -4.6 * np.abs(y) ** 1.2 * (1 + 0.12 * x),
     )
-    return EYE + np.stack([15.0 * x, height + 0.9 * x], axis=1)
+    return EYE + np.stack([14.5 * x, height + 0.9 * x], axis=1)
 
 
 def eyeball(x: np.ndarray, y: np.ndarray, offset: float) -> np.ndarray:
     """Height z of the ball at front-view coordinates of the left eye."""
-    square = (
-        (EYEBALL_RADIUS + offset) ** 2 - (x - EYEBALL[0]) ** 2 - (y - EYEBALL[1]) ** 2
-    )
+    square = (EYEBALL_RADIUS + offset) ** 2 - (x - EYEBALL[0]) ** 2 - (y - EYEBALL[1]) ** 2
     return EYEBALL[2] + np.sqrt(smooth_maximum(square, np.full_like(square, 4.0), 4.0))
 
 
@@ -164,9 +151,8 @@ def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
     flat = surface.skin(*surface.from_front_view(*xy.T))
     over = eyeball(flat[:, 0], flat[:, 1], LID_THICKNESS)
     lid = smooth_maximum(flat[:, 2], over, 2.0 * smoothstep(0.0, 0.3, ring))
-    flat[:, 2] += (np.where(ring > 0, lid, over) - flat[:, 2]) * smoothstep(
-        1.0, 0.7, ring
-    )
+    share = smoothstep(1.0, 0.7, ring) * smoothstep(20.5, 15.0, np.abs(xy[:, 0] - EYE[0]))  # no ridge beyond the corners
+    flat[:, 2] += (np.where(ring > 0, lid, over) - flat[:, 2]) * share
     return flat
 
 
@@ -215,10 +201,7 @@ def hidden_edge(angle: np.ndarray) -> np.ndarray:
 def hidden_blink(angle: np.ndarray, closed: float) -> np.ndarray:
     """Points of the fold when the lids are `closed`: it follows them near their corners alone, (N, 3)."""
     share = 1 - np.abs(np.sin(angle)) ** 1.5
-    xy = (
-        hidden_edge(angle)
-        + blink_shift(angle, np.zeros_like(angle), closed) * share[:, None]
-    )
+    xy = hidden_edge(angle) + blink_shift(angle, np.zeros_like(angle), closed) * share[:, None]
     return np.column_stack([xy, eyeball(xy[:, 0], xy[:, 1], 0.0)])
 
 
@@ -230,11 +213,7 @@ def ball_ring(share: float, angle: np.ndarray, side: int) -> Points:
         EYE + [0, 0.4] + IRIS_RADIUS * circle,
         EYE + [0, 0.4] + PUPIL_RADIUS * circle,
     )
-    xy = (
-        hidden + (iris - hidden) * share
-        if share <= 1
-        else iris + (pupil - iris) * (share - 1)
-    )
+    xy = hidden + (iris - hidden) * share if share <= 1 else iris + (pupil - iris) * (share - 1)
     position = np.column_stack([xy, eyeball(xy[:, 0], xy[:, 1], 0.0)])
     row, azimuth = surface.from_front_view(*xy.T)
     lid = np.full_like(angle, -1.0)

@@ -1,21 +1,21 @@
 """Separate pieces of the built-in head: brows, ears and teeth. Each is a closed surface sunk a little into the head. Millimetres."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from data_prep import head_surface as surface
 from data_prep.head_mesh import Detail, fan, ring_angles, strip
-from data_prep.head_surface import Points
+from data_prep.head_surface import Points, smoothstep
 
 Piece = tuple[str, Points, np.ndarray]
 
 
 def _tube(sections: np.ndarray) -> np.ndarray:
     """Faces of a closed tube: (along, around) point indices, ends closed by fans over the end sections, (F, 3)."""
-    faces = [strip(a, b) for a, b in zip(sections[:-1], sections[1:], strict=True)]
+    faces = [strip(a, b) for a, b in pairwise(sections)]
     first, last = sections[0], sections[-1]
-    faces += [
-        np.stack([np.full(len(first) - 2, first[0]), first[1:-1], first[2:]], axis=1)
-    ]
+    faces += [np.stack([np.full(len(first) - 2, first[0]), first[1:-1], first[2:]], axis=1)]
     faces += [np.stack([np.full(len(last) - 2, last[0]), last[2:], last[1:-1]], axis=1)]
     return np.concatenate(faces)
 
@@ -35,8 +35,8 @@ def brows(detail: Detail) -> list[Piece]:
     pieces = []
     s, a = (g.ravel() for g in np.meshgrid(share, around, indexing="ij"))
     x = 11.0 + 36.0 * s
-    middle = 15.5 + 8.0 * np.sin(np.pi * np.clip(s * 0.8, 0, 1)) ** 1.2 - 5.5 * s**3
-    half = 3.9 * (1 - 0.75 * s**1.6) * (0.55 + 0.45 * np.minimum(1, 8 * s))
+    middle = 16.5 + 5.5 * np.sin(np.pi * 0.8 * s) ** 1.2 - 4.5 * s**3
+    half = 3.1 * (1 - 0.75 * s**1.6) * (0.55 + 0.45 * np.minimum(1, 8 * s))
     y = middle + half * np.cos(a)
     row, azimuth = surface.from_front_view(x, y)
     position = surface.skin(row, azimuth)
@@ -44,7 +44,7 @@ def brows(detail: Detail) -> list[Piece]:
     below = surface.skin(row + 1e-4, azimuth) - position
     normal = np.cross(below, ahead)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    position += normal * (0.35 + 1.3 * np.sin(a) * (1 - 0.4 * s))[:, None]
+    position += normal * (0.35 + 1.1 * np.sin(a) * (1 - 0.4 * s))[:, None]
     faces = _tube(np.arange(len(s)).reshape(along + 1, 2 * across))
     for side in (1, -1):
         placed = position * [side, 1, 1]
@@ -65,7 +65,7 @@ def ears(detail: Detail) -> list[Piece]:
     position = np.concatenate(positions)
     index = [1 + k * around + np.arange(around) for k in range(len(rings))]
     faces = [fan(index[0], 0)]
-    faces += [strip(a, b) for a, b in zip(index[:-1], index[1:], strict=True)]
+    faces += [strip(a, b) for a, b in pairwise(index)]
     faces += [fan(index[-1][::-1], len(position) - 1)]
     faces = np.concatenate(faces)
     pieces = []
@@ -82,7 +82,7 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
     c, s = np.cos(angle), np.sin(angle)
     forward = radius * c * (14.5 + 3.0 * s)
     up = radius * (30.5 * s)
-    forward -= 2.5 * radius * s**2 * (s < 0) * -1  # the lobe hangs forward
+    forward += 2.5 * radius * np.maximum(-s, 0) ** 2  # the lobe hangs forward
     rear = 0.5 * (1 - np.cos(angle - 0.35))  # 0 near the cheek, 1 behind
     rim = (
         np.exp(-(((radius - 0.86) / 0.13) ** 2))
@@ -94,15 +94,9 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
     out = 4.5 * rim + 3.0 * fold - 5.0 * hollow
     if back:
         out = np.full_like(out, -4.0) - 5.0 * (1 - radius)
-    stand = 0.42 * (14 - forward)  # the rear edge stands off the head
-    return np.stack(
-        [
-            69.0 + stand * 0.9 + out + 0.05 * up,
-            -17.0 + up + 0 * out,
-            -12.0 + forward + 0.35 * out - 0.10 * up,
-        ],
-        axis=1,
-    )
+    stand = 0.38 * (14 - forward) * (0.6 + 0.4 * smoothstep(-30, 5, up))  # the rear edge stands off the head
+    x = 67.5 + stand + out - 3.5 * smoothstep(0, -30, up)
+    return np.stack([x, -17.0 + up, -12.0 + forward + 0.3 * out - 0.10 * up], axis=1)
 
 
 def teeth(detail: Detail) -> list[Piece]:
@@ -113,9 +107,7 @@ def teeth(detail: Detail) -> list[Piece]:
         t = np.linspace(-1, 1, along + 1)
         section = ring_angles(around)
         s, a = (g.ravel() for g in np.meshgrid(t, section, indexing="ij"))
-        half_width, length, front = (
-            (23.5, 32.0, 86.5) if not lower else (22.0, 32.0, 84.0)
-        )
+        half_width, length, front = (23.5, 32.0, 86.5) if not lower else (22.0, 32.0, 84.0)
         x = half_width * np.sin(1.45 * s) / np.sin(1.45)
         z = front - length * (0.35 * s**2 + 0.65 * s**4)
         thick = 2.2 * np.cos(a)
@@ -125,13 +117,9 @@ def teeth(detail: Detail) -> list[Piece]:
         )
         normal = np.stack([np.sin(slope), np.cos(slope)], axis=1)
         height = np.sin(a)
-        edge, root = (
-            (-67.5 + 1.2 * s**2, -57.5) if not lower else (-67.9 + 0.6 * s**2, -77.0)
-        )
+        edge, root = (-67.5 + 1.2 * s**2, -59.0) if not lower else (-69.5 + 0.6 * s**2, -77.5)
         y = 0.5 * (edge + root) + 0.5 * (root - edge) * height
-        position = np.stack(
-            [x + thick * normal[:, 0], y, z + thick * normal[:, 1]], axis=1
-        )
+        position = np.stack([x + thick * normal[:, 0], y, z + thick * normal[:, 1]], axis=1)
         faces = _tube(np.arange(len(s)).reshape(along + 1, around))
         row = np.full(len(s), 12.0 if lower else 6.0)
         depth = np.full(len(s), 2.0)

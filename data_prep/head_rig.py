@@ -47,34 +47,26 @@ WEIGHTS: tuple[str, ...] = (
     "smirk right",
 )
 
-_JAW_HINGE = np.array(
-    [0.0, -52.0, -6.0]
-)  # of the fitted turn; lower than the joint, which also slides forward
+_JAW_HINGE = np.array([0.0, -52.0, -6.0])  # of the fitted turn; lower than the joint, which also slides forward
 _JAW_TURN = 0.185  # radians at jaw 1: the chin drops 18 mm
-_APERTURE_UP, _APERTURE_DOWN = 6.5, 15.5  # mm at aperture 1
+_APERTURE_UP, _APERTURE_DOWN = 7.5, 14.5  # mm at aperture 1
 _JAW_BY_ROW = surface.PchipInterpolator(
     [0, 7.7, 8.6, 9.35, 9.75, 10.3, 10.9, 12.3, 13.2, 14.2, 15.6, 17.0, 18.0],
-    [0, 0.0, 0.03, 0.18, 0.36, 0.72, 1.0, 1.0, 0.85, 0.45, 0.0, 0.0, 0.0],
+    [0, 0.0, 0.02, 0.14, 0.32, 0.70, 1.0, 1.0, 0.85, 0.45, 0.0, 0.0, 0.0],
 )
 
 
 def weights(controls: np.ndarray) -> np.ndarray:
     """Weights of the fields, (T, len(WEIGHTS)), from controls (T, len(CONTROLS))."""
     if controls.ndim != 2 or controls.shape[1] != len(CONTROLS):
-        raise ValueError(
-            f"controls must have shape (T, {len(CONTROLS)}), not {controls.shape}"
-        )
+        raise ValueError(f"controls must have shape (T, {len(CONTROLS)}), not {controls.shape}")
     if not np.isfinite(controls).all():
         raise ValueError("controls hold a value that is not finite")
     low = np.array([-1.0 if name in _SIGNED else 0.0 for name in CONTROLS])
     outside = ((controls < low - 1e-6) | (controls > 1 + 1e-6)).any(axis=0)
     if outside.any():
-        raise ValueError(
-            f"controls out of range: {', '.join(np.array(CONTROLS)[outside])}"
-        )
-    jaw, aperture, rounding, spread, protrude, press, tuck, brow, blink, smirk = (
-        np.asarray(controls, dtype=float).T
-    )
+        raise ValueError(f"controls out of range: {', '.join(np.array(CONTROLS)[outside])}")
+    jaw, aperture, rounding, spread, protrude, press, tuck, brow, blink, smirk = np.asarray(controls, dtype=float).T
     turn = _JAW_TURN * jaw
     return np.stack(
         [
@@ -101,17 +93,11 @@ def mouth_coordinates(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """Ring coordinate, and cosine and sine of the angle, of the confocal ellipses around the slit, each (N,)."""
     x, y = (points.nominal - MOUTH).T
     excess = x**2 + y**2 - MOUTH_HALF_WIDTH**2
-    short = np.sqrt(
-        np.maximum(
-            0.5 * (excess + np.sqrt(excess**2 + (2 * MOUTH_HALF_WIDTH * y) ** 2)), 0.0
-        )
-    )
+    short = np.sqrt(np.maximum(0.5 * (excess + np.sqrt(excess**2 + (2 * MOUTH_HALF_WIDTH * y) ** 2)), 0.0))
     long = np.sqrt(short**2 + MOUTH_HALF_WIDTH**2)
     known = np.isfinite(points.mouth_angle)
     cosine = np.where(known, np.cos(points.mouth_angle), np.clip(x / long, -1, 1))
-    sine = np.where(
-        known, np.sin(points.mouth_angle), np.clip(y / np.maximum(short, 1e-6), -1, 1)
-    )
+    sine = np.where(known, np.sin(points.mouth_angle), np.clip(y / np.maximum(short, 1e-6), -1, 1))
     return short / RING_STEP, cosine, sine
 
 
@@ -144,12 +130,8 @@ def fields(points: Points) -> np.ndarray:
         y=_APERTURE_UP * upper * above - _APERTURE_DOWN * lower * below,
         z=-3.5 * lower * below,
     )
-    rounding = field(
-        x=-7.0 * cosine * wide, y=0.9 * sine * vermilion, z=(1.0 + 2.5 * side) * near
-    )
-    spread = field(
-        x=4.0 * cosine * wide, y=1.5 * side * wide, z=-(0.6 + 2.0 * side) * wide
-    )
+    rounding = field(x=-7.0 * cosine * wide, y=0.9 * sine * vermilion, z=(1.0 + 2.5 * side) * near)
+    spread = field(x=4.0 * cosine * wide, y=1.5 * side * wide, z=-(0.6 + 2.0 * side) * wide)
     protrude = field(y=1.1 * sine * vermilion, z=(7.0 - 3.0 * side) * near)
     press = field(
         y=-3.2 * np.abs(sine) * sine * vermilion,
@@ -184,17 +166,11 @@ def fields(points: Points) -> np.ndarray:
     )
 
 
-def _jaw(
-    points: Points, front: np.ndarray, rigid: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _jaw(points: Points, front: np.ndarray, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Turn about the hinge, split into its sine and 1 - cosine, full at the chin and a third where the lips touch."""
-    share = _JAW_BY_ROW(points.row) * smoothstep(
-        -45.0, 30.0, surface.loft(points.row, points.azimuth)[:, 2]
-    )
+    share = _JAW_BY_ROW(points.row) * smoothstep(-45.0, 30.0, surface.loft(points.row, points.azimuth)[:, 2])
     inside = smoothstep(0.1, 0.5, points.depth)
-    below = np.where(
-        np.isfinite(points.mouth_angle), 0.5 - 0.5 * np.sin(points.mouth_angle), 0.5
-    )
+    below = np.where(np.isfinite(points.mouth_angle), 0.5 - 0.5 * np.sin(points.mouth_angle), 0.5)
     share = share + inside * (smoothstep(0.1, 0.9, below) - share)
     share = np.where(rigid, (points.row > 9).astype(float), share)
     arm = points.position - _JAW_HINGE
@@ -212,9 +188,7 @@ def _brow(points: Points, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     amount = front * height * lid * breadth
     up = amount[:, None] * np.array([0.0, 6.0, -0.4])
     inner = smoothstep(40.0, 8.0, np.abs(x))
-    down = np.stack(
-        [-2.0 * np.tanh(x / 8.0) * inner, -3.0 + 0 * x, 0.5 + 0 * x], axis=1
-    )
+    down = np.stack([-2.0 * np.tanh(x / 8.0) * inner, -3.0 + 0 * x, 0.5 + 0 * x], axis=1)
     return up, amount[:, None] * down
 
 
@@ -230,9 +204,7 @@ def _blink(points: Points) -> tuple[np.ndarray, np.ndarray]:
         fold = ring < 0
 
         def place(closing, ring=ring, around=around, fold=fold):
-            xy = openings.lid_nominal(ring, around) + openings.blink_shift(
-                around, ring, closing
-            )
+            xy = openings.lid_nominal(ring, around) + openings.blink_shift(around, ring, closing)
             return np.where(
                 fold[:, None],
                 openings.hidden_blink(around, closing),
