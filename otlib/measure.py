@@ -61,7 +61,7 @@ class Measure:
         """Leading axes: one measure for each index."""
         return self.weights.shape[:-1]
 
-    def restrict(self, atoms: Int[Tensor, "n"]) -> "Measure":
+    def restrict(self, atoms: Int[Tensor, " n"]) -> "Measure":
         """Keep the atoms of a region and scale their masses to sum to one.
 
         Args:

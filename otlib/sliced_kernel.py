@@ -41,7 +41,7 @@ def solve(
     directions: Float[Tensor, "#T L d"],
     p: float,
     gradient: bool,
-) -> tuple[Float[Tensor, "T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
+) -> tuple[Float[Tensor, " T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
     """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.sliced``.
 
     Returns:
