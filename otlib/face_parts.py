@@ -13,11 +13,12 @@ _COLOURS = {
     "brows": "#4F3A2E",
     "eyes": "#F1EFEB",
     "iris": "#4B7188",
-    "pupil": "#15181B",
+    "pupils": "#15181B",
     "mouth": "#5E262A",
     "tongue": "#B4585C",
     "teeth": "#ECE7DB",
-    "scalp": "#6B5547",
+    "hair": "#57402F",
+    "scalp": "#57402F",
 }
 # (share of mirror-like light, its sharpness as a Phong exponent): skin is matt, eyes and lips are moist
 _GLOSS = {
@@ -25,9 +26,10 @@ _GLOSS = {
     "lips": (0.30, 25.0),
     "eyes": (0.55, 60.0),
     "iris": (0.70, 80.0),
-    "pupil": (0.90, 80.0),
+    "pupils": (0.90, 80.0),
     "teeth": (0.40, 40.0),
-    "scalp": (0.06, 8.0),
+    "hair": (0.25, 15.0),
+    "scalp": (0.25, 15.0),
 }
 
 

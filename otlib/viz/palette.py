@@ -12,3 +12,8 @@ COST_COLOURMAP = "viridis"  # transport cost of an atom
 
 BACKGROUND = "#E8EBEE"  # of 3-D pictures; flat, because a gradient costs a third of the drawing time on a CPU
 BARE_SURFACE = "#C9CCD0"  # a mesh without named parts in a scientific picture
+
+
+def named(name: str) -> str:
+    """Return the colour of "true" or "predicted"; grey for any other name."""
+    return {"true": TRUE, "predicted": PREDICTED}.get(name, NEUTRAL)

@@ -1,0 +1,56 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PY ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# a recording to animate: make demo AUDIO=path/to/any.wav
+AUDIO ?=
+PROFILE ?= fast
+# an index with CPU builds of torch, where pip's default would bring CUDA: make demo TORCH_INDEX=...
+TORCH_INDEX ?=
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lab notebooks bench lint clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PY) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "otlib needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; name another one: make demo PY=python3.11")'
+	@test -x $(BIN)/python || $(PY) -m venv $(VENV)
+	@echo "installing into $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip
+ifneq ($(TORCH_INDEX),)
+	@$(BIN)/python -m pip install -q -c constraints.txt --index-url $(TORCH_INDEX) torch torchaudio
+endif
+	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[all]'
+	@$(BIN)/python -m pip check
+	@touch $@
+
+demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
+	@$(BIN)/python notebooks/run.py --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python notebooks/where_to_look.py --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
+
+test: $(STAMP) ## the whole test suite, notebooks included
+	@$(BIN)/python -m ruff check .
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	$(BIN)/python -m pytest -p no:xdist -c notebooks/pytest.ini notebooks
+	$(BIN)/python -m pytest -p no:xdist tests/remade
+	@echo "all tests passed; the numbers are in results/fast/metrics.json, the notebooks in notebooks/ (make lab)"
+
+lab: $(STAMP) ## JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --notebook-dir=. notebooks/01_corpus.ipynb
+
+notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks into notebooks/
+	@$(BIN)/python notebooks/run.py --profile fast --force
+	@$(BIN)/python notebooks/publish.py
+
+bench: $(STAMP) ## time the sliced Wasserstein distance beside POT (at most 20 minutes)
+	@$(BIN)/python tests/benchmarks/bench_sliced.py
+
+lint: $(STAMP) ## style
+	@$(BIN)/python -m ruff check .
+
+clean: ## remove what a run makes, but keep the environment
+	rm -rf data .cache results/fast/notebooks

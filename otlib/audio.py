@@ -1,0 +1,107 @@
+"""Sound in: read a recording, bring it to 16 kHz mono, and carry features over to the frames of a mesh sequence."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional
+from jaxtyping import Float
+from torch import Tensor
+
+from otlib.errors import InputError
+
+SAMPLE_RATE = 16_000
+SILENCE_DB = -60.0  # a recording that never rises above this is silence to us
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording: ``samples`` (S,) float32, mono, in [-1, 1], at ``sample_rate`` Hz."""
+
+    samples: np.ndarray
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate
+
+    @property
+    def peak_db(self) -> float:
+        """Largest magnitude in dB of full scale; -inf for zeros."""
+        peak = float(np.abs(self.samples).max())
+        return 20 * float(np.log10(peak)) if peak > 0 else float("-inf")
+
+    def frames(self, frame_rate: float) -> int:
+        """Return how many frames of a mesh sequence the recording covers."""
+        return int(len(self.samples) / self.sample_rate * frame_rate + 1e-6)
+
+
+def read_recording(path: Path | str, frame_rate: float = 25.0) -> Recording:
+    """Read a sound file of any rate and channel count; channels are averaged.
+
+    Args:
+        path: wav, flac, ogg, mp3 or whatever else libsndfile reads.
+        frame_rate: of the meshes to come; a recording shorter than one frame is refused.
+
+    Raises:
+        InputError: no such file, not a sound file, no samples, samples that are NaN or infinite, or too short.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give the path of a recording, such as a .wav")
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise InputError(f"{path}: not a sound file that can be read; give a wav, flac, ogg or mp3 recording") from error
+    if len(samples) == 0:
+        raise InputError(f"{path}: has no samples; give a recording that is not empty")
+    if not np.isfinite(samples).all():
+        bad = int((~np.isfinite(samples)).any(1).argmax())
+        raise InputError(f"{path}: sample {bad} is not a number or infinite; export the recording again")
+    recording = Recording(samples.mean(1), rate)
+    if recording.frames(frame_rate) < 1:
+        raise InputError(f"{path}: {recording.seconds * 1000:.1f} ms is shorter than one frame ({1000 / frame_rate:.0f} ms); "
+                         "give a longer recording")
+    return recording
+
+
+def resampled(recording: Recording) -> Float[Tensor, "S"]:
+    """Return the recording at 16 kHz (torchaudio's windowed sinc)."""
+    samples = torch.from_numpy(np.ascontiguousarray(recording.samples, dtype=np.float32))
+    return torchaudio.functional.resample(samples, recording.sample_rate, SAMPLE_RATE)
+
+
+def align_by_interpolation(features: Float[Tensor, "T C"], frames: int, frame_rate: float, *, hop: int = 320,
+                           window: int = 400) -> Float[Tensor, "T2 C"]:
+    """Carry features over to mesh frames by the times of both.
+
+    Feature k looks at samples hop * k to hop * k + window and stands for their middle; mesh frame t stands for the
+    moment t / frame_rate. FaceFormer interpolates over the whole clip instead (align_corners), which stretches a clip by
+    up to a frame; here the times are exact at any rate.
+
+    Args:
+        features: 50 a second for HuBERT.
+        frames: how many mesh frames to make.
+        frame_rate: of the mesh, Hz.
+        hop, window: of the encoder, in samples at 16 kHz.
+
+    Returns:
+        (frames, C); before the first and after the last feature the value is held.
+    """
+    time = torch.arange(frames, device=features.device, dtype=torch.float64) / frame_rate
+    position = ((time * SAMPLE_RATE - window / 2) / hop).clamp(0, len(features) - 1)
+    left = position.floor().long().clamp(max=max(len(features) - 2, 0))
+    weight = (position - left).to(features.dtype)[:, None]
+    return torch.lerp(features[left], features[(left + 1).clamp(max=len(features) - 1)], weight)
+
+
+def align_by_pairs(features: Float[Tensor, "T C"]) -> Float[Tensor, "T2 C2"]:
+    """Lay each two features side by side: 50 Hz to 25 Hz, C to 2 C channels, an odd last one dropped.
+
+    The published recipe of FaceXHuBERT and FaceDiffuser for 25 frames a second.
+    """
+    even = len(features) // 2 * 2
+    return features[:even].reshape(even // 2, 2 * features.shape[1])

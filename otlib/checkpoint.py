@@ -1,0 +1,80 @@
+"""A training's state on disk, without pickle: tensors in safetensors, everything else in JSON, whole or absent."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import nn
+
+from otlib.errors import InputError
+from otlib.files import atomic_write, read_json, write_json
+from otlib.model import ModelSettings, OTTalk
+
+WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
+
+
+def save_model(model: OTTalk, folder: Path) -> None:
+    """Write weights and settings; settings first, so that weights are never without them."""
+    write_json(folder / SETTINGS, dataclasses.asdict(model.settings))
+    with atomic_write(folder / WEIGHTS) as temporary:
+        safetensors.torch.save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
+
+
+def load_model(folder: Path) -> OTTalk:
+    """Read what :func:`save_model` wrote.
+
+    Raises:
+        InputError: something is missing, or weights and settings do not belong together.
+    """
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 04_training, or `make demo`")
+    settings = read_json(folder / SETTINGS)
+    try:
+        model = OTTalk(ModelSettings(**{**settings, "levels": tuple(settings["levels"])}))
+        model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
+    except (TypeError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({str(error).splitlines()[0]}); "
+                         "train again") from error
+    return model.eval()
+
+
+def save_state(file: Path, model: nn.Module, best: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer,
+               facts: dict[str, Any]) -> None:
+    """Write all that a training needs to go on: weights, best weights so far, optimiser, and ``facts`` (JSON)."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    tensors |= {f"best.{key}": value for key, value in best.items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
+    with atomic_write(file) as temporary:
+        safetensors.torch.save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, temporary,
+                                    metadata={"facts": json.dumps(facts)})
+
+
+def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Put a saved state into ``model`` and ``optimiser``; return the best weights and the facts.
+
+    Raises:
+        InputError: the file is damaged or of another model.
+    """
+    try:
+        with safetensors.safe_open(file, "pt") as stored:
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118 (not a dict)
+            facts = json.loads(stored.metadata()["facts"])
+        model.load_state_dict(_under("model.", tensors))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in _under("optimiser.", tensors).items():
+            index, name = key.split(".")
+            state.setdefault(int(index), {})[name] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    except (safetensors.SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise InputError(f"{file}: cannot be resumed from ({str(error).splitlines()[0]}); delete it to train from the "
+                         "beginning") from error
+    return _under("best.", tensors), facts
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}

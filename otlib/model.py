@@ -1,0 +1,206 @@
+"""OT-Talk: audio features and a template in, a talking mesh out.
+
+    audio features --- weighted layers --- transformer over time ---+
+                                                                    x --- Chebyshev convolutions, coarse to fine --- motion
+    template ------ Chebyshev convolutions (geometry) --------------+
+
+Stated by the abstract of OT-Talk: a pre-trained HuBERT, a transformer over time, Chebyshev graph convolution that reads
+the geometry of the mesh. How they meet is our choice: the geometry of the template enters every graph convolution of
+the decoder, and audio scales it channel by channel, so that no parameter depends on the number of vertices and any
+template can be animated. Convolutions run on the coarse levels of a mesh hierarchy; a fixed sparse matrix carries the
+displacements to all vertices.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from otlib.chebyshev import ChebyshevConvolution
+from otlib.hierarchy import MeshHierarchy, build_hierarchy
+from otlib.mesh import face_vectors, unit_vectors
+from otlib.temporal import TemporalTransformer
+
+DISPLACEMENT_UNIT = 0.01  # metres: the last layer works in centimetres, the size of a mouth's motion
+POSITION_UNIT = 0.1  # metres: half a head, so that positions are about one
+_FREQUENCIES = (1.0, 2.0, 4.0)  # of the position encoding, in half periods per POSITION_UNIT
+GEOMETRY_CHANNELS = 3 + 3 + 6 * len(_FREQUENCIES)
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Sizes and switches of the model; every value is our choice, the paper states none.
+
+    Attributes:
+        feature_layers, feature_channels: of the audio features (1 + layers of the encoder, its width).
+        width: channels of the transformer over time.
+        layers, heads: of the transformer.
+        radius: frames to each side that attention reaches in one layer (0.4 s at 30 frames a second).
+        dropout: in the transformer.
+        channels: of the graph convolutions.
+        terms: Chebyshev terms K, orders 0 to K - 1 (CoMA, the best-known Chebyshev model of faces, has 6); 1 turns the
+            graph off and leaves a network that sees each vertex alone (the ablation).
+        levels: vertices of the coarse graphs, finest first.
+    """
+
+    feature_layers: int
+    feature_channels: int
+    width: int = 128
+    layers: int = 2
+    heads: int = 4
+    radius: int = 12
+    dropout: float = 0.1
+    channels: int = 32
+    terms: int = 5
+    levels: tuple[int, ...] = (400, 100)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What the model knows of a template: its hierarchy and a signal on the first coarse level.
+
+    Attributes:
+        hierarchy: of the mesh; templates of one topology may share it.
+        signal: (M, GEOMETRY_CHANNELS), position, its encoding, and normal of the chosen vertices.
+    """
+
+    hierarchy: MeshHierarchy
+    signal: Tensor
+
+
+def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
+                     chosen: Int[Tensor, "M"]) -> Float[Tensor, "M C"]:
+    """Return position, its sines and cosines, and the normal of the chosen vertices.
+
+    Positions count from the middle of the bounding box. The encoding (Tancik et al. 2020) tells apart what lies close,
+    such as the two lips; the normals tell which of them is which.
+    """
+    middle = (vertices.amax(0) + vertices.amin(0)) / 2
+    position = (vertices - middle) / POSITION_UNIT
+    vectors = face_vectors(vertices, faces)  # F 3, twice the area
+    normal = torch.zeros_like(vertices).index_add(0, faces.reshape(-1).long(), vectors.repeat_interleave(3, 0))
+    waves = [function(torch.pi * frequency * position) for frequency in _FREQUENCIES for function in (torch.sin, torch.cos)]
+    return torch.cat([position, unit_vectors(normal), *waves], 1)[chosen]
+
+
+def prepare_geometry(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], settings: ModelSettings,
+                     lips: Int[Tensor, "N"] | None = None, hierarchy: MeshHierarchy | None = None) -> Geometry:
+    """Return what the model needs of a template.
+
+    Args:
+        vertices: the template, metres.
+        faces: its triangles.
+        settings: of the model; levels larger than the mesh are cut to it.
+        lips: vertices where the coarse graphs shall be denser.
+        hierarchy: of another template with the same faces, to share it.
+    """
+    if hierarchy is None:
+        hierarchy = build_hierarchy(vertices, faces, coarse_sizes(settings.levels, len(vertices)), lips)
+    return Geometry(hierarchy, geometric_signal(vertices, faces, hierarchy.chosen[1]))
+
+
+def coarse_sizes(levels: tuple[int, ...], vertices: int) -> tuple[int, ...]:
+    """Return ``levels`` for a mesh of so many vertices: a small mesh has smaller levels, each a fifth of the finer."""
+    sizes = [min(levels[0], vertices)]
+    for level in levels[1:]:
+        sizes.append(min(level, max(1, sizes[-1] // 2)))
+    return tuple(sizes)
+
+
+class OTTalk(nn.Module):
+    """The whole model; see the module's docstring for its plan."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        width, channels, terms = settings.width, settings.channels, settings.terms
+        self.layer_logits = nn.Parameter(torch.zeros(settings.feature_layers))
+        self.feature_norm = nn.LayerNorm(settings.feature_channels)
+        self.project = nn.Linear(settings.feature_channels, width)
+        self.neighbours = nn.Conv1d(width, width, 5, padding=2)
+        self.style = nn.Linear(2 * channels, width)
+        self.temporal = TemporalTransformer(width, settings.layers, settings.heads, settings.radius, settings.dropout)
+        self.geometry = nn.ModuleList([ChebyshevConvolution(GEOMETRY_CHANNELS, channels, terms),
+                                       ChebyshevConvolution(channels, channels, terms)])
+        count = len(settings.levels)
+        self.gains = nn.ModuleList(nn.Linear(width, channels) for _ in range(count))
+        self.shifts = nn.ModuleList(nn.Linear(width, channels) for _ in range(count))
+        self.convolutions = nn.ModuleList(ChebyshevConvolution(channels, channels, terms) for _ in range(count))
+        self.out = nn.Linear(channels, 3)
+        nn.init.zeros_(self.out.weight)  # the untrained model shows the template, as in the peers' systems
+        nn.init.zeros_(self.out.bias)
+
+    @property
+    def reach(self) -> int:
+        """Frames to each side on which a frame's motion depends."""
+        return self.temporal.reach + 2
+
+    def describe_template(self, signal: Float[Tensor, "B M C"], hierarchy: MeshHierarchy) -> list[Tensor]:
+        """Return the geometry's features on every coarse level, finest first; needed once for each template."""
+        first, second = self.geometry
+        laplacian = hierarchy.laplacians[1]
+        features = nn.functional.gelu(first(signal, laplacian))
+        levels = [features + second(features, laplacian)]
+        for level in range(1, len(self.settings.levels)):
+            levels.append(hierarchy.downsample(levels[-1], level))
+        return levels
+
+    def listen(self, features: Float[Tensor, "B T layers C"], geometry: list[Tensor]) -> Float[Tensor, "B T W"]:
+        """Return one vector a frame from the audio around it and the template's overall shape."""
+        weights = self.layer_logits.softmax(0)
+        audio = self.project(self.feature_norm(torch.einsum("btlc,l->btc", features, weights)))
+        audio = audio + nn.functional.gelu(self.neighbours(audio.transpose(1, 2))).transpose(1, 2)
+        style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
+        return self.temporal(audio + style[:, None])
+
+    def move(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor],
+             hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
+        """Return every vertex's displacement in metres from one vector a frame."""
+        signal = None
+        for level in reversed(range(len(geometry))):  # coarse to fine
+            shape = geometry[level][:, None]  # B 1 M C
+            local = shape * self.gains[level](latent)[:, :, None] + self.shifts[level](latent)[:, :, None]  # B T M C
+            signal = local if signal is None else local + hierarchy.upsample(signal, level + 2)
+            signal = signal + self.convolutions[level](nn.functional.gelu(signal), hierarchy.laplacians[level + 1])
+        return hierarchy.upsample(self.out(signal), 1) * DISPLACEMENT_UNIT
+
+    def forward(self, features: Float[Tensor, "B T layers C"], signal: Float[Tensor, "B M C2"],
+                hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
+        """Return displacements from the template, in metres.
+
+        Args:
+            features: of the audio at the mesh's frame rate.
+            signal: each clip's template, from :func:`geometric_signal`.
+            hierarchy: of the topology that the clips share.
+        """
+        geometry = self.describe_template(signal, hierarchy)
+        return self.move(self.listen(features, geometry), geometry, hierarchy)
+
+
+@torch.no_grad()
+def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
+            window: int = 300) -> Iterator[Float[Tensor, "T V 3"]]:
+    """Yield the talking mesh of a recording of any length, in stretches of at most ``window`` frames.
+
+    Windows overlap by what the model can see, so the result is that of one pass over the whole recording and memory
+    is bounded by one window.
+
+    Args:
+        model: trained; put in evaluation mode here.
+        features: of the whole recording.
+        template: metres.
+        geometry: of that template.
+        window: new frames a stretch.
+
+    Yields:
+        Vertices in metres of consecutive frames.
+    """
+    model.eval()
+    levels = model.describe_template(geometry.signal[None], geometry.hierarchy)
+    for first in range(0, len(features), window):
+        last = min(first + window, len(features))
+        start, end = max(0, first - model.reach), min(len(features), last + model.reach)
+        latent = model.listen(features[None, start:end], levels)[:, first - start: last - start]
+        yield template + model.move(latent, levels, geometry.hierarchy)[0]

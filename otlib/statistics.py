@@ -1,0 +1,164 @@
+"""Intervals and paired comparisons over speakers.
+
+Clips of one speaker are alike, so resampling clips would claim more certainty than there is. The unit here is the
+speaker: average a speaker's clips (``otlib.metrics.aggregate``) and seeds first, then hand one number a speaker to
+these functions.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap
+
+METHODS = ("BCa", "percentile")
+RESAMPLES = 9999
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its bootstrap interval over speakers.
+
+    Attributes:
+        estimate: of the speakers at hand.
+        low, high: bounds of the interval.
+        level: its nominal coverage.
+        speakers: how many.
+        resamples, method: of the bootstrap.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    level: float
+    speakers: int
+    resamples: int
+    method: str
+
+    def excludes(self, value: float) -> bool:
+        """Tell whether ``value`` lies outside of the interval."""
+        return not self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Two systems on the same speakers.
+
+    Attributes:
+        first, second: means over speakers.
+        difference: of first minus second, with its interval.
+        first_lower: speakers for whom the first system's number is lower.
+        ties: speakers for whom both are equal.
+    """
+
+    first: float
+    second: float
+    difference: Interval
+    first_lower: int
+    ties: int
+
+
+def speaker_interval(values: Mapping[str, float], *, generator: np.random.Generator, level: float = LEVEL,
+                     resamples: int = RESAMPLES, method: str = "BCa") -> Interval:
+    """Return the mean over speakers with its interval.
+
+    Args:
+        values: one number a speaker.
+        generator: source of randomness.
+        level, resamples, method: as in ``bootstrap_speakers``.
+
+    Raises:
+        ValueError: as in ``bootstrap_speakers``.
+    """
+    return bootstrap_speakers(np.mean, values, generator=generator, level=level, resamples=resamples, method=method)
+
+
+def paired_comparison(first: Mapping[str, float], second: Mapping[str, float], *, generator: np.random.Generator,
+                      level: float = LEVEL, resamples: int = RESAMPLES, method: str = "BCa") -> PairedComparison:
+    """Compare two systems on the same speakers by the mean of each speaker's difference.
+
+    Pairing takes out how hard a speaker is, which usually varies more than the systems do.
+
+    Args:
+        first, second: one number a speaker, the same speakers.
+        generator: source of randomness.
+        level, resamples, method: as in ``bootstrap_speakers``.
+
+    Raises:
+        ValueError: different speakers, or as in ``bootstrap_speakers``.
+    """
+    one, two = _columns((first, second))
+    gap = one - two
+    difference = bootstrap_speakers(np.mean, dict(zip(first, gap.tolist(), strict=True)), generator=generator,
+                                    level=level, resamples=resamples, method=method)
+    return PairedComparison(float(one.mean()), float(two.mean()), difference, int((gap < 0).sum()),
+                            int((gap == 0).sum()))
+
+
+def share_of_the_way(start: Mapping[str, float], reached: Mapping[str, float], goal: Mapping[str, float], *,
+                     generator: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES,
+                     method: str = "BCa") -> Interval:
+    """Return how far a system gets from a baseline to an oracle, (start - reached) / (start - goal) of the means.
+
+    Args:
+        start, reached, goal: one error a speaker, of the baseline (a frozen face), the system and the oracle.
+        generator: source of randomness; a resample takes a speaker's three numbers together.
+        level, resamples, method: as in ``bootstrap_speakers``.
+
+    Raises:
+        ValueError: different speakers, or as in ``bootstrap_speakers``.
+    """
+    def share(start, reached, goal, axis=-1):
+        return (start.mean(axis) - reached.mean(axis)) / (start.mean(axis) - goal.mean(axis))
+
+    return bootstrap_speakers(share, start, reached, goal, generator=generator, level=level, resamples=resamples,
+                              method=method)
+
+
+def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[str, float],
+                       generator: np.random.Generator, level: float = LEVEL, resamples: int = RESAMPLES,
+                       method: str = "BCa") -> Interval:
+    """Return a statistic of numbers by speaker with its bootstrap interval over speakers.
+
+    Args:
+        statistic: function of as many arrays as there are columns and of ``axis``, such as ``numpy.mean``.
+        columns: one number a speaker each, the same speakers; they are resampled together.
+        generator: source of randomness; the same state gives the same interval.
+        level: nominal coverage, between 0 and 1.
+        resamples: drawn sets of speakers.
+        method: "BCa" corrects bias and skewness (Efron 1987; for few speakers the better choice) and "percentile"
+            takes the quantiles of the resamples. With about a dozen speakers both cover a little less than they say.
+
+    Raises:
+        ValueError: fewer than two speakers, different speakers, a number that is not finite (drop the speaker or the
+            metric, knowingly), or an unknown method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if not 0 < level < 1 or resamples < 1:
+        raise ValueError(f"level must be between 0 and 1 and resamples at least 1, not {level} and {resamples}")
+    data = _columns(columns)
+    count = data.shape[1]
+    estimate = float(statistic(*data, axis=-1))
+    if (np.ptp(data, axis=1) == 0).all():  # no speaker differs: every resample is the sample, and BCa is undefined
+        return Interval(estimate, estimate, estimate, level, count, resamples, method)
+    result = bootstrap(tuple(data), statistic, paired=True, vectorized=True, n_resamples=resamples, method=method,
+                       confidence_level=level, rng=generator)
+    low, high = (float(bound) for bound in result.confidence_interval)
+    return Interval(estimate, low, high, level, count, resamples, method)
+
+
+def _columns(columns: tuple[Mapping[str, float], ...]) -> np.ndarray:
+    """Stack columns as (columns, speakers), the speakers in the order of the first column."""
+    speakers = list(columns[0]) if columns else []
+    if len(speakers) < 2:
+        raise ValueError(f"at least two speakers are needed, got {len(speakers)}")
+    for column in columns:
+        if set(column) != set(speakers):
+            raise ValueError(f"not the same speakers: {', '.join(sorted(set(column) ^ set(speakers)))} are in one only")
+        for speaker in speakers:
+            if not math.isfinite(column[speaker]):
+                raise ValueError(f"the number of speaker {speaker!r} is {column[speaker]}")
+    return np.array([[column[speaker] for speaker in speakers] for column in columns], dtype=float)

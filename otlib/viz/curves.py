@@ -1,0 +1,170 @@
+"""Figures of numbers: loss against step, lip opening against time, methods against each other."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from otlib.viz import palette
+from otlib.viz.head_figures import is_closure
+
+
+def loss_curves(
+    curves: Mapping[str, tuple[Integer[np.ndarray, " n"], Float[np.ndarray, " n"]]],
+    *,
+    ylabel: str = "loss",
+    window: int = 1,
+) -> Figure:
+    """Draw each term of the loss against the training step, on a logarithmic axis.
+
+    Args:
+        curves: (steps, values) of each term; values are positive. Names that start with "validation" are drawn dashed.
+        ylabel: what the values are, with unit.
+        window: number of neighbouring values that the bold line averages; the values themselves stay as a thin line.
+
+    Raises:
+        ValueError: a curve is empty, or has a value that a logarithmic axis cannot show.
+    """
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, (steps, values)) in enumerate(curves.items()):
+        if len(values) == 0 or len(steps) != len(values):
+            raise ValueError(f"{name}: {len(steps)} steps and {len(values)} values")
+        if not (np.isfinite(values).all() and (values > 0).all()):
+            raise ValueError(f"{name}: a logarithmic axis needs finite values above zero")
+        colour = palette.SERIES[number % len(palette.SERIES)]
+        line = "--" if name.startswith("validation") else "-"
+        if window > 1 and len(values) > window:
+            axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.3)
+            # the geometric mean is what an average looks like on this axis
+            smooth = np.exp(np.convolve(np.log(values), np.full(window, 1 / window), mode="valid"))
+            middle = (window - 1) // 2
+            axes.plot(steps[middle : middle + len(smooth)], smooth, line, color=colour, linewidth=1.8, label=name)
+        else:
+            axes.plot(steps, values, line, color=colour, linewidth=1.8, label=name)
+    axes.set_yscale("log")
+    axes.set_xlabel("training step")
+    axes.set_ylabel(ylabel)
+    tidy(axes)
+    axes.legend(frameon=False, loc="upper right", ncols=2 if len(curves) > 4 else 1, fontsize=9)
+    return figure
+
+
+def lip_gap_curves(
+    times: Float[np.ndarray, " T"],
+    true_mm: Float[np.ndarray, " T"],
+    predicted_mm: Float[np.ndarray, " T"],
+    phonemes: Sequence[Mapping[str, Any]] = (),
+    *,
+    others: Mapping[str, Float[np.ndarray, " T"]] | None = None,
+) -> Figure:
+    """Draw the opening between the lips against time, true and predicted, over the phonemes heard.
+
+    Args:
+        times: (T,) seconds.
+        true_mm: (T,) millimetres.
+        predicted_mm: (T,) millimetres.
+        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each; the spans of p, b and m are shaded.
+        others: further (T,) curves in millimetres, drawn thin and grey.
+
+    Raises:
+        ValueError: lengths that differ.
+    """
+    for name, curve in {"true_mm": true_mm, "predicted_mm": predicted_mm, **(others or {})}.items():
+        if len(curve) != len(times):
+            raise ValueError(f"{name}: {len(curve)} values, expected {len(times)} as times")
+    seconds = float(times[-1] - times[0])
+    figure = Figure(figsize=(float(np.clip(2.2 * seconds, 7.2, 12.0)), 3.2), layout="constrained")
+    axes = figure.subplots()
+    for number, (name, curve) in enumerate((others or {}).items()):
+        axes.plot(times, curve, (":", "-.", "--")[number % 3], color=palette.NEUTRAL, linewidth=1.2, label=name)
+    axes.plot(times, true_mm, color=palette.TRUE, linewidth=2.0, label="true")
+    axes.plot(times, predicted_mm, color=palette.PREDICTED, linewidth=2.0, label="predicted")
+    axes.set_xlim(times[0], times[-1])
+    axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in (true_mm, predicted_mm))))
+    shaded = False
+    for phoneme in phonemes:
+        start, end = max(phoneme["start"], times[0]), min(phoneme["end"], times[-1])
+        if end <= start:
+            continue
+        closed = is_closure(phoneme["phoneme"])
+        if closed:
+            label = None if shaded else "p, b, m"
+            axes.axvspan(start, end, color=palette.HIGHLIGHT, alpha=0.35, linewidth=0, label=label)
+            shaded = True
+        axes.axvline(start, color="0.88", linewidth=0.6, zorder=0)
+        axes.annotate(
+            phoneme["phoneme"],
+            ((start + end) / 2, 1.0),
+            (0, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            fontweight="bold" if closed else "normal",
+        )
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("gap between the lips (mm)")
+    tidy(axes, grid=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
+    return figure
+
+
+def interval_plot(
+    names: Sequence[str],
+    values: Float[np.ndarray, " n"],
+    lows: Float[np.ndarray, " n"],
+    highs: Float[np.ndarray, " n"],
+    xlabel: str,
+    *,
+    highlighted: Sequence[str] = (),
+) -> Figure:
+    """Draw one number with its interval for each of several methods, the first on top (a forest plot).
+
+    Args:
+        names: of the methods.
+        values: (n,) one for each method.
+        lows: (n,) lower ends of the intervals.
+        highs: (n,) upper ends.
+        xlabel: what the number is, with unit, and what the interval is.
+        highlighted: names drawn in the colour of predictions; the others are grey.
+
+    Raises:
+        ValueError: lengths that differ, or a value outside its interval.
+    """
+    count = len(names)
+    if not count == len(values) == len(lows) == len(highs):
+        raise ValueError(f"values, lows and highs: {len(values)}, {len(lows)}, {len(highs)}, expected {count} as names")
+    for name, value, low, high in zip(names, values, lows, highs, strict=True):
+        if not low <= value <= high:
+            raise ValueError(f"{name}: {value:g} lies outside its interval [{low:g}, {high:g}]")
+    figure = Figure(figsize=(7.2, 0.7 + 0.42 * count), layout="constrained")
+    axes = figure.subplots()
+    rows = np.arange(count)
+    span = max(float(np.max(highs)), 0.0) - min(float(np.min(lows)), 0.0)
+    for row, name, value, low, high in zip(rows, names, values, lows, highs, strict=True):
+        colour = palette.PREDICTED if name in highlighted else palette.NEUTRAL
+        axes.plot([low, high], [row, row], color=colour, linewidth=3.0, alpha=0.45, solid_capstyle="butt")
+        axes.plot(value, row, "o", color=colour, markersize=7)
+        axes.annotate(
+            f"{value:.3g}", (high, row), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
+        )
+    axes.set_yticks(rows, names)
+    axes.set_ylim(count - 0.4, -0.6)
+    axes.set_xlim(min(0.0, float(np.min(lows))) - 0.01 * span, float(np.max(highs)) + 0.12 * span)
+    axes.set_xlabel(xlabel)
+    tidy(axes)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+    return figure
+
+
+def tidy(axes: Axes, grid: bool = True) -> None:
+    """Leave of the frame what helps to read numbers."""
+    axes.spines[["top", "right"]].set_visible(False)
+    if grid:
+        axes.grid(visible=True, color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)

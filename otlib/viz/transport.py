@@ -1,0 +1,208 @@
+"""Figures of measures and of their transport: atoms in space, and optimal matching along one direction."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from otlib.measure import Measure
+from otlib.rendering import ensure_rendering
+from otlib.viz import palette
+from otlib.viz.curves import tidy
+from otlib.viz.head_figures import scale_bar, show
+from otlib.viz.heads import Camera, downsample, place_camera
+
+if TYPE_CHECKING:
+    import pyvista
+
+_PANEL_PIXELS = (480, 560)  # width, height
+_SUPERSAMPLING = 2
+_SPHERE_SHARE = 0.45  # radius of an atom's sphere over the side of a square of its mean area: neighbours almost touch
+_ARROW_SHARE = 2.2  # length of an atom's arrow, in the same measure of an atom of mean mass
+
+
+def measure_views(
+    true: Measure,
+    predicted: Measure,
+    *,
+    costs: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " M"]] | None = None,
+    cost_label: str = "transport cost of an atom (mm)",
+    camera: Camera = "three_quarter",
+) -> Figure:
+    """Draw two measures from one camera: each atom a ball whose area grows with its mass, its normal a short arrow.
+
+    Args:
+        true: one measure (no batch) of atoms in R^3 (metres), or in R^6 with a multiple of the normal behind.
+        predicted: the measure compared with it.
+        costs: what each atom costs; colours the balls. When None the measures have the colours of truth and prediction.
+        cost_label: what the costs are, with unit.
+        camera: "front", "three_quarter" or "profile".
+
+    Raises:
+        ValueError: a batch of measures, atoms of another dimension, or costs that are not one for each atom.
+        RenderingUnavailable: no GL on this machine.
+    """
+    ensure_rendering()
+    import pyvista  # only now: it must not meet VTK before the check above
+
+    if costs is not None and (costs[0].shape != true.weights.shape or costs[1].shape != predicted.weights.shape):
+        raise ValueError(
+            f"costs: shapes {costs[0].shape} and {costs[1].shape}, expected {tuple(true.weights.shape)} and "
+            f"{tuple(predicted.weights.shape)}"
+        )
+    limit = None if costs is None else max(float(costs[0].max()), float(costs[1].max()), 1e-12)
+    fitted_to = _array(true.points)[:, :3]
+    figure = Figure(figsize=(9.6, 5.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for number, (name, measure) in enumerate({"true": true, "predicted": predicted}.items()):
+        plotter = pyvista.Plotter(off_screen=True, window_size=[_SUPERSAMPLING * side for side in _PANEL_PIXELS])
+        plotter.disable_anti_aliasing()
+        plotter.set_background("white")
+        cost = None if costs is None else costs[number]
+        add_measure(plotter, measure, colour=palette.named(name), cost=cost, cost_limit=limit)
+        metres_per_pixel = place_camera(plotter, fitted_to, _PANEL_PIXELS, camera)
+        show(axes[number], downsample(plotter.screenshot(None, return_img=True), _SUPERSAMPLING))
+        plotter.close()
+        axes[number].set_title(f"{name}: {len(measure.weights)} atoms", color=palette.named(name), fontweight="bold")
+    scale_bar(axes[0], 1e3 * metres_per_pixel)
+    if limit is not None:
+        scale = ScalarMappable(Normalize(0.0, limit), palette.COST_COLOURMAP)
+        figure.colorbar(scale, ax=axes, label=cost_label, shrink=0.7)
+    return figure
+
+
+def add_measure(
+    plotter: "pyvista.Plotter",
+    measure: Measure,
+    *,
+    colour: str,
+    cost: Float[np.ndarray, " N"] | None = None,
+    cost_limit: float | None = None,
+) -> None:
+    """Add a measure's atoms to a PyVista scene, for still pictures and for turning by hand alike.
+
+    Args:
+        plotter: the scene.
+        measure: one measure of atoms in R^3 or R^6.
+        colour: of the balls when there is no cost, "#rrggbb".
+        cost: what each atom costs.
+        cost_limit: the cost that gets the last colour; the largest when None.
+
+    Raises:
+        ValueError: a batch of measures, or atoms of another dimension.
+    """
+    import pyvista
+
+    points, weights = _array(measure.points), _array(measure.weights)
+    if points.ndim != 2 or points.shape[1] not in (3, 6):
+        raise ValueError(f"measure: points of shape {points.shape}, expected (N, 3) or (N, 6)")
+    # Atoms on a surface of extent d lie about d / sqrt(N) apart, so this side fits any mesh.
+    extent = float(np.ptp(points[:, :3], axis=0).max())
+    side = extent / len(points) ** 0.5
+    atoms = pyvista.PolyData(points[:, :3])
+    atoms["size"] = side * np.sqrt(weights * len(points))  # area, not radius, grows with mass
+    if cost is not None:
+        atoms["cost"] = cost
+    ball = pyvista.Sphere(radius=_SPHERE_SHARE, theta_resolution=12, phi_resolution=9)
+    balls = atoms.glyph(geom=ball, scale="size", orient=False)
+    look = {"smooth_shading": True, "ambient": 0.25, "specular": 0.1, "show_scalar_bar": False, "reset_camera": False}
+    if cost is None:
+        plotter.add_mesh(balls, color=colour, **look)
+    else:
+        limits = (0.0, float(cost.max()) if cost_limit is None else cost_limit)
+        plotter.add_mesh(balls, scalars="cost", cmap=palette.COST_COLOURMAP, clim=limits, **look)
+    if points.shape[1] == 6 and np.any(points[:, 3:]):
+        atoms["normal"] = points[:, 3:]
+        arrow = pyvista.Arrow(tip_resolution=8, shaft_resolution=6, tip_radius=0.09, shaft_radius=0.03, tip_length=0.3)
+        arrows = atoms.glyph(geom=arrow, orient="normal", scale=False, factor=_ARROW_SHARE * side)
+        plotter.add_mesh(arrows, color="#404040", **look)
+
+
+def quantile_matching(
+    true: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]],
+    predicted: tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]],
+    *,
+    coordinate: str = "coordinate along the direction",
+    unit: str = "mm",
+    lines: int = 40,
+) -> Figure:
+    """Show optimal transport on a line: the atoms and whom they are matched with, and the two quantile functions.
+
+    Args:
+        true: projected coordinates and masses of the true measure; the masses sum to one.
+        predicted: the same of the predicted measure.
+        coordinate: what is measured along the line.
+        unit: its unit.
+        lines: number of matches drawn, at evenly spaced shares of the mass.
+
+    Returns:
+        A figure whose right half shades the area between the quantile functions; that area is the cost W_1.
+
+    Raises:
+        ValueError: coordinates and masses of different lengths, a negative mass, or masses that do not sum to one.
+    """
+    sorted_atoms = {"true": _sorted_atoms("true", *true), "predicted": _sorted_atoms("predicted", *predicted)}
+    shares = np.unique(np.concatenate([steps for _, steps in sorted_atoms.values()]))  # where either function steps
+    shares = shares[(shares > 0) & (shares < 1)]
+    edges = np.concatenate([[0.0], shares, [1.0]])
+    middles = (edges[:-1] + edges[1:]) / 2
+    quantiles = {name: _quantiles(atoms, middles) for name, atoms in sorted_atoms.items()}
+    cost = float(np.sum(np.diff(edges) * np.abs(quantiles["true"] - quantiles["predicted"])))
+
+    figure = Figure(figsize=(9.6, 3.8), layout="constrained")
+    matching, functions = figure.subplots(1, 2)
+    heights = {"true": 1.0, "predicted": 0.0}
+    drawn = (np.arange(lines) + 0.5) / lines
+    ends = [_quantiles(sorted_atoms[name], drawn) for name in heights]
+    matching.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
+    for name, (values, masses) in {"true": true, "predicted": predicted}.items():
+        sizes = 900.0 * np.asarray(masses) / max(np.max(true[1]), np.max(predicted[1])) / len(masses) ** 0.5
+        matching.scatter(values, np.full(len(values), heights[name]), sizes, palette.named(name), alpha=0.5, linewidth=0)
+        functions.stairs(quantiles[name], edges, baseline=None, color=palette.named(name), linewidth=2.0, label=name)
+    matching.set_yticks([1.0, 0.0], ["true", "predicted"])
+    for label in matching.get_yticklabels():
+        label.set_color(palette.named(label.get_text()))
+    matching.set_ylim(-0.35, 1.35)
+    matching.set_xlabel(f"{coordinate} ({unit})")
+    matching.set_title("atoms, sized by mass, and their matches", fontsize=10)
+    tidy(matching, grid=False)
+    functions.fill_between(
+        np.repeat(edges, 2)[1:-1],
+        np.repeat(quantiles["true"], 2),
+        np.repeat(quantiles["predicted"], 2),
+        color=palette.HIGHLIGHT,
+        alpha=0.35,
+        linewidth=0,
+        label=f"between: $W_1$ = {cost:.3g} {unit}",
+    )
+    functions.set_xlim(0, 1)
+    functions.set_xlabel("share of the mass")
+    functions.set_ylabel(f"{coordinate} ({unit})")
+    functions.set_title("quantile functions", fontsize=10)
+    tidy(functions)
+    functions.legend(frameon=False, fontsize=9, loc="upper left")
+    return figure
+
+
+def _sorted_atoms(name: str, values: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coordinates in rising order and the share of the mass up to and with each."""
+    if len(values) != len(masses) or len(values) == 0:
+        raise ValueError(f"{name}: {len(values)} coordinates and {len(masses)} masses")
+    if np.min(masses) < 0 or abs(np.sum(masses) - 1) > 1e-5:
+        raise ValueError(f"{name}: the masses must not be negative and must sum to one, not {np.sum(masses):g}")
+    order = np.argsort(values, kind="stable")
+    return values[order], np.cumsum(masses[order])
+
+
+def _quantiles(atoms: tuple[np.ndarray, np.ndarray], shares: np.ndarray) -> np.ndarray:
+    """Return the least coordinate up to which at least each share of the mass lies."""
+    values, cumulated = atoms
+    return values[np.minimum(np.searchsorted(cumulated, shares), len(values) - 1)]
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
