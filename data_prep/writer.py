@@ -10,10 +10,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -90,7 +90,7 @@ class DatasetWriter:
                                           "subjects": {}, "sequences": [], "files": {}}
         self._sequence_ids: set[str] = set()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "DatasetWriter":  # noqa: PYI034 (the test run's type checker cannot read Self here)
         if os.path.lexists(self.path) and not _is_replaceable(self.path):
             raise InputError(f"{self.path}: exists and is not a data set, so it is not replaced; choose another folder")
         try:
@@ -110,8 +110,8 @@ class DatasetWriter:
         finally:
             _remove(self.folder)
 
-    def set_mesh(self, faces: np.ndarray, regions: Mapping[str, Iterable[int]],
-                 face_parts: Mapping[str, Iterable[int]] | None = None) -> None:
+    def set_mesh(self, faces: np.ndarray, regions: Mapping[str, Sequence[int] | np.ndarray],
+                 face_parts: Mapping[str, Sequence[int] | np.ndarray] | None = None) -> None:
         """Write the faces, (F, 3) integers, and the named lists of vertices and of faces."""
         named: dict[str, Any] = {name: [int(index) for index in indices] for name, indices in regions.items()}
         if face_parts is not None:

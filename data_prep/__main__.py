@@ -1,0 +1,63 @@
+"""`python -m data_prep <source>`: prepare a data set, or check one.
+
+A source is a module with HELP, add_arguments(parser) and run(arguments); list it in SOURCES.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from data_prep import card, synthetic
+from otlib.dataset import Dataset, validate
+from otlib.errors import InputError
+
+SOURCES = {"synthetic": synthetic}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0, 2 for bad input, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep", description="Prepare data sets in otlib's format.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, source in SOURCES.items():
+        command = commands.add_parser(name, help=source.HELP, description=source.__doc__,
+                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+        command.add_argument("--out", type=Path, required=True, metavar="DIR",
+                             help="folder to make; a data set that stands there is replaced once the new one is whole")
+        source.add_arguments(command)
+        command.set_defaults(run=source.run)
+    command = commands.add_parser("validate", help="say everything that is wrong with a data set",
+                                  description="Read a whole data set and say everything that is wrong with it.")
+    command.add_argument("dataset", type=Path, metavar="DIR")
+    command.set_defaults(run=_validate)
+    command = commands.add_parser("card", help="measure how the heads of a data set move, as JSON", description=card.__doc__,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    command.add_argument("dataset", type=Path, metavar="DIR")
+    command.set_defaults(run=lambda options: print(json.dumps(card.measure(Dataset.open(options.dataset)), indent=1)))
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted, so nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> None:
+    if faults := validate(options.dataset):
+        raise InputError("\n".join(faults))
+    print(f"{options.dataset}: sound")
+
+
+def _terminate(signal_number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + signal_number)  # as an exception, so that workers end and the half-written folder goes
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(main())
