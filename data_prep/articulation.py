@@ -28,6 +28,7 @@ _ROUNDNESS = 0.015  # seconds; rounds the tip of the exponential, which would be
 _VOWEL_CORE, _CONSONANT_CORE = 0.35, 0.15  # share of its duration over which a sound's pull does not decay
 _REST_MARGIN = 0.09  # seconds at either end of a pause that belong to the way to rest and back
 _ENDLESS = 1e3  # seconds; the pause before the first sound and after the last
+_TOUCHING = 0.005  # seconds; phonemes nearer than this follow each other without a gap
 _FULL_PAUSE = 0.25  # seconds; shorter pauses pull the mouth shut only in part
 
 _CLOSING, _OPENING = 0.070, 0.080  # seconds from open lips to closed and back
@@ -87,7 +88,7 @@ class _Sound:
 
 
 def frame_count(sample_count: int, sample_rate: int, frame_rate: float) -> int:
-    """Return how many frames lie within the sound: frame t, at t / frame_rate seconds, for every whole t + 1."""
+    """Return how many whole frames the sound lasts; frame t is at t / frame_rate seconds."""
     return math.floor(sample_count * frame_rate / sample_rate + 1e-9)  # 1e-9: a whole number may come out just below
 
 
@@ -96,7 +97,8 @@ def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_
     """Return the controls of a head that speaks.
 
     Args:
-        phonemes: (IPA symbol, start, end) in seconds, in the order of time; "" is a pause.
+        phonemes: (IPA symbol, start, end) in seconds, in the order of time; "" is a pause, and so is a gap. For a
+            sentence or a few minutes: memory grows with the square of the length.
         frames: number of frames T; frame t is at t / frame_rate seconds.
         frame_rate: frames a second.
         style: whose manner of speaking.
@@ -107,7 +109,7 @@ def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_
 
     Raises:
         InputError: a phoneme has an unknown letter.
-        ValueError: a phoneme ends before it starts.
+        ValueError: a phoneme ends before it starts, or starts before the one before it ends.
     """
     sounds = _sounds(phonemes)
     times = np.arange(frames) / frame_rate
@@ -115,7 +117,7 @@ def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_
     blend, speaking = _blend(sounds, heard, style)
     controls = dict(zip(ARTICULATORS, blend, strict=True))
     closed, press = _closures(sounds, heard, style)
-    tuck = _envelope([sound for sound in sounds if sound.letter in LABIODENTAL], sounds, heard, style).max(axis=0)
+    tuck = _envelopes(sounds, LABIODENTAL, heard, style).max(axis=0)
     aperture = controls["aperture"]
     aperture += tuck * (np.minimum(aperture, _TUCK_APERTURE) - aperture)
     controls["aperture"] = aperture * (1 - closed)
@@ -128,16 +130,21 @@ def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_
 
 
 def _sounds(phonemes: Sequence[tuple[str, float, float]]) -> list[_Sound]:
-    """Take phonemes apart into letters; a pause stands before the first and after the last, and pauses are joined."""
+    """Take phonemes apart into letters; gaps are pauses, one stands at either end, and pauses in a row are joined."""
     start = phonemes[0][1] if phonemes else 0.0
     sounds = [_Sound("", start - _ENDLESS, start, 0.0)]
     for symbol, start, end in phonemes:
         if not end > start:
             raise ValueError(f"the phoneme {symbol!r} lasts from {start} to {end} s")
-        for part in letters(symbol):
-            sounds.append(_Sound(part.letter, start, start + part.share * (end - start), stress(symbol)))
+        if start < sounds[-1].end - _TOUCHING:
+            raise ValueError(f"the phoneme {symbol!r} at {start} s starts before the one before it ends")
+        if start > sounds[-1].end + _TOUCHING:
+            _pause_until(sounds, sounds[-1].end, start)
+        parts, duration = letters(symbol), end - start
+        for part in parts:
+            sounds.append(_Sound(part.letter, start, start + part.share * duration, stress(symbol)))
             start = sounds[-1].end
-        if start < end and not letters(symbol):
+        if not parts:
             _pause_until(sounds, start, end)
     _pause_until(sounds, sounds[-1].end, sounds[-1].end + _ENDLESS)
     return sounds
@@ -186,21 +193,20 @@ def _position(sound: _Sound, style: Style) -> tuple[float, ...]:
 
 def _closures(sounds: list[_Sound], times: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
     """Return how far p, b and m have closed the lips (T,), 1 is closed, and how hard these press (T,)."""
-    bilabials = [sound for sound in sounds if sound.letter in BILABIAL]
-    envelope = _envelope(bilabials, sounds, times, style)  # (N, T)
-    force = np.array([0.0] + [_PRESS[sound.letter] for sound in bilabials]) * style.effort
-    return envelope.max(axis=0), (force[:, None] * envelope**3).max(axis=0)  # cubed: lips press once they have met
+    envelopes = _envelopes(sounds, BILABIAL, times, style)
+    force = style.effort * np.array([0.0] + [_PRESS[sound.letter] for sound in sounds if sound.letter in BILABIAL])
+    return envelopes.max(axis=0), (force[:, None] * envelopes**3).max(axis=0)  # cubed: lips press once they have met
 
 
-def _envelope(chosen: list[_Sound], sounds: list[_Sound], times: np.ndarray, style: Style) -> np.ndarray:
-    """Return (1 + N, T): for each chosen sound 1 around its centre and 0 away from it; a row of zeros comes first.
+def _envelopes(sounds: list[_Sound], chosen: frozenset[str], times: np.ndarray, style: Style) -> np.ndarray:
+    """Return (1 + N, T): a row of zeros, then for each chosen sound 1 around its centre and 0 away from it.
 
     A short neighbour shortens the way there and back, so that it is still seen.
     """
     rows = [np.zeros_like(times)]
-    index = {id(sound): position for position, sound in enumerate(sounds)}
-    for sound in chosen:
-        before, after = sounds[index[id(sound)] - 1], sounds[index[id(sound)] + 1]  # there is always a pause
+    for before, sound, after in zip(sounds, sounds[1:], sounds[2:], strict=False):  # a pause is first and last
+        if sound.letter not in chosen:
+            continue
         hold = max(_HELD * sound.duration, _SHORTEST_HOLD) / 2
         closing = max(min(_CLOSING * style.smoothness, 0.8 * before.duration), _FASTEST)
         opening = max(min(_OPENING * style.smoothness, 0.8 * after.duration), _FASTEST)

@@ -241,6 +241,14 @@ def test_frames_lie_within_the_sound():
     assert frame_count(3 * 16000, 16000, 29.97) == 89
 
 
-def test_a_phoneme_without_duration_is_refused():
-    with pytest.raises(ValueError, match="'a' lasts from 0.2 to 0.2"):
-        articulate([("a", 0.2, 0.2)], 10, 30.0, Style(), np.random.default_rng(0))
+def test_a_gap_is_a_pause():
+    gap, pause = (move([("", 0.0, 0.2), ("a", 0.2, 0.4), *between, ("b", 1.0, 1.1), ("i", 1.1, 1.2)])
+                  for between in ([], [("", 0.4, 1.0)]))
+    assert all(np.array_equal(gap[name], pause[name]) for name in SPEECH)
+
+
+@pytest.mark.parametrize(("timeline", "message"), [
+    ([("a", 0.2, 0.2)], "'a' lasts from 0.2 to 0.2"), ([("a", 0.0, 0.2), ("b", 0.1, 0.3)], "'b' at 0.1 s starts before")])
+def test_impossible_times_are_refused(timeline, message):
+    with pytest.raises(ValueError, match=message):
+        articulate(timeline, 10, 30.0, MEAN, np.random.default_rng(0))
