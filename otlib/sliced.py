@@ -51,11 +51,10 @@ def sliced_wasserstein(
 
     Source: Bonneel et al. 2015; the mean over directions stands inside the root, as in Le et al. 2024 and POT.
     """
-    _check_pair(x, y)
+    check_pair(x, y)
     batch, dimension = x.batch_shape, x.points.shape[-1]
-    _check_directions(directions, x)
-    if not 1 <= p < float("inf"):
-        raise ValueError(f"p must be finite and at least 1, got {p}")
+    check_directions(directions, x)
+    check_exponent(p)
     solver = _solver(backend, x, y)
     shared = directions.ndim == 2
     value = _SlicedWasserstein.apply(
@@ -112,7 +111,14 @@ def _solver(backend: str, x: Measure, y: Measure):
     return sliced_kernel.solve if fits and backend != "torch" else sliced_torch.solve
 
 
-def _check_pair(x: Measure, y: Measure) -> None:
+def check_exponent(p: float) -> None:
+    """Raise ValueError unless p is a finite number of at least one."""
+    if not 1 <= p < float("inf"):
+        raise ValueError(f"p must be finite and at least 1, got {p}")
+
+
+def check_pair(x: Measure, y: Measure) -> None:
+    """Raise ValueError unless two measures share dtype, device, batch and dimension and hold only finite values."""
     for name in ("dtype", "device"):
         if getattr(x.points, name) != getattr(y.points, name):
             raise ValueError(f"x and y must share one {name}, got {getattr(x.points, name)} and {getattr(y.points, name)}")
@@ -129,7 +135,8 @@ def _check_pair(x: Measure, y: Measure) -> None:
                                  f"found values from {float(low)} to {float(high)}")
 
 
-def _check_directions(directions: Tensor, x: Measure) -> None:
+def check_directions(directions: Tensor, x: Measure) -> None:
+    """Raise ValueError unless ``directions`` are unit vectors that fit ``x`` in shape, dtype and device."""
     dimension = x.points.shape[-1]
     shared = directions.ndim == 2
     if directions.shape[-1:] != (dimension,) or directions.ndim < 2 or directions.shape[-2] == 0 or not (

@@ -14,7 +14,8 @@ BYTE_BUDGET = 128 << 20
 """Bytes that the temporaries of one block may take: large enough to keep a device busy, small beside its memory."""
 
 _BYTES_PER_PIECE = 80  # sorted values, integer heights, indices and gathers of one atom of one direction
-_ONE = 1 << 62  # mass one
+UNIT_MASS = 1 << 62
+"""The integer that stands for mass one."""
 
 
 def solve(
@@ -38,7 +39,7 @@ def solve(
     value = torch.zeros(frames, dtype=torch.float64, device=x_points.device)
     point_gradient = torch.zeros_like(x_points) if gradient else None
     weight_gradient = torch.zeros_like(x_weights) if gradient else None
-    for frame_slice, direction_slice in _blocks(frames, count, x_points.shape[1] + y_points.shape[1]):
+    for frame_slice, direction_slice in blocks(frames, count, x_points.shape[1] + y_points.shape[1]):
         theta = directions[frame_slice, direction_slice]
         x = project(x_points[frame_slice], x_masses[frame_slice], theta)
         y = project(y_points[frame_slice], y_masses[frame_slice], theta)
@@ -55,7 +56,7 @@ def solve(
     value = (value / count).to(x_points.dtype)
     if not gradient:
         return value, None, None
-    mean = (x_masses * weight_gradient.double()).sum(dim=-1, keepdim=True) / _ONE
+    mean = (x_masses * weight_gradient.double()).sum(dim=-1, keepdim=True) / UNIT_MASS
     return value, point_gradient / count, ((weight_gradient - mean) / count).to(x_points.dtype)
 
 
@@ -92,8 +93,8 @@ class Pieces:
 def integer_masses(weights: Float[Tensor, "T N"]) -> Int64[Tensor, "T N"]:
     """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
     exact = weights.detach().double()
-    masses = torch.round(exact / exact.sum(dim=-1, keepdim=True) * float(_ONE)).to(torch.int64)
-    left = _ONE - masses.sum(dim=-1, keepdim=True)
+    masses = torch.round(exact / exact.sum(dim=-1, keepdim=True) * float(UNIT_MASS)).to(torch.int64)
+    left = UNIT_MASS - masses.sum(dim=-1, keepdim=True)
     return masses.scatter_add_(-1, masses.argmax(dim=-1, keepdim=True), left)
 
 
@@ -123,7 +124,7 @@ def merge(x: Projected, y: Projected) -> Pieces:
     # After the last step of one measure only empty pieces of the other follow: give them its last atom.
     x_rank.clamp_(max=x_place.shape[-1] - 1)
     y_rank.clamp_(max=y_place.shape[-1] - 1)
-    return Pieces(mass.to(x.values.dtype) / _ONE, x_rank, y_rank)
+    return Pieces(mass.to(x.values.dtype) / UNIT_MASS, x_rank, y_rank)
 
 
 def _potential(x: Projected, y: Projected, p: float) -> Float[Tensor, "T L N"]:
@@ -135,8 +136,8 @@ def _potential(x: Projected, y: Projected, p: float) -> Float[Tensor, "T L N"]:
     return torch.nn.functional.pad(change.cumsum(dim=-1), (1, 0))
 
 
-def _blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:
-    """Cut frames x directions into blocks within the byte budget."""
+def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:
+    """Cut frames x directions into blocks whose temporaries, ``atoms`` long a direction, keep to the byte budget."""
     rows = max(1, BYTE_BUDGET // (_BYTES_PER_PIECE * atoms))
     frame_step = min(frames, rows)
     direction_step = max(1, rows // frame_step)
