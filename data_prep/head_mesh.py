@@ -16,8 +16,8 @@ from data_prep.head_surface import ROWS, Points
 
 # Front-view places that every resolution has a point on: bridge, tip and base of the nose, its wings, chin.
 _ANCHORS = np.array(
-    [(0, 3), (0, -37.5), (0, -43.5), (0, -48.5), (0, -103), (0, -112)]
-    + [(side * x, y) for side in (1, -1) for x, y in ((15, -41), (9, -44), (15, -110))],
+    [(0, 3), (0, -37.5), (0, -43.5), (0, -48.5), (0, -101), (0, -110)]
+    + [(side * x, y) for side in (1, -1) for x, y in ((15, -41), (9, -44), (11, -107))],
     dtype=float,
 )
 
@@ -75,19 +75,20 @@ def ring_angles(count: int) -> np.ndarray:
 def strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Two triangles for each quad between two closed rings that run counter-clockwise, (2 N, 3).
 
-    The diagonals mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
+    The diagonals leave the inner ring's corners (angles 0 and pi) on both sides, which keeps faces there open when lips or lids
+    close, and mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
     """
     following_inner, following_outer = np.roll(inner, -1), np.roll(outer, -1)
     quarter = len(inner) // 4
     index = np.arange(len(inner))
-    right = (index >= quarter) & (index < 3 * quarter)
+    backward = (index // quarter) % 2 == 1
     first = np.where(
-        right[:, None],
+        backward[:, None],
         np.stack([inner, outer, following_inner], axis=1),
         np.stack([inner, outer, following_outer], axis=1),
     )
     second = np.where(
-        right[:, None],
+        backward[:, None],
         np.stack([outer, following_outer, following_inner], axis=1),
         np.stack([inner, following_outer, following_inner], axis=1),
     )

@@ -31,6 +31,7 @@ _UPPER_TURN, _LOWER_TURN = (
     np.radians(122.0),
 )  # how far the lips' section turns from that line on
 IRIS_RADIUS, PUPIL_RADIUS = 5.9, 2.5
+_CORNER_DEPTH = 2.8  # of the ball's edge behind the corners of the lids
 
 
 def mouth_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -115,7 +116,9 @@ def cavity_ring(depth: float, angle: np.ndarray) -> Points:
         -surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_DOWN)(depth),
     )
     position[:, 0] *= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_WIDTH)(depth)
-    position[:, 1] += height * swell + surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_LIFT)(depth) * np.sin(angle) ** 2
+    position[:, 1] += (
+        height * swell + surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_LIFT)(depth) * np.sin(angle) ** 2
+    )
     position[:, 2] -= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_BACK)(depth)
     nominal = mouth_nominal(np.zeros_like(angle), angle)
     row, azimuth = surface.from_front_view(*nominal.T)
@@ -134,10 +137,10 @@ def lid_edge(angle: np.ndarray) -> np.ndarray:
     x, y = np.cos(angle), np.sin(angle)
     height = np.where(
         y > 0,
-        6.0 * np.abs(y) ** 1.1 * (1 - 0.12 * x),
-        -4.6 * np.abs(y) ** 1.2 * (1 + 0.12 * x),
+        5.6 * np.abs(y) ** 1.7 * (1 - 0.12 * x),
+        -4.3 * np.abs(y) ** 1.7 * (1 + 0.12 * x),
     )
-    return EYE + np.stack([14.5 * x, height + 0.9 * x], axis=1)
+    return EYE + np.stack([15.0 * x, height + 0.9 * x], axis=1)
 
 
 def eyeball(x: np.ndarray, y: np.ndarray, offset: float) -> np.ndarray:
@@ -151,19 +154,20 @@ def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
     flat = surface.skin(*surface.from_front_view(*xy.T))
     over = eyeball(flat[:, 0], flat[:, 1], LID_THICKNESS)
     lid = smooth_maximum(flat[:, 2], over, 2.0 * smoothstep(0.0, 0.3, ring))
-    share = smoothstep(1.0, 0.7, ring) * smoothstep(20.5, 15.0, np.abs(xy[:, 0] - EYE[0]))  # no ridge beyond the corners
+    share = smoothstep(1.0, 0.7, ring) * smoothstep(
+        20.5, 15.0, np.abs(xy[:, 0] - EYE[0])
+    )  # no ridge beyond the corners
     flat[:, 2] += (np.where(ring > 0, lid, over) - flat[:, 2]) * share
     return flat
 
 
 def blink_shift(angle: np.ndarray, ring: np.ndarray, closed: float) -> np.ndarray:
     """Front-view shift of the lids when they are `closed` (0 to 1), (N, 2)."""
-    upper, lower = lid_edge(np.abs(angle)), lid_edge(-np.abs(angle))
-    meeting = 0.18 * upper[:, 1] + 0.82 * lower[:, 1]
-    side = np.sign(np.sin(angle))
-    goal = meeting + 0.08 * side * np.abs(np.sin(angle))
+    goal = EYE[1] + 0.9 * np.cos(angle) - 2.1 * np.sin(angle) ** 4
+    goal -= 0.12 * np.sin(angle) ** 3  # the upper lid ends a little over the lower one, so that no slit is left between them
     edge = lid_edge(angle)[:, 1]
-    shift = closed * (goal - edge) * smoothstep(0.85, 0.0, np.maximum(ring, 0.0))
+    reach = 0.13 + 0.72 * np.abs(np.sin(angle))  # shorter at the corners, where the lids are short
+    shift = closed * (goal - edge) * smoothstep(1.0, 0.0, np.maximum(ring, 0.0) / reach)
     return np.stack([np.zeros_like(shift), shift], axis=1)
 
 
@@ -193,39 +197,17 @@ def lid_ring(ring: float, angle: np.ndarray, side: int, closed: float = 0.0) -> 
     )
 
 
-def hidden_edge(angle: np.ndarray) -> np.ndarray:
-    """Front-view coordinates of the fold behind the lids of the left eye, where they end on the ball, (N, 2)."""
-    return EYE + (lid_edge(angle) - EYE) * [1.04, 1.65]
-
-
-def hidden_blink(angle: np.ndarray, closed: float) -> np.ndarray:
-    """Points of the fold when the lids are `closed`: it follows them near their corners alone, (N, 3)."""
-    share = 1 - np.abs(np.sin(angle)) ** 1.5
-    xy = hidden_edge(angle) + blink_shift(angle, np.zeros_like(angle), closed) * share[:, None]
-    return np.column_stack([xy, eyeball(xy[:, 0], xy[:, 1], 0.0)])
-
-
 def ball_ring(share: float, angle: np.ndarray, side: int) -> Points:
     """One ring of the visible ball: share 0 behind the lids, 1 the iris' rim, 2 the pupil's rim."""
-    hidden = hidden_edge(angle)
+    hidden = EYE + (lid_edge(angle) - EYE) * [1.02, 1.65]
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    iris, pupil = (
-        EYE + [0, 0.4] + IRIS_RADIUS * circle,
-        EYE + [0, 0.4] + PUPIL_RADIUS * circle,
-    )
+    iris, pupil = EYE + [0, 0.4] + IRIS_RADIUS * circle, EYE + [0, 0.4] + PUPIL_RADIUS * circle
     xy = hidden + (iris - hidden) * share if share <= 1 else iris + (pupil - iris) * (share - 1)
-    position = np.column_stack([xy, eyeball(xy[:, 0], xy[:, 1], 0.0)])
+    z = eyeball(xy[:, 0], xy[:, 1], 0.0)
+    z -= _CORNER_DEPTH * np.cos(angle) ** 4 * max(0.0, 1 - share) ** 2  # so that closing lids do not flatten the fold
     row, azimuth = surface.from_front_view(*xy.T)
     lid = np.full_like(angle, -1.0)
-    lid_angle = angle if share == 0 else None  # deeper rings never move
-    return surface.points(
-        _mirror(position, side),
-        row,
-        side * azimuth,
-        xy * [side, 1],
-        lid=lid,
-        lid_angle=lid_angle,
-    )
+    return surface.points(_mirror(np.column_stack([xy, z]), side), row, side * azimuth, xy * [side, 1], lid=lid)
 
 
 def ball_centre(side: int) -> Points:

@@ -95,7 +95,7 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
     if back:
         out = np.full_like(out, -4.0) - 5.0 * (1 - radius)
     stand = 0.38 * (14 - forward) * (0.6 + 0.4 * smoothstep(-30, 5, up))  # the rear edge stands off the head
-    x = 67.5 + stand + out - 3.5 * smoothstep(0, -30, up)
+    x = 70.0 + stand + out - 3.5 * smoothstep(0, -30, up)
     return np.stack([x, -17.0 + up, -12.0 + forward + 0.3 * out - 0.10 * up], axis=1)
 
 
@@ -117,8 +117,8 @@ def teeth(detail: Detail) -> list[Piece]:
         )
         normal = np.stack([np.sin(slope), np.cos(slope)], axis=1)
         height = np.sin(a)
-        edge, root = (-67.5 + 1.2 * s**2, -59.0) if not lower else (-69.5 + 0.6 * s**2, -77.5)
-        y = 0.5 * (edge + root) + 0.5 * (root - edge) * height
+        edge, root = (-67.5 + 1.2 * s**2, -59.0) if not lower else (-69.5 - 1.5 * s**2, -77.5)
+        y = root + 0.5 * (edge - root) * (1 - height) * (1 - 0.7 * s**6)
         position = np.stack([x + thick * normal[:, 0], y, z + thick * normal[:, 1]], axis=1)
         faces = _tube(np.arange(len(s)).reshape(along + 1, around))
         row = np.full(len(s), 12.0 if lower else 6.0)

@@ -201,16 +201,9 @@ def _blink(points: Points) -> tuple[np.ndarray, np.ndarray]:
         own = np.sign(points.nominal[lids, 0]) == side
         index, around = np.flatnonzero(lids)[own], angle[own]
         ring = points.lid[index]
-        fold = ring < 0
-
-        def place(closing, ring=ring, around=around, fold=fold):
-            xy = openings.lid_nominal(ring, around) + openings.blink_shift(around, ring, closing)
-            return np.where(
-                fold[:, None],
-                openings.hidden_blink(around, closing),
-                openings.lid_surface(xy, np.maximum(ring, 0)),
-            )
-
+        nominal = openings.lid_nominal(ring, around)
+        start = openings.lid_surface(nominal, ring)
         for goal, amount in ((half, 0.5), (closed, 1.0)):
-            goal[index] = (place(amount) - place(0.0)) * [side, 1, 1]
+            end = openings.lid_surface(nominal + openings.blink_shift(around, ring, amount), ring)
+            goal[index] = (end - start) * [side, 1, 1]
     return 4 * half - closed, 2 * closed - 4 * half

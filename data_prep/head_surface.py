@@ -150,8 +150,8 @@ def front_mask(base: np.ndarray) -> np.ndarray:
     return smoothstep(-5.0, 35.0, base[:, 2])
 
 
-_HAIRLINE_DEGREES = [0, 15, 30, 44, 57, 66, 74, 80, 87, 98, 108, 117, 130, 150, 180]
-_HAIRLINE_ROW = [3.45, 3.4, 3.45, 3.85, 4.5, 5.2, 6.5, 6.7, 5.7, 5.35, 6.1, 7.7, 8.5, 9.0, 9.15]
+_HAIRLINE_DEGREES = [0, 15, 30, 44, 57, 66, 74, 82, 96, 108, 118, 130, 150, 180]
+_HAIRLINE_ROW = [3.45, 3.4, 3.45, 3.85, 4.5, 5.2, 6.4, 6.7, 6.4, 6.9, 7.8, 8.5, 9.0, 9.15]
 HAIR_THICKNESS = 5.0
 _HAIRLINE = PchipInterpolator(
     np.radians(np.concatenate([-np.array(_HAIRLINE_DEGREES[:0:-1]), _HAIRLINE_DEGREES])),

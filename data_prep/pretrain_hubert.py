@@ -71,11 +71,10 @@ def hidden_units(pool: list[Utterance], clusters: int, seed: int, encoder: Huber
                  layer: int = 0) -> list[np.ndarray]:
     """Return the k-means unit of every frame of every utterance, on MFCC or on a layer of ``encoder``."""
     features = list(_features(pool, encoder, layer))
-    rows = np.concatenate(features)
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:200_000]
-    scale = rows[chosen].std(0).clip(1e-3)
-    means = MiniBatchKMeans(clusters, random_state=seed, batch_size=10_000, n_init=3, max_iter=60).fit(rows[chosen] / scale)
-    return [means.predict(clip / scale).astype(np.int64) for clip in features]
+    generator, rows = np.random.default_rng(seed), np.concatenate(features)
+    chosen = rows[generator.permutation(len(rows))[:200_000]]
+    means = MiniBatchKMeans(clusters, random_state=seed, batch_size=10_000, n_init=3, max_iter=60).fit(chosen)
+    return [means.predict(clip).astype(np.int64) for clip in features]
 
 
 def _batch(pool, units, recipe: Recipe, generator: np.random.Generator):

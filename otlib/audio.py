@@ -68,7 +68,7 @@ def read_recording(path: Path | str, frame_rate: float = 25.0) -> Recording:
     return recording
 
 
-def resampled(recording: Recording) -> Float[Tensor, "S"]:
+def resampled(recording: Recording) -> Float[Tensor, " S"]:
     """Return the recording at 16 kHz (torchaudio's windowed sinc)."""
     samples = torch.from_numpy(np.ascontiguousarray(recording.samples, dtype=np.float32))
     return torchaudio.functional.resample(samples, recording.sample_rate, SAMPLE_RATE)

@@ -104,7 +104,7 @@ def _fingerprint(model: HubertModel, source: str) -> str:
 
 
 @torch.no_grad()
-def encode(encoder: Encoder, samples: Float[Tensor, "S"], windows: Windows | None = None) -> Float[Tensor, "T layers C"]:
+def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None) -> Float[Tensor, "T layers C"]:
     """Return every layer's features of a whole recording, 50 frames a second.
 
     Args:
@@ -119,7 +119,7 @@ def encode(encoder: Encoder, samples: Float[Tensor, "S"], windows: Windows | Non
 
 
 @torch.no_grad()
-def encode_stream(encoder: Encoder, samples: Float[Tensor, "S"],
+def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
                   windows: Windows | None = None) -> Iterator[Float[Tensor, "T layers C"]]:
     """Yield the features of consecutive stretches; laid end to end they are those of the whole recording.
 

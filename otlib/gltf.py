@@ -107,7 +107,7 @@ def write_glb(
 def _fit_normals(
     vertices: np.ndarray, normals: VertexNormals, base_normals: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the displacements (K, V, 3) of the normals that, weighted as the positions are, follow the sequence best."""
+    """Return displacements (K, V, 3) of the normals that follow the sequence best with the weights of the positions."""
     chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
     turned = np.stack([normals(vertices[frame].astype(np.float32)) - base_normals for frame in chosen])  # (n, V, 3)
     fitted = np.linalg.lstsq(weights[chosen], turned.reshape(len(chosen), -1), rcond=None)[0]  # (K, 3V)

@@ -46,7 +46,7 @@ class LossSettings:
             raise ValueError(f"measure {self.measure!r} is neither 'varifold' nor 'barycentres'")
 
 
-def vertex_weights(count: int, lips: Int[Tensor, "N"], extra: float) -> Float[Tensor, "V"]:
+def vertex_weights(count: int, lips: Int[Tensor, " N"], extra: float) -> Float[Tensor, " V"]:
     """Return weights with mean one: 1 + ``extra`` for lip vertices, 1 elsewhere, scaled."""
     weights = torch.ones(count)
     weights[lips] += extra
@@ -54,14 +54,14 @@ def vertex_weights(count: int, lips: Int[Tensor, "N"], extra: float) -> Float[Te
 
 
 def reconstruction(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"],
-                   weights: Float[Tensor, "V"]) -> Float[Tensor, ""]:
+                   weights: Float[Tensor, " V"]) -> Float[Tensor, ""]:
     """Return the weighted mean squared distance in mm^2."""
     squared = (prediction - truth).square().sum(-1) * MILLIMETRES**2  # B T V
     return (squared * weights).mean()
 
 
 def velocity(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"],
-             weights: Float[Tensor, "V"]) -> Float[Tensor, ""]:
+             weights: Float[Tensor, " V"]) -> Float[Tensor, ""]:
     """Return the weighted mean squared difference of motion from frame to frame, in mm^2."""
     return reconstruction(prediction.diff(dim=1), truth.diff(dim=1), weights)
 
@@ -88,7 +88,7 @@ def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 
 
 
 def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], faces: Int[Tensor, "F 3"],
-           weights: Float[Tensor, "V"], settings: LossSettings,
+           weights: Float[Tensor, " V"], settings: LossSettings,
            generators: Sequence[torch.Generator]) -> dict[str, Float[Tensor, ""]]:
     """Return every term in mm^2, unweighted, and their weighted sum under "total"."""
     terms = {"reconstruction": reconstruction(prediction, truth, weights),

@@ -71,7 +71,7 @@ class Geometry:
 
 
 def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
-                     chosen: Int[Tensor, "M"]) -> Float[Tensor, "M C"]:
+                     chosen: Int[Tensor, " M"]) -> Float[Tensor, "M C"]:
     """Return position, its sines and cosines, and the normal of the chosen vertices.
 
     Positions count from the middle of the bounding box. The encoding (Tancik et al. 2020) tells apart what lies close,
@@ -86,7 +86,7 @@ def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
 
 
 def prepare_geometry(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], settings: ModelSettings,
-                     lips: Int[Tensor, "N"] | None = None, hierarchy: MeshHierarchy | None = None) -> Geometry:
+                     lips: Int[Tensor, " N"] | None = None, hierarchy: MeshHierarchy | None = None) -> Geometry:
     """Return what the model needs of a template.
 
     Args:

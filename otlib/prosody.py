@@ -12,7 +12,7 @@ from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 _PITCH_WINDOW = 640  # samples, 40 ms: two periods of the lowest voice (50 Hz)
 
 
-def prosody(samples: Float[Tensor, "S"]) -> Float[Tensor, "T 1 3"]:
+def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
     """Return loudness (dB / 20 above -60 dB), pitch (octaves above 100 Hz) and voicing (0 to 1), 50 frames a second.
 
     Frames lie where the encoder's lie. Pitch is the peak of the normalised autocorrelation between 60 and 400 Hz.

@@ -51,7 +51,7 @@ def solve(
             slopes = torch.zeros_like(x.values).scatter_add_(-1, pieces.x_rank, push)
             slopes = torch.empty_like(slopes).scatter_(-1, x.order, slopes)  # by atom again
             point_gradient[frame_slice] += p * slopes.transpose(-1, -2) @ theta
-            potential = _potential(x, y, p)
+            potential = _potential(x, y, pieces.last_partner, p)
             weight_gradient[frame_slice] += torch.empty_like(potential).scatter_(-1, x.order, potential).sum(dim=-2)
     value = (value / count).to(x_points.dtype)
     if not gradient:
@@ -83,11 +83,13 @@ class Pieces:
         mass: mass of the piece, as a share of one.
         x_rank: rank of the atom it leaves.
         y_rank: rank of the atom it reaches.
+        last_partner: rank of the atom of y that each atom of x exchanges its last mass with.
     """
 
     mass: Float[Tensor, "T L pieces"]
     x_rank: Int64[Tensor, "T L pieces"]
     y_rank: Int64[Tensor, "T L pieces"]
+    last_partner: Int64[Tensor, "T L N"]
 
 
 def integer_masses(weights: Float[Tensor, "T N"]) -> Int64[Tensor, "T N"]:
@@ -109,28 +111,23 @@ def project(
 
 def merge(x: Projected, y: Projected) -> Pieces:
     """Cut the unit of mass at every step of both staircases; a step of x comes before an equal one of y."""
-    # How many of the other's steps come before each own step; together the place of the step among all.
-    y_before = torch.searchsorted(y.heights, x.heights, right=False)
-    x_before = torch.searchsorted(x.heights, y.heights, right=True)
-    x_place = y_before + torch.arange(x.heights.shape[-1], device=y_before.device)
-    y_place = x_before + torch.arange(y.heights.shape[-1], device=x_before.device)
-    shape = (*x_place.shape[:-1], x_place.shape[-1] + y_place.shape[-1])
-    heights = x.heights.new_empty(shape).scatter_(-1, x_place, x.heights).scatter_(-1, y_place, y.heights)
-    mass = heights.diff(dim=-1, prepend=heights.new_zeros((*shape[:-1], 1)))
-    x_rank = x.order.new_empty(shape).scatter_(-1, y_place, x_before)
-    x_rank.scatter_(-1, x_place, torch.arange(x_place.shape[-1], device=x_place.device).expand_as(x_place))
-    y_rank = y.order.new_empty(shape).scatter_(-1, x_place, y_before)
-    y_rank.scatter_(-1, y_place, torch.arange(y_place.shape[-1], device=y_place.device).expand_as(y_place))
+    last_partner = torch.searchsorted(y.heights, x.heights, right=False)  # also: steps of y before each step of x
+    atoms, others = x.heights.shape[-1], y.heights.shape[-1]
+    place = last_partner + torch.arange(atoms, device=last_partner.device)
+    x_ends = last_partner.new_zeros((*place.shape[:-1], atoms + others)).scatter_(-1, place, 1)
+    x_rank = x_ends.cumsum(dim=-1) - x_ends  # steps of x before each piece
+    y_rank = torch.arange(atoms + others, device=place.device) - x_rank
     # After the last step of one measure only empty pieces of the other follow: give them its last atom.
-    x_rank.clamp_(max=x_place.shape[-1] - 1)
-    y_rank.clamp_(max=y_place.shape[-1] - 1)
-    return Pieces(mass.to(x.values.dtype) / UNIT_MASS, x_rank, y_rank)
+    x_rank.clamp_(max=atoms - 1)
+    y_rank.clamp_(max=others - 1)
+    heights = torch.minimum(x.heights.gather(-1, x_rank), y.heights.gather(-1, y_rank))
+    mass = heights.diff(dim=-1, prepend=torch.zeros_like(heights[..., :1]))
+    return Pieces(mass.to(x.values.dtype) / UNIT_MASS, x_rank, y_rank, last_partner.clamp_(max=others - 1))
 
 
-def _potential(x: Projected, y: Projected, p: float) -> Float[Tensor, "T L N"]:
+def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"], p: float) -> Float[Tensor, "T L N"]:
     """One-dimensional dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this."""
-    last_partner = torch.searchsorted(y.heights, x.heights[..., :-1].contiguous(), right=False)
-    gap = x.values[..., :-1] - y.values.gather(-1, last_partner.clamp(max=y.values.shape[-1] - 1))
+    gap = x.values[..., :-1] - y.values.gather(-1, last_partner[..., :-1])
     step = x.values.diff(dim=-1)
     change = step * (step + 2 * gap) if p == 2 else (step + gap).abs() ** p - gap.abs() ** p
     return torch.nn.functional.pad(change.cumsum(dim=-1), (1, 0))

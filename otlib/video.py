@@ -20,7 +20,7 @@ _AUDIO_BITS_PER_SECOND = "128k"
 
 def write_talking_head(
     path: Path | str,
-    frames: Iterable[UInt8[np.ndarray, "height width 3"]],
+    frames: Iterable[UInt8[np.ndarray, "_ _ 3"]],
     frame_rate: float,
     audio: Float[np.ndarray, " S"],
     sample_rate: int,

@@ -20,7 +20,7 @@ def ball(subdivisions: int = 3) -> tuple[np.ndarray, np.ndarray, dict[str, np.nd
 
 
 def talk(vertices: np.ndarray, frames: int = 30) -> np.ndarray:
-    """Return (T, V, 3) float32: the mouth region swings about the x axis, as a jaw does, and bulges; frame 0 is at rest."""
+    """Return (T, V, 3) float32: the mouth swings about the x axis, as a jaw does, and bulges; frame 0 is at rest."""
     times = np.arange(frames) / FRAME_RATE
     near_mouth = np.exp(-((np.linalg.norm(vertices / RADIUS - MOUTH, axis=1) / 0.3) ** 2))  # (V,)
     opening = 0.5 - 0.5 * np.cos(2 * np.pi * 1.5 * times)  # (T,) 0 to 1

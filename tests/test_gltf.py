@@ -12,7 +12,7 @@ from tests.talking_ball import FRAME_RATE, ball, talk
 
 TOLERANCE_MM = 0.1  # what the project promises
 ROUNDING_MM = 1e-4  # float32 of a 0.1 m ball is exact to 1e-5 mm; the sum of a few targets adds some
-NORMAL_SHARE = 0.2  # normals are not linear in the weights; this much of their motion may be missed, at the worst vertex
+NORMAL_SHARE = 0.2  # of the motion of normals, which is not linear in the weights, missed at the worst vertex
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
+import otlib.viz.heads
 from otlib import rendering
 from otlib.errors import InputError
 from otlib.rendering import RenderingUnavailable, ensure_rendering
+from otlib.viz.frames import render_frames
 from tests.talking_ball import RADIUS, ball, talk
 
 SIDE = 120  # pixels
@@ -76,9 +78,7 @@ def heads():
         ensure_rendering()
     except RenderingUnavailable as reason:
         pytest.skip(str(reason))
-    from otlib.viz import heads
-
-    return heads
+    return otlib.viz.heads
 
 
 def background_share(heads, picture):
@@ -101,7 +101,7 @@ def test_the_picture_is_a_lit_ball_in_the_middle(heads):
 def test_moving_points_moves_the_picture_and_nothing_else(heads):
     vertices, faces, parts = ball()
     sequence = talk(vertices, 21)
-    frames = list(heads.render_frames(sequence, faces, face_parts=parts, size=(SIDE, SIDE)))
+    frames = list(render_frames(sequence, faces, face_parts=parts, size=(SIDE, SIDE)))
     assert len(frames) == 21
     assert (frames[0] == frames[20]).all()  # the mouth is at rest in both
     changed = np.abs(frames[10].astype(int) - frames[0]).max(-1) > 12
@@ -144,7 +144,7 @@ def test_error_colours_replace_the_parts(heads):
         assert (renderer.image(vertices) == skin).all()  # and come back
     left, right = picture[SIDE // 2, SIDE // 2 - 25], picture[SIDE // 2, SIDE // 2 + 25]
     assert left[1] - right[1] > 60  # light yellow against dark red differ in green
-    framed = next(heads.render_frames(vertices[None], faces, size=(SIDE, SIDE), error_mm=error_mm[None]))
+    framed = next(render_frames(vertices[None], faces, size=(SIDE, SIDE), error_mm=error_mm[None]))
     assert (framed[30:90, 104:107] != picture[30:90, 104:107]).any()  # the colour bar
 
 
@@ -157,9 +157,9 @@ def test_what_cannot_be_drawn_is_named(heads):
     with pytest.raises(ValueError, match="one place"):
         heads.HeadRenderer(np.zeros_like(vertices), faces)
     with pytest.raises(ValueError, match="no frames"):
-        next(heads.render_frames(vertices[None][:0], faces))
+        next(render_frames(vertices[None][:0], faces))
     with pytest.raises(ValueError, match="error_mm: shape"):
-        next(heads.render_frames(vertices[None], faces, error_mm=np.zeros((1, 3))))
+        next(render_frames(vertices[None], faces, error_mm=np.zeros((1, 3))))
     with heads.HeadRenderer(vertices, faces, size=(32, 32)) as renderer:
         with pytest.raises(ValueError, match="vertices: shape"):
             renderer.image(vertices[:-1])

@@ -1,0 +1,20 @@
+"""Figures and pictures; every function returns its picture and shows nothing."""
+
+from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves
+from otlib.viz.frames import render_frames
+from otlib.viz.head_figures import film_strip, head_triptych
+from otlib.viz.heads import HeadRenderer
+from otlib.viz.transport import add_measure, measure_views, quantile_matching
+
+__all__ = [
+    "HeadRenderer",
+    "add_measure",
+    "film_strip",
+    "head_triptych",
+    "interval_plot",
+    "lip_gap_curves",
+    "loss_curves",
+    "measure_views",
+    "quantile_matching",
+    "render_frames",
+]

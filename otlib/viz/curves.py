@@ -24,6 +24,7 @@ def loss_curves(
         curves: (steps, values) of each term; values are positive. Names that start with "validation" are drawn dashed.
         ylabel: what the values are, with unit.
         window: number of neighbouring values that the bold line averages; the values themselves stay as a thin line.
+            Validation is never averaged.
 
     Raises:
         ValueError: a curve is empty, or has a value that a logarithmic axis cannot show.
@@ -36,8 +37,9 @@ def loss_curves(
         if not (np.isfinite(values).all() and (values > 0).all()):
             raise ValueError(f"{name}: a logarithmic axis needs finite values above zero")
         colour = palette.SERIES[number % len(palette.SERIES)]
-        line = "--" if name.startswith("validation") else "-"
-        if window > 1 and len(values) > window:
+        validation = name.startswith("validation")
+        line = "--" if validation else "-"
+        if not validation and 1 < window < len(values):
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.3)
             # the geometric mean is what an average looks like on this axis
             smooth = np.exp(np.convolve(np.log(values), np.full(window, 1 / window), mode="valid"))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Float, Integer
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from otlib.face_parts import FaceParts
 from otlib.viz import palette
-from otlib.viz.heads import Camera, HeadRenderer
+from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 _PANEL_PIXELS = (440, 560)  # width, height
 
@@ -51,9 +51,7 @@ def head_triptych(
     error_mm = 1e3 * np.linalg.norm(predicted - true, axis=1)
     if error_limit_mm is None:
         error_limit_mm = max(0.1, float(error_mm.max()))
-    with HeadRenderer(
-        true, faces, face_parts=face_parts, size=_PANEL_PIXELS, camera=camera, focus=focus
-    ) as renderer:
+    with HeadRenderer(true, faces, face_parts=face_parts, size=_PANEL_PIXELS, camera=camera, focus=focus) as renderer:
         pictures = [
             renderer.image(true),
             renderer.image(predicted),
@@ -67,7 +65,7 @@ def head_triptych(
     names = ("true", "predicted", "error")
     colours = (palette.TRUE, palette.PREDICTED, "black")
     for panel, picture, name, colour in zip(axes, pictures, names, colours, strict=True):
-        show(panel, picture)
+        put_picture(panel, picture)
         panel.set_title(name, color=colour, fontweight="bold", fontsize=11)
     scale_bar(axes[0], mm_per_pixel)
     axes[2].set_xlabel(f"largest {error_mm.max():.2f} mm, mean {error_mm.mean():.2f} mm", fontsize=9)
@@ -78,11 +76,11 @@ def head_triptych(
 
 
 def film_strip(
-    pictures: Sequence[UInt8[np.ndarray, "height width 3"]],
+    pictures: Sequence[Picture],
     times: Sequence[float],
     phonemes: Sequence[str] | None = None,
     *,
-    rows: Sequence[Sequence[UInt8[np.ndarray, "height width 3"]]] = (),
+    rows: Sequence[Sequence[Picture]] = (),
     row_names: Sequence[str] = (),
 ) -> Figure:
     """Show pictures side by side with their times and the phonemes heard then.
@@ -124,7 +122,7 @@ def film_strip(
                     panel_height / figure_height,
                 )
             )
-            show(panel, picture)
+            put_picture(panel, picture)
             if row_number == 0 and phonemes is not None:
                 _label_phoneme(panel, phonemes[column])
             if row_number == len(grid) - 1:
@@ -165,12 +163,17 @@ def scale_bar(panel: Axes, mm_per_pixel: float) -> None:
     height = bottom + 0.04 * (top - bottom)
     panel.plot([left, left + length_mm / mm_per_pixel], [height, height], color="black", linewidth=2.5)
     panel.annotate(
-        f"{length_mm} mm", (left + length_mm / mm_per_pixel / 2, height), (0, 3), textcoords="offset points", ha="center",
-        va="bottom", fontsize=8,
+        f"{length_mm} mm",
+        (left + length_mm / mm_per_pixel / 2, height),
+        (0, 3),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        fontsize=8,
     )
 
 
-def show(panel: Axes, picture: UInt8[np.ndarray, "height width 3"]) -> None:
+def put_picture(panel: Axes, picture: Picture) -> None:
     """Put a picture into axes, without ticks or frame."""
     panel.imshow(picture, interpolation="antialiased")
     panel.set_xticks([])

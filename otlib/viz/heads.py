@@ -1,18 +1,13 @@
-"""Pictures of moving heads, drawn with PyVista from a camera that does not move."""
+"""Pictures of heads, drawn with PyVista: lights, cameras and materials, set up once for many poses."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Literal
 
 import matplotlib
 import numpy as np
 import PIL.Image
 from jaxtyping import Float, Integer, UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from otlib.face_parts import FaceParts, part_colour, part_gloss, split_faces
 from otlib.normals import VertexNormals
@@ -24,7 +19,7 @@ if TYPE_CHECKING:
     import pyvista
 
 Camera = Literal["front", "three_quarter", "profile"]
-Picture = UInt8[np.ndarray, "height width 3"]
+Picture = UInt8[np.ndarray, "_ _ 3"]  # (height, width, 3)
 
 _AZIMUTH_DEGREES = {"front": 0.0, "three_quarter": 35.0, "profile": 90.0}  # towards the head's left
 _MARGIN = 1.12  # of the picture around the template, so that an opening jaw stays inside
@@ -139,7 +134,7 @@ class HeadRenderer:
         """Give the graphics memory back."""
         self._plotter.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "HeadRenderer":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
@@ -235,81 +230,6 @@ def place_camera(
 
 def _middle(values: np.ndarray) -> float:
     return float(values.min() + values.max()) / 2
-
-
-def render_frames(
-    vertices: Float[np.ndarray, "T V 3"],
-    faces: Integer[np.ndarray, "F 3"],
-    *,
-    template: Float[np.ndarray, "V 3"] | None = None,
-    face_parts: FaceParts | None = None,
-    size: tuple[int, int] = (640, 640),
-    camera: Camera = "front",
-    error_mm: Float[np.ndarray, "T V"] | None = None,
-    error_limit_mm: float | None = None,
-    progress: bool = False,
-) -> Iterator[Picture]:
-    """Draw every frame of a sequence, one at a time.
-
-    Args:
-        vertices: (T, V, 3) metres.
-        faces: (F, 3) vertex indices.
-        template: (V, 3) metres, what the camera is fitted to; the first frame when None.
-        face_parts: face indices of each named part.
-        size: (width, height) in pixels.
-        camera: "front", "three_quarter" or "profile".
-        error_mm: (T, V) millimetres; colours the surface and adds a colour bar.
-        error_limit_mm: the error that gets the last colour; the 99th percentile of ``error_mm`` when None.
-        progress: show a progress bar on a terminal.
-
-    Yields:
-        (height, width, 3) uint8 pictures, T of them.
-
-    Raises:
-        ValueError: a shape, index or value that cannot be drawn.
-        RenderingUnavailable: no GL on this machine.
-    """
-    if len(vertices) == 0:
-        raise ValueError("vertices: the sequence has no frames")
-    if error_mm is not None and error_mm.shape != vertices.shape[:2]:
-        raise ValueError(f"error_mm: shape {error_mm.shape}, expected {vertices.shape[:2]}")
-    overlay = None
-    if error_mm is not None:
-        if error_limit_mm is None:
-            error_limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that no error has a scale
-        overlay = ColourBar(size, error_limit_mm)
-    fitted_to = vertices[0] if template is None else template
-    with HeadRenderer(fitted_to, faces, face_parts=face_parts, size=size, camera=camera) as renderer:
-        for frame in tqdm(range(len(vertices)), desc="drawing", unit="frame", disable=None if progress else True):
-            if overlay is None:
-                yield renderer.image(vertices[frame])
-            else:
-                yield overlay.on(renderer.image(vertices[frame], error_mm[frame], error_limit_mm))
-
-
-class ColourBar:
-    """The scale of error colours, drawn once and laid over each picture.
-
-    Args:
-        size: (width, height) of the pictures in pixels.
-        error_limit_mm: the error at the upper end.
-    """
-
-    def __init__(self, size: tuple[int, int], error_limit_mm: float) -> None:
-        width, height = size
-        figure = Figure(figsize=(width / 100, height / 100), dpi=100, facecolor="none")
-        canvas = FigureCanvasAgg(figure)
-        bar = figure.add_axes((0.87, 0.25, 0.025, 0.5))
-        scale = ScalarMappable(Normalize(0.0, error_limit_mm), palette.ERROR_COLOURMAP)
-        figure.colorbar(scale, cax=bar, label="error (mm)", extend="max")
-        canvas.draw()
-        picture = np.asarray(canvas.buffer_rgba())  # (height, width, 4)
-        self._opacity = picture[..., 3:].astype(np.uint16)
-        self._colour = picture[..., :3] * self._opacity
-
-    def on(self, picture: Picture) -> Picture:
-        """Return ``picture`` with the scale laid over it."""
-        return ((self._colour + picture * (255 - self._opacity)) // 255).astype(np.uint8)
 
 
 def error_colours(error_mm: Float[np.ndarray, " V"], limit_mm: float) -> UInt8[np.ndarray, "V 3"]:

@@ -33,14 +33,14 @@ class PhongTessellation:
 
     def points(
         self, vertices: Float[np.ndarray, "V 3"], normals: Float[np.ndarray, "V 3"]
-    ) -> Float[np.ndarray, "V+E 3"]:
+    ) -> Float[np.ndarray, "points 3"]:
         """Return ``vertices`` (V, 3), followed by one vertex for each edge."""
         start, stop = self._edges.T
         half_edge = (vertices[stop] - vertices[start]) / 2
         lift = _along(half_edge, normals[stop]) - _along(half_edge, normals[start])
         return np.concatenate([vertices, vertices[start] + half_edge + _ROUNDNESS / 2 * lift])
 
-    def values(self, values: Float[np.ndarray, "V C"]) -> Float[np.ndarray, "V+E C"]:
+    def values(self, values: Float[np.ndarray, "V C"]) -> Float[np.ndarray, "points C"]:
         """Return ``values`` at the vertices (V, C), followed by the mean over each edge's ends."""
         start, stop = self._edges.T
         return np.concatenate([values, (values[start] + values[stop]) / 2])

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -13,7 +12,7 @@ from otlib.measure import Measure
 from otlib.rendering import ensure_rendering
 from otlib.viz import palette
 from otlib.viz.curves import tidy
-from otlib.viz.head_figures import scale_bar, show
+from otlib.viz.head_figures import put_picture, scale_bar
 from otlib.viz.heads import Camera, downsample, place_camera
 
 if TYPE_CHECKING:
@@ -21,8 +20,8 @@ if TYPE_CHECKING:
 
 _PANEL_PIXELS = (480, 560)  # width, height
 _SUPERSAMPLING = 2
-_SPHERE_SHARE = 0.45  # radius of an atom's sphere over the side of a square of its mean area: neighbours almost touch
-_ARROW_SHARE = 2.2  # length of an atom's arrow, in the same measure of an atom of mean mass
+_SPHERE_SHARE = 0.42  # radius of an atom's ball over the side of a square of its area: neighbours almost touch
+_ARROW_SHARE = 1.7  # length of an atom's arrow in the same measure
 
 
 def measure_views(
@@ -55,7 +54,7 @@ def measure_views(
             f"{tuple(predicted.weights.shape)}"
         )
     limit = None if costs is None else max(float(costs[0].max()), float(costs[1].max()), 1e-12)
-    fitted_to = _array(true.points)[:, :3]
+    seen = np.concatenate([_arrow_tips(measure) for measure in (true, predicted)])
     figure = Figure(figsize=(9.6, 5.2), layout="constrained")
     axes = figure.subplots(1, 2)
     for number, (name, measure) in enumerate({"true": true, "predicted": predicted}.items()):
@@ -64,8 +63,8 @@ def measure_views(
         plotter.set_background("white")
         cost = None if costs is None else costs[number]
         add_measure(plotter, measure, colour=palette.named(name), cost=cost, cost_limit=limit)
-        metres_per_pixel = place_camera(plotter, fitted_to, _PANEL_PIXELS, camera)
-        show(axes[number], downsample(plotter.screenshot(None, return_img=True), _SUPERSAMPLING))
+        metres_per_pixel = place_camera(plotter, seen, _PANEL_PIXELS, camera)
+        put_picture(axes[number], downsample(plotter.screenshot(None, return_img=True), _SUPERSAMPLING))
         plotter.close()
         axes[number].set_title(f"{name}: {len(measure.weights)} atoms", color=palette.named(name), fontweight="bold")
     scale_bar(axes[0], 1e3 * metres_per_pixel)
@@ -97,29 +96,44 @@ def add_measure(
     """
     import pyvista
 
-    points, weights = _array(measure.points), _array(measure.weights)
-    if points.ndim != 2 or points.shape[1] not in (3, 6):
-        raise ValueError(f"measure: points of shape {points.shape}, expected (N, 3) or (N, 6)")
-    # Atoms on a surface of extent d lie about d / sqrt(N) apart, so this side fits any mesh.
-    extent = float(np.ptp(points[:, :3], axis=0).max())
-    side = extent / len(points) ** 0.5
-    atoms = pyvista.PolyData(points[:, :3])
-    atoms["size"] = side * np.sqrt(weights * len(points))  # area, not radius, grows with mass
+    positions, normals, sides = _atoms(measure)
+    atoms = pyvista.PolyData(positions)
+    atoms["side"] = sides
     if cost is not None:
         atoms["cost"] = cost
     ball = pyvista.Sphere(radius=_SPHERE_SHARE, theta_resolution=12, phi_resolution=9)
-    balls = atoms.glyph(geom=ball, scale="size", orient=False)
+    balls = atoms.glyph(geom=ball, scale="side", orient=False)
     look = {"smooth_shading": True, "ambient": 0.25, "specular": 0.1, "show_scalar_bar": False, "reset_camera": False}
     if cost is None:
         plotter.add_mesh(balls, color=colour, **look)
     else:
         limits = (0.0, float(cost.max()) if cost_limit is None else cost_limit)
         plotter.add_mesh(balls, scalars="cost", cmap=palette.COST_COLOURMAP, clim=limits, **look)
-    if points.shape[1] == 6 and np.any(points[:, 3:]):
-        atoms["normal"] = points[:, 3:]
-        arrow = pyvista.Arrow(tip_resolution=8, shaft_resolution=6, tip_radius=0.09, shaft_radius=0.03, tip_length=0.3)
-        arrows = atoms.glyph(geom=arrow, orient="normal", scale=False, factor=_ARROW_SHARE * side)
-        plotter.add_mesh(arrows, color="#404040", **look)
+    if normals is not None:
+        atoms["normal"] = normals
+        arrow = pyvista.Arrow(tip_resolution=8, shaft_resolution=6, tip_radius=0.1, shaft_radius=0.035, tip_length=0.3)
+        arrows = atoms.glyph(geom=arrow, orient="normal", scale="side", factor=_ARROW_SHARE)
+        plotter.add_mesh(arrows, color="#505050", **look)
+
+
+def _atoms(measure: Measure) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return positions (N, 3), unit normals (N, 3) or None, and the side (N,) of a square of each atom's area."""
+    points, weights = measure.points.detach().cpu().numpy(), measure.weights.detach().cpu().numpy()
+    if points.ndim != 2 or points.shape[1] not in (3, 6):
+        raise ValueError(f"measure: points of shape {points.shape}, expected (N, 3) or (N, 6)")
+    positions, normals = points[:, :3], points[:, 3:]
+    # The measure knows shares of the area only; a surface of extent d has an area of about d squared.
+    sides = float(np.ptp(positions, axis=0).max()) * np.sqrt(weights)
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    if not lengths.any():
+        return positions, None, sides
+    return positions, normals / np.where(lengths > 0, lengths, 1.0), sides
+
+
+def _arrow_tips(measure: Measure) -> np.ndarray:
+    """Return the outermost points that an atom's ball and arrow reach, (N, 3)."""
+    positions, normals, sides = _atoms(measure)
+    return positions if normals is None else positions + _ARROW_SHARE * sides[:, None] * normals
 
 
 def quantile_matching(
@@ -161,7 +175,9 @@ def quantile_matching(
     matching.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
     for name, (values, masses) in {"true": true, "predicted": predicted}.items():
         sizes = 900.0 * np.asarray(masses) / max(np.max(true[1]), np.max(predicted[1])) / len(masses) ** 0.5
-        matching.scatter(values, np.full(len(values), heights[name]), sizes, palette.named(name), alpha=0.5, linewidth=0)
+        matching.scatter(
+            values, np.full(len(values), heights[name]), sizes, palette.named(name), alpha=0.5, linewidth=0
+        )
         functions.stairs(quantiles[name], edges, baseline=None, color=palette.named(name), linewidth=2.0, label=name)
     matching.set_yticks([1.0, 0.0], ["true", "predicted"])
     for label in matching.get_yticklabels():
@@ -202,7 +218,3 @@ def _quantiles(atoms: tuple[np.ndarray, np.ndarray], shares: np.ndarray) -> np.n
     """Return the least coordinate up to which at least each share of the mass lies."""
     values, cumulated = atoms
     return values[np.minimum(np.searchsorted(cumulated, shares), len(values) - 1)]
-
-
-def _array(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()

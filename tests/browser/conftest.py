@@ -1,4 +1,4 @@
-"""What the browser tests need from outside Python: two npm packages and Chromium; without them they skip and say why."""
+"""What the browser tests need from outside Python: npm packages and Chromium; they skip without, and say why."""
 
 import hashlib
 import os

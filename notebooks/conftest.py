@@ -1,0 +1,19 @@
+"""nbval's surroundings: notebooks run in order, without progress bars, and without 3-D where the machine has none."""
+
+import os
+
+import pytest
+
+os.environ["TQDM_DISABLE"] = "1"
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the cells that draw in 3-D on a machine that cannot, and say so."""
+    from otlib.rendering import RenderingUnavailable, ensure_rendering
+
+    try:
+        ensure_rendering()
+    except RenderingUnavailable as error:
+        for item in items:
+            if "render" in getattr(item, "cell", {}).get("metadata", {}).get("tags", ()):
+                item.add_marker(pytest.mark.skip(reason=str(error)))

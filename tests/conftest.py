@@ -1,0 +1,26 @@
+"""All tests: shapes in annotations are enforced, torch is quiet and single-threaded, inputs to try are found or skipped."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+from jaxtyping import install_import_hook
+
+install_import_hook("otlib", "beartype.beartype")
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def shared() -> Path:
+    """The folder of real inputs beside the checkout; what it proves is proved on generated files too."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder shared/ with real recordings beside the checkout")
+    return folder
