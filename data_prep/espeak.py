@@ -2,10 +2,12 @@
 
 espeak-ng is GPL-3.0-or-later; the optional package ``espeakng-loader`` carries the library, which is loaded at run
 time, here and nowhere else. Its samples and events differ by a few samples from call to call in one process, so the
-library is opened afresh for every utterance: then the same text and voice give the same bytes.
+library is opened afresh for every utterance, and its noise (breathy voices) is seeded: espeak-ng takes the clock, its
+Klatt voices the C library's ``rand``. Then the same text and voice give the same bytes.
 """
 
 import ctypes
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +73,19 @@ def _close(library: ctypes.CDLL) -> None:
     dlclose(library._handle)
 
 
+def _seed_c_library() -> None:
+    if os.name == "posix":  # elsewhere there is no one C library to name, and Klatt voices stay as they come
+        ctypes.CDLL(None).srand(1)
+
+
+def _check_variant(data: bytes, voice: str) -> None:
+    """Refuse a variant that espeak-ng would silently replace by its own voice."""
+    _, plus, variant = voice.partition("+")
+    variants = os.listdir(os.path.join(data.decode(), "voices", "!v"))
+    if plus and variant not in variants:
+        raise InputError(f"espeak-ng has no voice variant {variant!r}; it has {', '.join(sorted(variants))}")
+
+
 def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50, pitch_range: int = 50) -> Speech:
     """Speak ``text`` and return the samples with phoneme and word times.
 
@@ -82,9 +97,10 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
         pitch_range: liveliness of the melody, 0 (flat) to 100.
 
     Raises:
-        InputError: espeak-ng is not installed, the voice is unknown, or the text gives no sound.
+        InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text gives no sound.
     """
     library, data = _load()
+    _check_variant(data, voice)
     try:
         return _synthesise(library, data, text, voice, rate, pitch, pitch_range)
     finally:
@@ -98,6 +114,9 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT)
     if sample_rate <= 0:
         raise InputError("espeak-ng does not start: its data files are not found; reinstall espeakng-loader")
+    library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+    library.espeak_ng_SetRandSeed(1)
+    _seed_c_library()
     chunks, phoneme_events, word_events = [], [], []
 
     def collect(samples, count, events) -> int:

@@ -92,7 +92,7 @@ def _run(task, count: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, weight_gradient):
-    """One frame and one block of its directions: sum of the costs / L; adds up the gradients / L if their slot is not empty."""
+    """Sum of the costs / L of one frame and one block of its directions, and of the gradients / L unless their slot is empty."""
     n, d = x.shape
     m = y.shape[0]
     gradient = len(point_gradient) > 0
@@ -374,7 +374,7 @@ def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
 
 @njit(cache=True, nogil=True)
 def _add_potential(xs, gaps, order, p, potential):
-    """Add the one-dimensional dual potential: from one atom to the next the cost to the same partner changes by this step."""
+    """Add the dual potential on the line: from one atom to the next, the cost to the same partner changes by this step."""
     n = len(order)
     height = 0.0
     potential[order[0]] += height

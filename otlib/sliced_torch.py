@@ -126,7 +126,7 @@ def merge(x: Projected, y: Projected) -> Pieces:
 
 
 def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"], p: float) -> Float[Tensor, "T L N"]:
-    """One-dimensional dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this."""
+    """Dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this much."""
     gap = x.values[..., :-1] - y.values.gather(-1, last_partner[..., :-1])
     step = x.values.diff(dim=-1)
     change = step * (step + 2 * gap) if p == 2 else (step + gap).abs() ** p - gap.abs() ** p

@@ -13,7 +13,7 @@ from otlib.viz.head_figures import is_closure
 
 
 def loss_curves(
-    curves: Mapping[str, tuple[Integer[np.ndarray, " n"], Float[np.ndarray, " n"]]],
+    curves: Mapping[str, tuple[Integer[np.ndarray, " _"], Float[np.ndarray, " _"]]],
     *,
     ylabel: str = "loss",
     window: int = 1,
@@ -56,12 +56,12 @@ def loss_curves(
 
 
 def lip_gap_curves(
-    times: Float[np.ndarray, " T"],
-    true_mm: Float[np.ndarray, " T"],
-    predicted_mm: Float[np.ndarray, " T"],
+    times: Float[np.ndarray, " _"],
+    true_mm: Float[np.ndarray, " _"],
+    predicted_mm: Float[np.ndarray, " _"],
     phonemes: Sequence[Mapping[str, Any]] = (),
     *,
-    others: Mapping[str, Float[np.ndarray, " T"]] | None = None,
+    others: Mapping[str, Float[np.ndarray, " _"]] | None = None,
 ) -> Figure:
     """Draw the opening between the lips against time, true and predicted, over the phonemes heard.
 
@@ -117,9 +117,9 @@ def lip_gap_curves(
 
 def interval_plot(
     names: Sequence[str],
-    values: Float[np.ndarray, " n"],
-    lows: Float[np.ndarray, " n"],
-    highs: Float[np.ndarray, " n"],
+    values: Float[np.ndarray, " _"],
+    lows: Float[np.ndarray, " _"],
+    highs: Float[np.ndarray, " _"],
     xlabel: str,
     *,
     highlighted: Sequence[str] = (),

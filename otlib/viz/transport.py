@@ -28,7 +28,7 @@ def measure_views(
     true: Measure,
     predicted: Measure,
     *,
-    costs: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " M"]] | None = None,
+    costs: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]] | None = None,
     cost_label: str = "transport cost of an atom (mm)",
     camera: Camera = "three_quarter",
 ) -> Figure:
@@ -79,7 +79,7 @@ def add_measure(
     measure: Measure,
     *,
     colour: str,
-    cost: Float[np.ndarray, " N"] | None = None,
+    cost: Float[np.ndarray, " _"] | None = None,
     cost_limit: float | None = None,
 ) -> None:
     """Add a measure's atoms to a PyVista scene, for still pictures and for turning by hand alike.
@@ -137,8 +137,8 @@ def _arrow_tips(measure: Measure) -> np.ndarray:
 
 
 def quantile_matching(
-    true: tuple[Float[np.ndarray, " N"], Float[np.ndarray, " N"]],
-    predicted: tuple[Float[np.ndarray, " M"], Float[np.ndarray, " M"]],
+    true: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
+    predicted: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
     *,
     coordinate: str = "coordinate along the direction",
     unit: str = "mm",
