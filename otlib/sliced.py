@@ -5,8 +5,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from otlib import sliced_kernel, sliced_torch
+from otlib import sliced_cpu, sliced_torch
 from otlib.measure import Measure
+from otlib.sliced_kernel import MAX_ATOMS
 
 COORDINATE_LIMIT = 1e15
 """Largest accepted coordinate: its square times a mass still fits float32."""
@@ -104,11 +105,11 @@ def _solver(backend: str, x: Measure, y: Measure):
     if backend not in _BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
     atoms = max(x.weights.shape[-1], y.weights.shape[-1])
-    fits = x.points.device.type == "cpu" and atoms <= sliced_kernel.MAX_ATOMS
+    fits = x.points.device.type == "cpu" and atoms <= MAX_ATOMS
     if backend == "kernel" and not fits:
-        raise ValueError(f"backend 'kernel' needs the CPU and at most {sliced_kernel.MAX_ATOMS} atoms, got "
+        raise ValueError(f"backend 'kernel' needs the CPU and at most {MAX_ATOMS} atoms, got "
                          f"{x.points.device} and {atoms}")
-    return sliced_kernel.solve if fits and backend != "torch" else sliced_torch.solve
+    return sliced_cpu.solve if fits and backend != "torch" else sliced_torch.solve
 
 
 def check_exponent(p: float) -> None:

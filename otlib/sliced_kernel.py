@@ -1,4 +1,4 @@
-"""Sliced Wasserstein distance on the CPU: one compiled pass for value and gradients, in memory of a few atoms' worth.
+"""Sliced Wasserstein distance of one pair of measures, compiled: value and gradients in one pass over the directions.
 
 For each direction both measures are projected and sorted, their masses cumulated, and the two staircases of cumulated
 mass merged. The merge visits every pair of atoms that exchange mass, so it yields the cost, its gradient in the
@@ -8,91 +8,32 @@ projected points and what the dual potential needs in one go.
   repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge sort takes over.
 - Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no atom is lost.
 - Two directions are merged at a time, because one merge waits on its own loads.
-- The work is cut by frame and by block of directions, independently of the number of threads, and summed in a fixed
-  order: the same bits come out of one thread and of many.
+
+All compiled functions stand in this one file: the cache on disk watches the file of the function that is called, not
+those it calls. ``no_type_check`` keeps the test run's shape checks from wrapping what numba must compile.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from typing import no_type_check
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from numba import njit
-from torch import Tensor
 
 MAX_ATOMS = 1 << 21
 """An atom's index shares a 32-bit word with 11 bits of its key while it is sorted."""
 
-_TASKS = 8
-"""Least number of tasks a call is cut into: enough to share out, few enough that their gradients fit in the cache."""
+UNIT_MASS = 1 << 62
+"""The integer that stands for mass one."""
 
-_RADIX_BITS = 11
-_RADIX = 1 << _RADIX_BITS
-_KEY_MAX = 4194300.0  # 2^22 with room for rounding
-_ONE = 1 << 62  # mass one
-_NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
-
-
-def solve(
-    x_points: Float[Tensor, "T N d"],
-    x_weights: Float[Tensor, "T N"],
-    y_points: Float[Tensor, "T M d"],
-    y_weights: Float[Tensor, "T M"],
-    directions: Float[Tensor, "#T L d"],
-    p: float,
-    gradient: bool,
-) -> tuple[Float[Tensor, " T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
-    """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.sliced``.
-
-    Returns:
-        The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
-        it sum to zero), else None twice.
-    """
-    arrays = [array.detach().contiguous().numpy() for array in (x_points, x_weights, y_points, y_weights, directions)]
-    frames, atoms, dimension = x_points.shape
-    blocks = _block_count(frames, directions.shape[1])
-    values = np.empty((frames, blocks))
-    # One slot per task, so no task waits for another; without gradients the slots are empty.
-    kept = (frames, blocks) if gradient else (frames, 0)
-    point_gradient = np.empty((*kept, atoms, dimension), arrays[0].dtype)
-    weight_gradient = np.empty((*kept, atoms), arrays[0].dtype)
-
-    def task(number: int) -> None:
-        frame, block = divmod(number, blocks)
-        x, a, y, b, theta = (array[frame % len(array)] for array in arrays)
-        slot = (point_gradient[frame, block], weight_gradient[frame, block]) if gradient else (
-            np.empty((0, dimension), x.dtype), np.empty(0, x.dtype))
-        values[frame, block] = _directions_block(x, a, y, b, theta, block, blocks, p, *slot)
-
-    _run(task, frames * blocks)
-    value = torch.from_numpy(values.sum(axis=1)).to(x_points.dtype)
-    if not gradient:
-        return value, None, None
-    if blocks == 1:
-        return value, torch.from_numpy(point_gradient[:, 0]), torch.from_numpy(weight_gradient[:, 0])
-    return value, torch.from_numpy(point_gradient.sum(axis=1)), torch.from_numpy(weight_gradient.sum(axis=1))
-
-
-def _block_count(frames: int, directions: int) -> int:
-    """Blocks of directions per frame: a function of the problem only, never of the number of threads."""
-    return max(1, min(-(-_TASKS // frames), (directions + 1) // 2))
-
-
-def _run(task, count: int) -> None:
-    """Call task(0) ... task(count - 1) on as many threads as torch uses."""
-    threads = min(torch.get_num_threads(), count)
-    if threads == 1:
-        for number in range(count):
-            task(number)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(task, range(count)):  # the loop raises what a task raised
-            pass
+RADIX_BITS = 11
+RADIX = 1 << RADIX_BITS
+KEY_MAX = 4194300.0  # 2^22 with room for rounding
+NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
 
 
 @njit(cache=True, nogil=True)
-def _directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, weight_gradient):
-    """Sum of the costs / L of one frame and one block of its directions, and of the gradients / L unless their slot is empty."""
+@no_type_check
+def directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, weight_gradient):
+    """Sum of the costs / L of one frame and one block of directions, and of the gradients / L unless their slot is empty."""
     n, d = x.shape
     m = y.shape[0]
     gradient = len(point_gradient) > 0
@@ -101,7 +42,7 @@ def _directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, 
     longest = max(n, m)
     projection = np.empty(longest, x.dtype)
     key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
-    histograms = np.empty((2, _RADIX), np.uint32)
+    histograms = np.empty((2, RADIX), np.uint32)
     # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
     x_order, y_order = np.empty((2, n), np.uint32), np.empty((2, m), np.uint32)
     x_sorted, y_sorted = np.empty((2, n + 1), x.dtype), np.empty((2, m + 1), x.dtype)
@@ -134,20 +75,21 @@ def _directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, 
                 _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, gradient_axes)
                 _add_potential(x_sorted[k], gaps[k], x_order[k], p, potential)
     if gradient:
-        scale = p / (float(_ONE) * count)
+        scale = p / (float(UNIT_MASS) * count)
         for i in range(n):
             for axis in range(d):
                 point_gradient[i, axis] = gradient_axes[axis, i] * scale
         mean = 0.0
         for i in range(n):
             mean += float(x_masses[i]) * potential[i]
-        mean /= float(_ONE)
+        mean /= float(UNIT_MASS)
         for i in range(n):
             weight_gradient[i] = (potential[i] - mean) / count
-    return cost / (float(_ONE) * count)
+    return cost / (float(UNIT_MASS) * count)
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _transpose(points):
     axes = np.empty((points.shape[1], points.shape[0]), points.dtype)
     for axis in range(points.shape[1]):
@@ -157,16 +99,17 @@ def _transpose(points):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _integer_masses(weights):
     """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
     total = 0.0
     for weight in weights:
         total += weight
     masses = np.empty(len(weights), np.int64)
-    left = np.int64(_ONE)
+    left = np.int64(UNIT_MASS)
     heaviest = 0
     for i in range(len(weights)):
-        masses[i] = np.int64(np.rint(weights[i] / total * float(_ONE)))
+        masses[i] = np.int64(np.rint(weights[i] / total * float(UNIT_MASS)))
         left -= masses[i]
         if masses[i] > masses[heaviest]:
             heaviest = i
@@ -175,6 +118,7 @@ def _integer_masses(weights):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
 def _project(axes, direction, projection):
     n = axes.shape[1]
     for i in range(n):
@@ -187,6 +131,7 @@ def _project(axes, direction, projection):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _sort(values, n, key, swap, histograms, order, ordered):
     """Write the order of ``values[:n]`` and the sorted values."""
     _quantise(values, n, key)
@@ -201,6 +146,7 @@ def _sort(values, n, key, swap, histograms, order, ordered):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
 def _quantise(values, n, key):
     low = values[0]
     high = values[0]
@@ -210,27 +156,28 @@ def _quantise(values, n, key):
     span = high - low
     scale = values.dtype.type(0)
     if span > 1e-30:  # below, the scale would overflow; equal keys are then repaired like any others
-        scale = values.dtype.type(_KEY_MAX) / span
+        scale = values.dtype.type(KEY_MAX) / span
     for i in range(n):
         key[i] = np.uint32(np.int32((values[i] - low) * scale))
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _radix_order(key, n, swap, histograms, order):
     """Stable order of 22-bit keys: one pass for the low half, one for the high half."""
     low, high = histograms[0], histograms[1]
     low[:] = 0
     high[:] = 0
-    mask = np.uint32(_RADIX - 1)
-    half = np.uint32(_RADIX_BITS)
-    index_bits = np.uint32(32 - _RADIX_BITS)
+    mask = np.uint32(RADIX - 1)
+    half = np.uint32(RADIX_BITS)
+    index_bits = np.uint32(32 - RADIX_BITS)
     index_mask = np.uint32(MAX_ATOMS - 1)
     for i in range(n):
         low[key[i] & mask] += np.uint32(1)
         high[key[i] >> half] += np.uint32(1)
     low_start = np.uint32(0)
     high_start = np.uint32(0)
-    for bucket in range(_RADIX):
+    for bucket in range(RADIX):
         low_count, high_count = low[bucket], high[bucket]
         low[bucket], high[bucket] = low_start, high_start
         low_start += low_count
@@ -248,6 +195,7 @@ def _radix_order(key, n, swap, histograms, order):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
 def _inversions(ordered, n):
     count = 0
     for k in range(1, n):
@@ -256,6 +204,7 @@ def _inversions(ordered, n):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _repair(order, ordered, n):
     """Insertion sort of what the quantised keys left out of order; False if that would take more than 4 n moves."""
     if _inversions(ordered, n) == 0:
@@ -279,15 +228,17 @@ def _repair(order, ordered, n):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _cumulate(masses, order, heights):
     height = np.int64(0)
     for k in range(len(order)):
         height += masses[order[k]]
         heights[k] = height
-    heights[len(order)] = _NEVER
+    heights[len(order)] = NEVER
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
 def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
     """Cost of one direction x 2^62.
 
@@ -317,6 +268,7 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+@no_type_check
 def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
     """:func:`_merge` for p = 2 and two directions at once, so that one works while the other waits for memory."""
     xs0, xs1 = xs[0], xs[1]
@@ -360,6 +312,7 @@ def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
 
 
 @njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
 def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
     """Add slope x direction to each atom's gradient."""
     n = len(order)
@@ -373,6 +326,7 @@ def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
 
 
 @njit(cache=True, nogil=True)
+@no_type_check
 def _add_potential(xs, gaps, order, p, potential):
     """Add the dual potential on the line: from one atom to the next, the cost to the same partner changes by this step."""
     n = len(order)

@@ -1,6 +1,6 @@
 """Sliced Wasserstein distance on any device: batched sorts, searches and scatters over frames and directions at once.
 
-The same computation as :mod:`otlib.sliced_kernel` (masses as 62-bit integers, merged staircases, analytic gradients),
+The same computation as :mod:`otlib.sliced_cpu` (masses as 62-bit integers, merged staircases, analytic gradients),
 in blocks of frames and directions that fit a byte budget, so memory does not grow with frames x directions x atoms.
 """
 
@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from otlib.sliced_kernel import UNIT_MASS
+
 BYTE_BUDGET = 128 << 20
 """Bytes that the temporaries of one block may take: large enough to keep a device busy, small beside its memory."""
 
 _BYTES_PER_PIECE = 80  # sorted values, integer heights, indices and gathers of one atom of one direction
-UNIT_MASS = 1 << 62
-"""The integer that stands for mass one."""
 
 
 def solve(

@@ -13,6 +13,7 @@ from torch import Tensor
 from otlib import sliced_torch
 from otlib.measure import Measure
 from otlib.sliced import check_directions, check_exponent, check_pair
+from otlib.sliced_kernel import UNIT_MASS
 
 EXACT_ATOMS = 1000
 """Most atoms of either measure in :func:`exact_plan`: 0.2 s here; the time grows a little faster than the square."""
@@ -132,7 +133,7 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
     mass, x_rank, y_rank = (part[0, 0][full] for part in (pieces.mass, pieces.x_rank, pieces.y_rank))
     gap = sorted_x.values[0, 0, x_rank] - sorted_y.values[0, 0, y_rank]
     quantiles = [
-        (one.values[0, 0], one.order[0, 0], (one.heights[0, 0].double() / sliced_torch.UNIT_MASS).to(mass.dtype))
+        (one.values[0, 0], one.order[0, 0], (one.heights[0, 0].double() / UNIT_MASS).to(mass.dtype))
         for one in (sorted_x, sorted_y)
     ]
     return SlicedMatching(*quantiles[0], *quantiles[1], mass=mass, x_atom=sorted_x.order[0, 0, x_rank],
