@@ -7,8 +7,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from otlib import viz
-from otlib.measure import barycentres, varifold
+from otlib.measure import Measure, barycentres, varifold
 from otlib.rendering import RenderingUnavailable, ensure_rendering
+from otlib.transport import sliced_matching
 from otlib.viz import palette
 from otlib.viz.tessellation import PhongTessellation
 from tests.talking_ball import RADIUS, ball, talk
@@ -46,7 +47,7 @@ def test_triptych_states_the_error_in_mm(gl):
     figure = viz.head_triptych(vertices, predicted, faces, face_parts=parts)
     assert "largest 2.00 mm, mean 2.00 mm" in texts(figure)
     assert "50 mm" in texts(figure)  # the scale bar: the ball is 200 mm wide
-    with pytest.raises(ValueError, match="predicted: shape"):
+    with pytest.raises((ValueError, TypeError), match="predicted"):  # annotations are checked first
         viz.head_triptych(vertices, predicted[:-1], faces)
 
 
@@ -118,18 +119,24 @@ def test_interval_plot_holds_values_within_intervals():
         viz.interval_plot(["template"], middle, low, high, "error (mm)")
 
 
+def line_measure(millimetres, masses):
+    points = torch.tensor(millimetres, dtype=torch.float64)[:, None] / 1e3
+    return Measure(points, torch.tensor(masses, dtype=torch.float64))
+
+
 def test_the_area_between_quantile_functions_is_the_distance():
-    # Closed form: a shift by 3 costs 3; splitting one atom into two at -1 and +1 costs 1.
-    values, masses = np.array([4.0, 0.0, 1.0]), np.array([0.2, 0.5, 0.3])
-    assert "$W_1$ = 3 mm" in texts(viz.quantile_matching((values, masses), (values + 3, masses)))
-    whole, halves = (np.array([0.0]), np.array([1.0])), (np.array([-1.0, 1.0]), np.array([0.5, 0.5]))
-    figure = viz.quantile_matching(whole, halves, coordinate="height", unit="m")
-    assert "$W_1$ = 1 m" in texts(figure)
-    assert "height (m)" in texts(figure)
-    with pytest.raises(ValueError, match="predicted: the masses"):
-        viz.quantile_matching(whole, (halves[0], 2 * halves[1]))
-    with pytest.raises(ValueError, match="true: 1 coordinates and 2"):
-        viz.quantile_matching((whole[0], halves[1]), halves)
+    along = torch.ones(1, dtype=torch.float64)
+    # Closed forms: a shift by 3 mm costs 3 mm; splitting one atom into two at -1 and +1 mm costs 1 mm.
+    masses = [0.2, 0.5, 0.3]
+    shifted = sliced_matching(line_measure([4.0, 0.0, 1.0], masses), line_measure([7.0, 3.0, 4.0], masses), along)
+    assert "$W_1$ = 3 mm" in texts(viz.quantile_matching(shifted))
+    split = sliced_matching(line_measure([0.0], [1.0]), line_measure([1.0, -1.0], [0.5, 0.5]), along)
+    figure = viz.quantile_matching(split, coordinate="height")
+    assert "$W_1$ = 1 mm" in texts(figure)
+    assert "height (mm)" in texts(figure)
+    predicted_steps = figure.axes[1].patches[1].get_data()
+    np.testing.assert_allclose(predicted_steps.values, [-1.0, 1.0])
+    np.testing.assert_allclose(predicted_steps.edges, [0.0, 0.5, 1.0])
 
 
 def test_measure_views_show_atoms_and_costs(gl):

@@ -4,7 +4,7 @@ from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves
 from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
-from otlib.viz.transport import add_measure, measure_views, quantile_matching
+from otlib.viz.measures import add_measure, measure_views, quantile_matching
 
 __all__ = [
     "HeadRenderer",

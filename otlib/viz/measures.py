@@ -7,9 +7,11 @@ from jaxtyping import Float
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from otlib.measure import Measure
 from otlib.rendering import ensure_rendering
+from otlib.transport import SlicedMatching
 from otlib.viz import palette
 from otlib.viz.curves import tidy
 from otlib.viz.head_figures import put_picture, scale_bar
@@ -118,7 +120,7 @@ def add_measure(
 
 def _atoms(measure: Measure) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     """Return positions (N, 3), unit normals (N, 3) or None, and the side (N,) of a square of each atom's area."""
-    points, weights = measure.points.detach().cpu().numpy(), measure.weights.detach().cpu().numpy()
+    points, weights = _array(measure.points), _array(measure.weights)
     if points.ndim != 2 or points.shape[1] not in (3, 6):
         raise ValueError(f"measure: points of shape {points.shape}, expected (N, 3) or (N, 6)")
     positions, normals = points[:, :3], points[:, 3:]
@@ -137,55 +139,44 @@ def _arrow_tips(measure: Measure) -> np.ndarray:
 
 
 def quantile_matching(
-    true: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
-    predicted: tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]],
-    *,
-    coordinate: str = "coordinate along the direction",
-    unit: str = "mm",
-    lines: int = 40,
+    matching: SlicedMatching, *, coordinate: str = "position along the direction", lines: int = 40
 ) -> Figure:
-    """Show optimal transport on a line: the atoms and whom they are matched with, and the two quantile functions.
+    """Show optimal transport along one direction: the atoms and whom they are matched with, and the quantile functions.
 
     Args:
-        true: projected coordinates and masses of the true measure; the masses sum to one.
-        predicted: the same of the predicted measure.
-        coordinate: what is measured along the line.
-        unit: its unit.
+        matching: of a true measure x and a predicted measure y, in metres (``otlib.transport.sliced_matching``).
+        coordinate: what is measured along the direction.
         lines: number of matches drawn, at evenly spaced shares of the mass.
 
     Returns:
-        A figure whose right half shades the area between the quantile functions; that area is the cost W_1.
-
-    Raises:
-        ValueError: coordinates and masses of different lengths, a negative mass, or masses that do not sum to one.
+        A figure in mm, whose right half shades the area between the quantile functions; that area is the cost W_1.
     """
-    sorted_atoms = {"true": _sorted_atoms("true", *true), "predicted": _sorted_atoms("predicted", *predicted)}
-    shares = np.unique(np.concatenate([steps for _, steps in sorted_atoms.values()]))  # where either function steps
-    shares = shares[(shares > 0) & (shares < 1)]
-    edges = np.concatenate([[0.0], shares, [1.0]])
+    atoms = {
+        "true": (1e3 * _array(matching.x_values), _array(matching.x_levels)),
+        "predicted": (1e3 * _array(matching.y_values), _array(matching.y_levels)),
+    }
+    edges = np.concatenate([[0.0], np.cumsum(_array(matching.mass))])  # the shares of the mass where a function steps
     middles = (edges[:-1] + edges[1:]) / 2
-    quantiles = {name: _quantiles(atoms, middles) for name, atoms in sorted_atoms.items()}
-    cost = float(np.sum(np.diff(edges) * np.abs(quantiles["true"] - quantiles["predicted"])))
+    quantiles = {name: _quantiles(*atoms[name], middles) for name in atoms}
+    cost_mm = float(np.sum(np.diff(edges) * np.abs(quantiles["true"] - quantiles["predicted"])))
 
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
-    matching, functions = figure.subplots(1, 2)
-    heights = {"true": 1.0, "predicted": 0.0}
+    pairs, functions = figure.subplots(1, 2)
     drawn = (np.arange(lines) + 0.5) / lines
-    ends = [_quantiles(sorted_atoms[name], drawn) for name in heights]
-    matching.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
-    for name, (values, masses) in {"true": true, "predicted": predicted}.items():
-        sizes = 900.0 * np.asarray(masses) / max(np.max(true[1]), np.max(predicted[1])) / len(masses) ** 0.5
-        matching.scatter(
-            values, np.full(len(values), heights[name]), sizes, palette.named(name), alpha=0.5, linewidth=0
-        )
+    ends = [_quantiles(*atoms[name], drawn) for name in atoms]
+    pairs.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
+    for height, (name, (values, levels)) in zip((1.0, 0.0), atoms.items(), strict=True):
+        masses = np.diff(levels, prepend=0.0)
+        areas = 60.0 * masses / masses.max()  # points squared
+        pairs.scatter(values, np.full(len(values), height), areas, palette.named(name), alpha=0.5, linewidth=0)
         functions.stairs(quantiles[name], edges, baseline=None, color=palette.named(name), linewidth=2.0, label=name)
-    matching.set_yticks([1.0, 0.0], ["true", "predicted"])
-    for label in matching.get_yticklabels():
+    pairs.set_yticks([1.0, 0.0], ["true", "predicted"])
+    for label in pairs.get_yticklabels():
         label.set_color(palette.named(label.get_text()))
-    matching.set_ylim(-0.35, 1.35)
-    matching.set_xlabel(f"{coordinate} ({unit})")
-    matching.set_title("atoms, sized by mass, and their matches", fontsize=10)
-    tidy(matching, grid=False)
+    pairs.set_ylim(-0.35, 1.35)
+    pairs.set_xlabel(f"{coordinate} (mm)")
+    pairs.set_title("atoms, sized by mass, and their matches", fontsize=10)
+    tidy(pairs, grid=False)
     functions.fill_between(
         np.repeat(edges, 2)[1:-1],
         np.repeat(quantiles["true"], 2),
@@ -193,28 +184,21 @@ def quantile_matching(
         color=palette.HIGHLIGHT,
         alpha=0.35,
         linewidth=0,
-        label=f"between: $W_1$ = {cost:.3g} {unit}",
+        label=f"between: $W_1$ = {cost_mm:.3g} mm",
     )
     functions.set_xlim(0, 1)
     functions.set_xlabel("share of the mass")
-    functions.set_ylabel(f"{coordinate} ({unit})")
+    functions.set_ylabel(f"{coordinate} (mm)")
     functions.set_title("quantile functions", fontsize=10)
     tidy(functions)
     functions.legend(frameon=False, fontsize=9, loc="upper left")
     return figure
 
 
-def _sorted_atoms(name: str, values: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coordinates in rising order and the share of the mass up to and with each."""
-    if len(values) != len(masses) or len(values) == 0:
-        raise ValueError(f"{name}: {len(values)} coordinates and {len(masses)} masses")
-    if np.min(masses) < 0 or abs(np.sum(masses) - 1) > 1e-5:
-        raise ValueError(f"{name}: the masses must not be negative and must sum to one, not {np.sum(masses):g}")
-    order = np.argsort(values, kind="stable")
-    return values[order], np.cumsum(masses[order])
+def _quantiles(values: np.ndarray, levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the least of the rising ``values`` up to which at least each share of the mass lies."""
+    return values[np.minimum(np.searchsorted(levels, shares), len(values) - 1)]
 
 
-def _quantiles(atoms: tuple[np.ndarray, np.ndarray], shares: np.ndarray) -> np.ndarray:
-    """Return the least coordinate up to which at least each share of the mass lies."""
-    values, cumulated = atoms
-    return values[np.minimum(np.searchsorted(cumulated, shares), len(values) - 1)]
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy()
