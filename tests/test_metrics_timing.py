@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -100,8 +101,8 @@ def test_lip_speed_and_intensity_by_hand():
 
 def test_corpus_correlation_is_within_speakers():
     speakers = ["a"] * 4 + ["b"] * 4 + ["c"]
-    speech = [1, 2, 3, 4, 10, 20, 30, 40, 7]
-    lips = [5, 6, 7, 8, 1, 2, 3, 4, 9]  # louder is livelier for each, though b is louder and less lively than a
+    speech = [1.0, 2.0, 3.0, 4.0, 10.0, 20.0, 30.0, 40.0, 7.0]
+    lips = [5.0, 6.0, 7.0, 8.0, 1.0, 2.0, 3.0, 4.0, 9.0]  # for each louder is livelier; b is louder and calmer than a
     assert speech_lip_correlation(speech, lips, speakers) == pytest.approx(1.0)
     assert speech_lip_correlation(speech, [-value for value in lips], speakers) == pytest.approx(-1.0)
     assert math.isnan(speech_lip_correlation([1.0, 2.0], [1.0, 2.0], ["a", "b"]))  # one clip each tells nothing
@@ -133,6 +134,12 @@ def test_pearson():
     assert math.isnan(pearson(a, np.zeros(9))) and math.isnan(pearson(a[:1], b[:1]))
 
 
+@pytest.fixture
+def without_type_checks(monkeypatch):
+    """Annotations are enforced in the test run only; here the function's own messages are wanted, as users get them."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: temporal_misalignment(np.array([1.0, np.nan]), np.ones(2)), "finite"),
     (lambda: temporal_misalignment(np.ones(0), np.ones(2)), "empty"),
@@ -141,6 +148,6 @@ def test_pearson():
     (lambda: framewise_speech_lip_correlation(np.ones(100), 100, torch.zeros(90, 1, 3), torch.tensor([0]), 30.0),
      "the sound lasts 1 s"),
 ])
-def test_bad_input_is_refused(call, message):
+def test_bad_input_is_refused(call, message, without_type_checks):
     with pytest.raises(ValueError, match=message):
         call()

@@ -1,7 +1,6 @@
 """All scores of one clip at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -32,7 +31,7 @@ CHAMFER_FRAMES = 10
 
 def evaluate_sequence(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], template: Float[Tensor, "V 3"],
                       faces: Int[Tensor, "F 3"], regions: Mapping[str, np.ndarray | Tensor | Sequence[int]], *,
-                      frame_rate: float, phonemes: Sequence[tuple[str, float, float]] | None = None,
+                      frame_rate: float | int, phonemes: Sequence[tuple[str, float, float]] | None = None,
                       audio: tuple[np.ndarray, int] | None = None, directions: Float[Tensor, "L 6"] | None = None,
                       closures: ClosureSettings = DEFAULT_CLOSURES) -> dict[str, float]:
     """Score a predicted clip against the true one of the same topology.
@@ -95,10 +94,11 @@ def evaluate_sequence(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "
     if phonemes is not None:
         counts = closure_counts(gaps[1], phonemes, frame_rate, rest_gap=lip_gap(template, pair).item(),
                                 truth_gap=gaps[0], settings=closures)
+        scores |= {"closures": float(counts.closures), "closures_found": float(counts.found),
+                   "closures_claimed": float(counts.claimed)}
         scores |= {
-            **{"closures" + ("" if name == "closures" else f"_{name}"): float(n) for name, n in asdict(counts).items()},
-            "closure_recall": ratio(counts.found, counts.closures),
-            "closure_precision": ratio(counts.found, counts.claimed),
+            "closure_recall": ratio(scores["closures_found"], scores["closures"]),
+            "closure_precision": ratio(scores["closures_found"], scores["closures_claimed"]),
         }
     if audio is not None:
         samples, sample_rate = audio

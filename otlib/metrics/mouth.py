@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.ndimage import binary_dilation
 from torch import Tensor
 
 from otlib.metrics.vertices import check_region
@@ -26,8 +27,8 @@ class ClosureSettings:
             stay above it. None uses only ``threshold_share``.
         threshold_share: the lips are closed while their gap is in this share, from below, of the range of gaps of the
             clip itself: for recordings without a truth or a neutral face in scale. None uses only ``threshold_mm``.
-        margin: seconds before and after a sound in which its closure still counts, one frame at 30 frames a second
-            and the error of phoneme times; also the time an observer forgives.
+        margin: seconds by which a closure may come early or late, one frame at 30 frames a second: the error of phoneme
+            times, and less than an observer notices.
         core: middle share of any other sound that has to be closed throughout for a false closure. Half leaves room
             for the lips' way to and from a neighbouring closure.
     """
@@ -98,16 +99,17 @@ def is_bilabial(phoneme: str) -> bool:
     return bool(letters) and letters[0] in BILABIALS
 
 
-def closure_counts(prediction_gap: Float[ndarray, " T"], phonemes: Sequence[tuple[str, float, float]], frame_rate: float,
-                   *, rest_gap: float = 0.0, truth_gap: Float[ndarray, " T"] | None = None,
+def closure_counts(prediction_gap: Float[ndarray, " T"], phonemes: Sequence[tuple[str, float, float]],
+                   frame_rate: float | int, *, rest_gap: float = 0.0,
+                   truth_gap: Float[ndarray, " T"] | None = None,
                    settings: ClosureSettings = DEFAULT_CLOSURES) -> ClosureCounts:
     """Count the closures of p, b and m that a predicted mouth makes, and those it makes where it should not.
 
     A sound is closed at some time when a frame within it, or within ``settings.margin`` of it, is closed. With a true
     motion only the p, b, m at which the true lips close count (phoneme times may be wrong, and speakers lax). Any other
-    sound is a false closure when all frames of its middle are closed and, with a true motion, not all of them are
-    closed in the truth. Pauses do not count. A frozen face with closed lips thus finds every closure, at a precision
-    as low as the share of p, b, m among all sounds; one with parted lips finds none.
+    sound is a false closure when all frames of its middle are closed and, with a true motion, not all of them lie
+    within ``settings.margin`` of a truly closed frame. Pauses do not count. A frozen face with closed lips thus finds
+    every closure, at a precision as low as the share of p, b, m among all sounds; one with parted lips finds none.
 
     Args:
         prediction_gap: lip gap of each frame, metres.
@@ -121,23 +123,26 @@ def closure_counts(prediction_gap: Float[ndarray, " T"], phonemes: Sequence[tupl
         ValueError: gaps of different lengths, empty or not finite, or a phoneme that ends before it starts.
     """
     closed = _closed(prediction_gap, rest_gap, settings)
-    truly_closed = None if truth_gap is None else _closed(truth_gap, rest_gap, settings)
-    if truly_closed is not None and len(truly_closed) != len(closed):
-        raise ValueError(f"the gaps have {len(closed)} and {len(truly_closed)} frames")
+    if truth_gap is not None:
+        truly_closed = _closed(truth_gap, rest_gap, settings)
+        if len(truly_closed) != len(closed):
+            raise ValueError(f"the gaps have {len(closed)} and {len(truly_closed)} frames")
+        leeway = int(settings.margin * frame_rate + 1e-9)
+        excused = binary_dilation(truly_closed, iterations=leeway) if leeway else truly_closed
     closures = found = false = 0
     for symbol, start, end in phonemes:
         if end < start:
             raise ValueError(f"phoneme {symbol!r} ends at {end} s, before it starts at {start} s")
         if is_bilabial(symbol):
             frames = _frames(start - settings.margin, end + settings.margin, frame_rate, len(closed))
-            due = truly_closed is None or truly_closed[frames].any()
+            due = truth_gap is None or truly_closed[frames].any()
             closures += bool(due and len(frames))
             found += bool(due and closed[frames].any())
         elif symbol:
             edge = (1.0 - settings.core) / 2.0 * (end - start)
             frames = _middle_frames(start + edge, end - edge, frame_rate, len(closed))
             claimed = len(frames) and closed[frames].all()
-            false += bool(claimed and (truly_closed is None or not truly_closed[frames].all()))
+            false += bool(claimed and (truth_gap is None or not excused[frames].all()))
     return ClosureCounts(closures, found, found + false)
 
 

@@ -171,8 +171,9 @@ def speech_lip_correlation(speech: Sequence[float], lips: Sequence[float], speak
     return pearson(*np.concatenate(kept, axis=1)) if kept else np.nan
 
 
-def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate: float, vertices: Float[Tensor, "T V 3"],
-                                     lips: Int[Tensor, " N"], frame_rate: float) -> float:
+def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate: float | int,
+                                     vertices: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
+                                     frame_rate: float | int) -> float:
     """Return Pearson's correlation in time of loudness and lip speed within a clip.
 
     Loudness is the root mean square of the samples between two frames, lip speed the mean motion of the lip vertices
