@@ -36,7 +36,7 @@ class Head:
         faces: (F, 3) int32 triangles, counter-clockwise from outside.
         regions: vertex indices by name: lips, lips_upper, lips_lower, upper_face, jaw, and the pairs
             lip_gap [upper, lower] and mouth_corners [left, right].
-        face_parts: face indices by name (skin, lips, brows, eyes, iris, pupils, mouth, teeth); every face in one part.
+        face_parts: face indices by name (skin, hair, lips, brows, eyes, iris, pupils, mouth, teeth); every face in one.
         motion: (K, V, 3) float64 metres, displacement for each of `head_rig.WEIGHTS` at 1.
     """
 
@@ -51,7 +51,8 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
     """Head of one person; the same arguments give the same head.
 
     Args:
-        identity: (len(IDENTITY_DIRECTIONS),) coefficients, drawn from N(0, 1) for a plausible person; None for the mean face.
+        identity: (len(IDENTITY_DIRECTIONS),) coefficients, drawn from N(0, 1) for a plausible person;
+            None for the mean face.
         resolution: "low" (2,000 faces), "medium" (9,976, as FLAME) or "high" (46,068, as BIWI); the same shape.
 
     Raises:

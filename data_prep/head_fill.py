@@ -1,7 +1,7 @@
 """Points that fill the skin of the built-in head between its edge loops, spaced as wanted and symmetric.
 
-The parameters of the skin lie on a unit sphere: crown above, centre of the neck's base below. Points repel each other, at distances
-measured on the head, until their spacing follows `relative_size`. Deterministic: no random numbers.
+The parameters of the skin lie on a unit sphere: crown above, centre of the neck's base below. Points repel each other,
+at distances measured on the head, until their spacing follows `relative_size`. Deterministic: no random numbers.
 """
 
 import numpy as np
@@ -13,16 +13,18 @@ from data_prep.head_surface import ROWS, smoothstep
 
 _RIM_COLATITUDE = 0.9 * np.pi  # of the neck's rim on the sphere of parameters
 _RELAX_STEPS = 70
-_HOLE_MARGIN = 1.08  # squared, of the outermost rings, that other points keep off
+_CLEARANCE = 0.25  # of the outermost rings from other points, in spacings of the middle of the face
 
 
 def to_sphere(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
+    """Unit vectors (N, 3) of parameters of the loft."""
     colatitude = _RIM_COLATITUDE * row / ROWS
     radius = np.sin(colatitude)
     return np.stack([radius * np.sin(azimuth), np.cos(colatitude), radius * np.cos(azimuth)], axis=1)
 
 
 def from_sphere(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and azimuth of unit vectors (N, 3)."""
     row = np.arccos(np.clip(unit[:, 1], -1, 1)) / _RIM_COLATITUDE * ROWS
     return row, np.arctan2(unit[:, 0], unit[:, 2])
 
@@ -43,7 +45,7 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
     """Points (count, 3) on the sphere of parameters, symmetric in x, spaced by `relative_size` between fixed ones.
 
     Args:
-        fixed: (N, 3) ring points.
+        fixed: (N, 3) unit vectors of points already placed.
         count: points to place.
     """
     colatitude = np.linspace(0.004, 0.996, 400) * _RIM_COLATITUDE
@@ -55,7 +57,11 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
     normal = np.cross(surface.loft(row + step, a) - place, surface.loft(row, a + step) - place) / step**2
     area = np.linalg.norm(normal, axis=1)
     density = area / relative_size(place) ** 2
-    density[_in_hole(place)] = 0.0
+    # d(row) = ROWS / RIM d(colatitude); the factor 1.08 packs the points as triangles do
+    cell = (colatitude[1] - colatitude[0]) * (azimuth[1] - azimuth[0]) * ROWS / _RIM_COLATITUDE
+    density[_in_hole(place, 0.0)] = 0.0
+    spacing = 1.08 * np.sqrt(2 * density.sum() * cell / count)
+    density[_in_hole(place, _CLEARANCE * spacing)] = 0.0
     # Deterministic start: cells in serpentine order, a point whenever the accumulated density passes the next integer.
     on_midline = max(8, round(1.05 * np.sqrt(count)))
     half = (count - on_midline) // 2
@@ -68,32 +74,30 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
     i, j = np.divmod(flat, 400)
     j = np.where(i % 2 == 1, 399 - j, j)
     moving = to_sphere(colatitude[i] / _RIM_COLATITUDE * ROWS, azimuth[j])
-    middle = _midline(on_midline)
-    spacing_unit = np.sqrt(2 * density.sum() * (colatitude[1] - colatitude[0]) * (azimuth[1] - azimuth[0]))
-    spacing_unit *= np.sqrt(ROWS / _RIM_COLATITUDE)  # d(row) = ROWS / RIM d(colatitude)
-    spacing = 1.08 * spacing_unit / np.sqrt(count)
+    middle = _midline(on_midline, _CLEARANCE * spacing)
     fixed_place = surface.loft(*from_sphere(fixed))
     for index in range(_RELAX_STEPS):
         moving, middle = _relax(moving, middle, fixed_place, spacing, 0.5 * (1 - 0.6 * index / _RELAX_STEPS))
     return np.concatenate([moving, moving * [-1, 1, 1], middle])
 
 
-def _in_hole(place: np.ndarray) -> np.ndarray:
-    """Which loft points (N, 3) mm lie within, or almost on, the outermost rings around mouth and eyes."""
+def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:
+    """Which loft points (N, 3) mm lie within the outermost rings of mouth and eyes, or nearer than `clearance` mm."""
     x, y = np.abs(place[:, 0]), place[:, 1]
+    mouth_margin, orbit_margin = ((1 + clearance / short) ** 2 for short in (2 * openings.RING_STEP, openings.ORBIT[1]))
     mouth_long = np.hypot(openings.MOUTH_HALF_WIDTH, 2 * openings.RING_STEP)
     mouth = (x / mouth_long) ** 2 + ((y - openings.MOUTH[1]) / (2 * openings.RING_STEP)) ** 2
     orbit = ((x - openings.EYE[0]) / openings.ORBIT[0]) ** 2 + ((y - 1.0 - openings.EYE[1]) / openings.ORBIT[1]) ** 2
-    return ((mouth < _HOLE_MARGIN) | (orbit < _HOLE_MARGIN)) & (place[:, 2] > 0)
+    return ((mouth < mouth_margin) | (orbit < orbit_margin)) & (place[:, 2] > 0)
 
 
-def _midline(count: int) -> np.ndarray:
+def _midline(count: int, clearance: float) -> np.ndarray:
     """Start of the points on x = 0, spread by their wanted size over the whole loop from rim over the crown to rim."""
     angle = np.linspace(-_RIM_COLATITUDE, _RIM_COLATITUDE, 4001)[20:-20]
     unit = np.stack([np.zeros_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     place = surface.loft(*from_sphere(unit))
     pace = np.linalg.norm(np.gradient(place, axis=0), axis=1) / relative_size(place)
-    pace[_in_hole(place)] = 0.0
+    pace[_in_hole(place, clearance)] = 0.0
     cumulated = np.cumsum(pace)
     return unit[np.searchsorted(cumulated, (np.arange(count) + 0.5) / count * cumulated[-1])]
 
@@ -119,10 +123,9 @@ def _relax(moving, middle, fixed_place, spacing, rate):
     )  # (N, 3 of the loft, 3 of the sphere)
     move = np.einsum("nij,nj->ni", np.linalg.pinv(gradient, rcond=1e-2), force)
     limit = 0.1 / np.maximum(np.linalg.norm(move, axis=1, keepdims=True), 0.1)
-    moved = unit_vectors(unit + move * limit)
-    moved[:, 1] = np.maximum(moved[:, 1], np.cos(0.985 * _RIM_COLATITUDE))
-    moved = unit_vectors(moved)
-    blocked = _in_hole(surface.loft(*from_sphere(moved)))
+    row, azimuth = from_sphere(unit_vectors(unit + move * limit))
+    moved = to_sphere(np.minimum(row, ROWS - 0.25), azimuth)  # stay off the neck's rim
+    blocked = _in_hole(surface.loft(*from_sphere(moved)), _CLEARANCE * spacing)
     moved = np.where(blocked[:, None], unit, moved)
     left, centre = moved[: len(moving)], moved[len(moving) :] * [0, 1, 1]
     left[:, 0] = np.abs(left[:, 0])
@@ -130,4 +133,5 @@ def _relax(moving, middle, fixed_place, spacing, rate):
 
 
 def unit_vectors(vector: np.ndarray) -> np.ndarray:
+    """Rows of (N, 3) scaled to length 1."""
     return vector / np.linalg.norm(vector, axis=1, keepdims=True)

@@ -1,14 +1,16 @@
 """Who the built-in head is: displacement directions of the mean head, one standard deviation each.
 
-Most are smooth fields of space with slopes far below 1, so that no plausible sum of them folds the surface; lip fullness moves the
-vermilion alone. Our choice, sized by eye between the spread of adult faces and what keeps the face together at 2.5 deviations.
+Most are smooth fields of space with slopes far below 1, so that no plausible sum of them folds the surface; lip
+lip
+fullness choice, sized by eye between the spread of adult faces and what keeps the face together
+at 2.5 deviations.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from data_prep.head_rig import mouth_coordinates
+from data_prep.head_rig import mouth_coordinates, vermilion_profile
 from data_prep.head_surface import Points, smoothstep
 
 Field = Callable[[np.ndarray, Points], np.ndarray]
@@ -78,9 +80,9 @@ def _cheek_fullness(p, _):
 
 
 def _nose_length(p, _):
-    amount = smoothstep(5, -36, p[:, 1]) * smoothstep(-62, -47, p[:, 1]) * np.exp(-((p[:, 0] / 20) ** 2))
-    amount = amount * smoothstep(80, 98, p[:, 2])
-    return _along(y=-1.8 * amount, like=p)
+    amount = smoothstep(5, -36, p[:, 1]) * smoothstep(-66, -44, p[:, 1]) * np.exp(-((p[:, 0] / 20) ** 2))
+    amount = amount * smoothstep(70, 100, p[:, 2])
+    return _along(y=-1.6 * amount, like=p)
 
 
 def _nose_size(p, _):
@@ -123,8 +125,8 @@ def _mouth_height(p, _):
 def _lip_fullness(p, points):
     ring, _, sine = mouth_coordinates(points)
     outside = np.where(points.depth > 0, 0.0, 1.0) * smoothstep(0, 40, p[:, 2])
-    swell = ring * np.exp(0.5 * (1 - ring**2)) * smoothstep(2.6, 1.2, ring) * outside
-    return _along(y=0.95 * np.abs(sine) * sine * swell, z=0.7 * np.abs(sine) * swell, like=p)
+    swell = vermilion_profile(ring) * outside
+    return _along(y=0.75 * np.abs(sine) * sine * swell, z=0.7 * np.abs(sine) * swell, like=p)
 
 
 def _neck_thickness(p, _):

@@ -1,7 +1,7 @@
 """Faces of the built-in head: edge loops around mouth and eyes, and an even, graded filling of the skin between them.
 
-The skin's parameters lie on a unit sphere (crown above, centre of the neck's base below). Rings come first; other points repel each
-other until their spacing follows a given size; the convex hull of all of them on the sphere is the triangulation.
+The skin's parameters lie on a unit sphere (see `head_fill`). Rings around mouth and eyes, the neck's rim, the hairline
+and a few anchors come first, filling points next; the convex hull of all of them on the sphere is the triangulation.
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,7 @@ from data_prep.head_surface import ROWS, Points
 
 # Front-view places that every resolution has a point on: bridge, tip and base of the nose, its wings, chin.
 _ANCHORS = np.array(
-    [(0, 3), (0, -37.5), (0, -43.5), (0, -48.5), (0, -101), (0, -110)]
-    + [(side * x, y) for side in (1, -1) for x, y in ((15, -41), (9, -44), (11, -107))],
-    dtype=float,
+    [(0, 3), (0, -37.5), (0, -43.5), (0, -47.2), (0, -103), (15, -41), (-15, -41), (9, -44), (-9, -44)], dtype=float
 )
 
 
@@ -28,7 +26,8 @@ class Detail:
 
     Attributes:
         faces: target of the whole head.
-        mouth: points of a ring around the mouth; lip_rings, skin_rings: strips of the vermilion, and of the skin around it.
+        mouth: points of a ring around the mouth.
+        lip_rings, skin_rings: strips of the vermilion, and of the skin around it.
         eye: points of a ring around an eye; lid_rings, ball_rings: strips of the lids, and of each part of the ball.
         cavity: depths of the rings behind the lips.
         neck, hairline: points of the neck's rim and of the hairline, even numbers.
@@ -75,8 +74,8 @@ def ring_angles(count: int) -> np.ndarray:
 def strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
     """Two triangles for each quad between two closed rings that run counter-clockwise, (2 N, 3).
 
-    The diagonals leave the inner ring's corners (angles 0 and pi) on both sides, which keeps faces there open when lips or lids
-    close, and mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
+    The diagonals leave the inner ring's corners (angles 0 and pi) on both sides, which keeps faces there open when lips
+    or lids close, and mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
     """
     following_inner, following_outer = np.roll(inner, -1), np.roll(outer, -1)
     quarter = len(inner) // 4
@@ -122,7 +121,14 @@ class _Builder:
 
 @dataclass(frozen=True)
 class Topology:
-    """The mean head at one resolution: points, faces (F, 3), the part of each face, and index rings the regions are read from."""
+    """The mean head at one resolution.
+
+    Attributes:
+        points: all of them.
+        faces: (F, 3) triangles.
+        parts: (F,) name of each face's part.
+        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from it to the vermilion's border.
+    """
 
     points: Points
     faces: np.ndarray
@@ -272,5 +278,8 @@ def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) 
     faces = index[faces]
     keep = np.ones(len(faces), dtype=bool)
     for ring in rings:
-        keep &= ~np.isin(faces, ring).all(axis=1)
+        inside = np.isin(faces, ring).all(axis=1)
+        if inside.sum() != len(ring) - 2:
+            raise RuntimeError("a ring's edge is missing from the triangulation: a point lies too near to it")
+        keep &= ~inside
     return faces[keep]

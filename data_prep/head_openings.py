@@ -1,6 +1,7 @@
 """The mouth and the eyes of the built-in head: rings of points around the slit between the lips and around the lids.
 
-Both are maps of (ring coordinate, angle), so a ring of any number of points lies on one and the same surface. Millimetres.
+Both are maps of (ring coordinate, angle), so a ring of any number of points lies on one and the same surface.
+Millimetres.
 """
 
 import numpy as np
@@ -94,15 +95,14 @@ def mouth_ring(ring: float, angle: np.ndarray) -> Points:
     return surface.points(position, row, azimuth, nominal, mouth_angle=angle)
 
 
-# Section of the mouth cavity behind the seam, as (depth, height, half width share, back): height up (upper half) and down
-# (lower half) and back are mm from the seam.
+# The mouth cavity behind the seam by depth coordinate: how far it reaches up (upper half), down (lower half) and back
+# from the seam in mm, and its width relative to the seam's.
 _CAVITY_DEPTH = [0.0, 0.12, 0.25, 0.45, 0.7, 1.0]
 _CAVITY_UP = [0.0, 0.0, 9.5, 12.5, 12.0, 4.0]
 _CAVITY_DOWN = [0.0, 0.0, 10.0, 13.5, 13.0, 4.0]
 _CAVITY_LIFT = [0.0, 1.3, 1.3, 0.8, 0.0, 0.0]  # the touching faces slant, so that no eye looks between them
 _CAVITY_WIDTH = [1.0, 1.0, 1.05, 1.16, 1.08, 0.6]
 _CAVITY_BACK = [0.0, 3.2, 5.2, 13.0, 30.0, 48.0]
-CAVITY_DEPTHS = tuple(_CAVITY_DEPTH)
 
 
 def cavity_ring(depth: float, angle: np.ndarray) -> Points:
@@ -164,7 +164,9 @@ def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
 def blink_shift(angle: np.ndarray, ring: np.ndarray, closed: float) -> np.ndarray:
     """Front-view shift of the lids when they are `closed` (0 to 1), (N, 2)."""
     goal = EYE[1] + 0.9 * np.cos(angle) - 2.1 * np.sin(angle) ** 4
-    goal -= 0.12 * np.sin(angle) ** 3  # the upper lid ends a little over the lower one, so that no slit is left between them
+    goal -= (
+        0.12 * np.sin(angle) ** 3
+    )  # the upper lid ends a little over the lower one, so that no slit is left between them
     edge = lid_edge(angle)[:, 1]
     reach = 0.13 + 0.72 * np.abs(np.sin(angle))  # shorter at the corners, where the lids are short
     shift = closed * (goal - edge) * smoothstep(1.0, 0.0, np.maximum(ring, 0.0) / reach)

@@ -1,4 +1,4 @@
-"""Separate pieces of the built-in head: brows, ears and teeth. Each is a closed surface sunk a little into the head. Millimetres."""
+"""Separate pieces of the built-in head: brows, ears and teeth, each a closed surface sunk a little into it. In mm."""
 
 from itertools import pairwise
 
@@ -100,7 +100,7 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
 
 
 def teeth(detail: Detail) -> list[Piece]:
-    """Upper and lower rows: bands along the dental arch with slight swellings, one for a tooth."""
+    """Upper and lower rows: bands along the dental arch that taper towards its ends."""
     along, around = detail.teeth[0], 2 * detail.teeth[1]
     pieces = []
     for lower in (False, True):

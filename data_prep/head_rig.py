@@ -1,8 +1,9 @@
 """Motion of the built-in head: articulator controls times displacement fields.
 
-Every field is a smooth function on the head. Those that must keep the lips sealed take one value on both lips where they touch; only
-`aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights are the controls, or simple
-functions of them (the sine and cosine of the jaw's turn, a square for the lids' way over the ball). Our choice throughout.
+Every field is a smooth function on the head. Those that must keep the lips sealed take one value on both lips where
+they touch; only `aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights are the
+controls, or simple functions of them (sine and cosine of the jaw's turn, a square for the lids' way over the ball). Our
+choice throughout.
 """
 
 import numpy as np
@@ -101,6 +102,11 @@ def mouth_coordinates(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return short / RING_STEP, cosine, sine
 
 
+def vermilion_profile(ring: np.ndarray) -> np.ndarray:
+    """0 where the lips touch, 1 at their border; it grows as slowly as the lips part: thinner lips never cross."""
+    return ring**3 * np.exp(1.5 * (1 - ring**2)) * smoothstep(3.0, 1.5, ring)
+
+
 def fields(points: Points) -> np.ndarray:
     """Displacement fields of the mean head, (len(WEIGHTS), N, 3) mm for a weight of 1."""
     ring, cosine, sine = mouth_coordinates(points)
@@ -124,7 +130,7 @@ def fields(points: Points) -> np.ndarray:
         ring * np.exp(0.5 * (1 - ring**2)) * smoothstep(3.0, 1.5, ring)
     )  # 0 where the lips touch, 1 at their border
     side = cosine**2
-    corner = np.exp(-((ring / 1.8) ** 2))
+    corner = np.exp(-((ring / 2.4) ** 2))
     left, right = (corner * smoothstep(-0.1, 1.0, sign * cosine) for sign in (1, -1))
     aperture = field(
         y=_APERTURE_UP * upper * above - _APERTURE_DOWN * lower * below,
@@ -134,7 +140,7 @@ def fields(points: Points) -> np.ndarray:
     spread = field(x=4.0 * cosine * wide, y=1.5 * side * wide, z=-(0.6 + 2.0 * side) * wide)
     protrude = field(y=1.1 * sine * vermilion, z=(7.0 - 3.0 * side) * near)
     press = field(
-        y=-3.2 * np.abs(sine) * sine * vermilion,
+        y=-2.8 * np.abs(sine) * sine * vermilion,
         z=-1.3 * np.abs(sine) * vermilion - 0.6 * near,
     )
     tuck = field(

@@ -1,6 +1,6 @@
 """The built-in head's skin as a smooth map: a parameter (row, azimuth) gives one point of the mean head.
 
-A loft through horizontal sections of the skull, face and neck carries analytic features (nose, brows, sockets, lips, eyelids).
+A loft through level sections of the skull, face and neck carries analytic features (nose, brows, cheeks, chin).
 Lengths here are millimetres: x to the head's left, y up from the eye line, z out of the face from the ear axis.
 All numbers are our own choice, set by eye near the usual adult proportions (chin to crown 230 mm, width 150 mm).
 """
@@ -141,7 +141,7 @@ def features(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     depth = nose + tip + wing - 2.0 * nostril - socket + brow + glabella + cheekbone + cheek_hollow + fold
     depth += muzzle + philtrum + chin_crease + chin + forehead
     droop = -0.16 * nose * smoothstep(-20, -40, y) - 0.1 * wing + 2.2 * nostril
-    widen = np.sign(x) * (0.35 * cheekbone + 0.15 * wing)
+    widen = np.tanh(x / 4.0) * (0.35 * cheekbone + 0.15 * wing)
     return np.stack([widen, droop, depth], axis=-1)
 
 
@@ -167,7 +167,8 @@ def hairline(azimuth: np.ndarray) -> np.ndarray:
 def _loft_normal(base: np.ndarray, row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     """Outward unit normals of the loft at `base`; straight up at the crown."""
     step = 1e-4
-    normal = np.cross(loft(row + step, azimuth) - base, loft(row, azimuth + step) - base)
+    along = loft(row, azimuth + step) - loft(row, azimuth - step)  # central: the head is symmetric in azimuth
+    normal = np.cross(loft(row + step, azimuth) - base, along)
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     return np.where(length > 1e-14, normal / np.maximum(length, 1e-300), np.array([0.0, 1.0, 0.0]))
 
