@@ -9,6 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 SAMPLERS = ("gaussian", "orthogonal", "design")
+TRAINING_DIRECTIONS = {3: 6, 6: 16}
+"""Training default by dimension: the smallest stored design whose gradient in the vertices, for two frames of a talking
+head, has a cosine of at least 0.95 with that of 5,000 directions, whatever the rotation.
+
+Measured with seven pairs of frames of two head models (9,976 and 18,460 faces; from one frame apart to closed against
+wide open), 30 rotations each, normals weighing 0.01 and 0.02 m: worst cosine 0.956 for 6 directions in R^3
+(barycentres) and 0.954 for 16 in R^6 (varifolds); the mean is 0.97 to 0.99. Plain Monte-Carlo needs about 100 in both."""
+
 _DESIGNS = "direction_designs.npz"
 
 
