@@ -104,7 +104,8 @@ def test_stated_errors_fall_as_stated(generator):
     fine = sphere(5)
     for make, dimension in ((varifold, 6), (barycentres, 3)):
         directions = draw_directions(24, dimension, generator=generator, dtype=torch.float64)
-        coarse, finer = (sliced_wasserstein(make(*sphere(level)), make(*fine), directions, root=True).item() for level in (1, 2))
+        coarse, finer = (sliced_wasserstein(make(*sphere(level)), make(*fine), directions, root=True).item()
+                         for level in (1, 2))
         assert 1.6 < coarse / finer  # four times the faces: at least about half the error
     directions = draw_directions(24, 3, generator=generator, dtype=torch.float64)
     few, many = (np.mean([sliced_wasserstein(surface_samples(*fine, count, generator), barycentres(*fine), directions,
