@@ -1,9 +1,8 @@
 """Who the built-in head is: displacement directions of the mean head, one standard deviation each.
 
 Most are smooth fields of space with slopes far below 1, so that no plausible sum of them folds the surface; lip
-lip
-fullness choice, sized by eye between the spread of adult faces and what keeps the face together
-at 2.5 deviations.
+fullness moves the vermilion alone. Our choice, sized by eye between the spread of adult faces and what keeps the face
+together at 2.5 deviations.
 """
 
 from collections.abc import Callable

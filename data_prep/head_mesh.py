@@ -127,7 +127,7 @@ class Topology:
         points: all of them.
         faces: (F, 3) triangles.
         parts: (F,) name of each face's part.
-        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from it to the vermilion's border.
+        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from it to their border.
     """
 
     points: Points

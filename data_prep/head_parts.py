@@ -95,7 +95,8 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
     if back:
         out = np.full_like(out, -4.0) - 5.0 * (1 - radius)
     stand = 0.38 * (14 - forward) * (0.6 + 0.4 * smoothstep(-30, 5, up))  # the rear edge stands off the head
-    x = 70.0 + stand + out - 3.5 * smoothstep(0, -30, up)
+    sunk = 3.5 * radius * smoothstep(0.2, 1.0, c)  # the front edge goes over into the cheek
+    x = 72.5 + stand + out - 3.5 * smoothstep(0, -30, up) - sunk
     return np.stack([x, -17.0 + up, -12.0 + forward + 0.3 * out - 0.10 * up], axis=1)
 
 

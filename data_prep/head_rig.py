@@ -1,9 +1,9 @@
 """Motion of the built-in head: articulator controls times displacement fields.
 
 Every field is a smooth function on the head. Those that must keep the lips sealed take one value on both lips where
-they touch; only `aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights are the
-controls, or simple functions of them (sine and cosine of the jaw's turn, a square for the lids' way over the ball). Our
-choice throughout.
+they touch; only `aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights
+are the controls, or simple functions of them (sine and cosine of the jaw's turn, a square for the lids' way over the
+ball). Our choice throughout.
 """
 
 import numpy as np
