@@ -126,9 +126,7 @@ def fields(points: Points) -> np.ndarray:
     below = smoothstep(4.3, 0.7, ring)
     wide = smoothstep(4.6, 0.0, ring)
     near = smoothstep(3.2, 0.3, ring)
-    vermilion = (
-        ring * np.exp(0.5 * (1 - ring**2)) * smoothstep(3.0, 1.5, ring)
-    )  # 0 where the lips touch, 1 at their border
+    vermilion = vermilion_profile(ring)
     side = cosine**2
     corner = np.exp(-((ring / 2.4) ** 2))
     left, right = (corner * smoothstep(-0.1, 1.0, sign * cosine) for sign in (1, -1))
