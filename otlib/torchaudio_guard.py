@@ -68,6 +68,6 @@ def require_forced_align() -> None:
     import torchaudio._extension
 
     if not torchaudio._extension._IS_ALIGN_AVAILABLE:
-        reason = f" ({_reasons[0]})" if _reasons else ""
+        reason = f" ({_reasons[0].splitlines()[0].split('. ')[0]})" if _reasons else ""  # loaders' messages can be long
         raise RuntimeError("torchaudio's compiled part does not fit this build of torch, so forced_align and rnnt_loss "
                            f"are missing{reason}; use a CUDA 13.0 build of torch 2.13, or the project's own aligner")
