@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.directions import draw_directions
+from otlib.directions import SAMPLERS, draw_directions
 from otlib.measure import barycentres, varifold
 from otlib.sliced import sliced_wasserstein
 
@@ -44,6 +44,14 @@ class LossSettings:
     def __post_init__(self) -> None:
         if self.measure not in ("varifold", "barycentres"):
             raise ValueError(f"measure {self.measure!r} is neither 'varifold' nor 'barycentres'")
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
+        for name in ("reconstruction", "velocity", "transport", "lips", "normal_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be finite and not negative, but is {getattr(self, name)}")
+        for name in ("directions", "frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
 
 
 def vertex_weights(count: int, lips: Int[Tensor, " N"], extra: float) -> Float[Tensor, " V"]:
@@ -62,7 +70,13 @@ def reconstruction(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B
 
 def velocity(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"],
              weights: Float[Tensor, " V"]) -> Float[Tensor, ""]:
-    """Return the weighted mean squared difference of motion from frame to frame, in mm^2."""
+    """Return the weighted mean squared difference of motion from frame to frame, in mm^2.
+
+    Raises:
+        ValueError: a single frame, which has no motion.
+    """
+    if truth.shape[1] < 2:
+        raise ValueError(f"velocity needs at least two frames, not {truth.shape[1]}")
     return reconstruction(prediction.diff(dim=1), truth.diff(dim=1), weights)
 
 

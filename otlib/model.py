@@ -11,7 +11,7 @@ template can be animated. Convolutions run on the coarse levels of a mesh hierar
 displacements to all vertices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -102,7 +102,7 @@ def prepare_geometry(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], 
 
 
 def coarse_sizes(levels: tuple[int, ...], vertices: int) -> tuple[int, ...]:
-    """Return ``levels`` for a mesh of so many vertices: a small mesh has smaller levels, each a fifth of the finer."""
+    """Return ``levels`` for a mesh of so many vertices: a small mesh has smaller ones, each at most half the one before."""
     sizes = [min(levels[0], vertices)]
     for level in levels[1:]:
         sizes.append(min(level, max(1, sizes[-1] // 2)))
@@ -147,13 +147,14 @@ class OTTalk(nn.Module):
             levels.append(hierarchy.downsample(levels[-1], level))
         return levels
 
-    def listen(self, features: Float[Tensor, "B T layers C"], geometry: list[Tensor]) -> Float[Tensor, "B T W"]:
+    def listen(self, features: Float[Tensor, "B T layers C"], geometry: list[Tensor],
+               generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T W"]:
         """Return one vector a frame from the audio around it and the template's overall shape."""
         weights = self.layer_logits.softmax(0)
         audio = self.project(self.feature_norm(torch.einsum("btlc,l->btc", features, weights)))
         audio = audio + nn.functional.gelu(self.neighbours(audio.transpose(1, 2))).transpose(1, 2)
         style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
-        return self.temporal(audio + style[:, None])
+        return self.temporal(audio + style[:, None], generators)
 
     def move(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor],
              hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
@@ -166,20 +167,20 @@ class OTTalk(nn.Module):
             signal = signal + self.convolutions[level](nn.functional.gelu(signal), hierarchy.laplacians[level + 1])
         return hierarchy.upsample(self.out(signal), 1) * DISPLACEMENT_UNIT
 
-    def forward(self, features: Float[Tensor, "B T layers C"], signal: Float[Tensor, "B M C2"],
-                hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
+    def forward(self, features: Float[Tensor, "B T layers C"], signal: Float[Tensor, "B M C2"], hierarchy: MeshHierarchy,
+                generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T V 3"]:
         """Return displacements from the template, in metres.
 
         Args:
             features: of the audio at the mesh's frame rate.
             signal: each clip's template, from :func:`geometric_signal`.
             hierarchy: of the topology that the clips share.
+            generators: of dropout, one for each clip, while training; None drops nothing.
         """
         geometry = self.describe_template(signal, hierarchy)
-        return self.move(self.listen(features, geometry), geometry, hierarchy)
+        return self.move(self.listen(features, geometry, generators), geometry, hierarchy)
 
 
-@torch.no_grad()
 def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
             window: int = 300) -> Iterator[Float[Tensor, "T V 3"]]:
     """Yield the talking mesh of a recording of any length, in stretches of at most ``window`` frames.
@@ -198,9 +199,12 @@ def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Floa
         Vertices in metres of consecutive frames.
     """
     model.eval()
-    levels = model.describe_template(geometry.signal[None], geometry.hierarchy)
+    with torch.no_grad():
+        levels = model.describe_template(geometry.signal[None], geometry.hierarchy)
     for first in range(0, len(features), window):
         last = min(first + window, len(features))
         start, end = max(0, first - model.reach), min(len(features), last + model.reach)
-        latent = model.listen(features[None, start:end], levels)[:, first - start: last - start]
-        yield template + model.move(latent, levels, geometry.hierarchy)[0]
+        with torch.no_grad():  # closed before the yield, which would carry it into the caller's code
+            latent = model.listen(features[None, start:end], levels)[:, first - start: last - start]
+            vertices = template + model.move(latent, levels, geometry.hierarchy)[0]
+        yield vertices

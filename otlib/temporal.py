@@ -1,8 +1,25 @@
 """The transformer over time: every frame listens to its neighbours, before and after."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+
+def drop(x: Float[Tensor, "B T C"], share: float, generators: Sequence[torch.Generator] | None) -> Float[Tensor, "B T C"]:
+    """Set a share of the numbers to zero and scale up the others, so that the mean is kept (dropout).
+
+    Args:
+        x: signal.
+        share: probability of a zero, below 1.
+        generators: one for each clip, on the CPU, so that what a clip loses does not depend on its batch or its device;
+            None drops nothing.
+    """
+    if generators is None or share == 0:
+        return x
+    kept = torch.stack([torch.rand(x.shape[1:], generator=generator) >= share for generator in generators])
+    return x * kept.to(x) / (1 - share)
 
 
 class LocalAttention(nn.Module):
@@ -48,23 +65,28 @@ class TemporalTransformer(nn.Module):
         width: channels C.
         layers: blocks; a frame sees ``layers * radius`` frames to each side in all.
         heads, radius: of each block.
-        dropout: after attention and inside the feed-forward part.
+        dropout: share of numbers dropped after attention, inside the feed-forward part and after it.
     """
 
     def __init__(self, width: int, layers: int, heads: int, radius: int, dropout: float) -> None:
         super().__init__()
-        self.reach = layers * radius
+        self.reach, self.dropout = layers * radius, dropout
         self.attentions = nn.ModuleList(LocalAttention(width, heads, radius) for _ in range(layers))
-        self.feeds = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU(), nn.Dropout(dropout),
-                          nn.Linear(2 * width, width)) for _ in range(layers))
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(layers))
-        self.dropout = nn.Dropout(dropout)
+        self.widen = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.GELU()) for _ in range(layers))
+        self.narrow = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(layers))
         self.last_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
-        """Return what each frame knows of itself and its neighbours, same shape."""
-        for norm, attention, feed in zip(self.norms, self.attentions, self.feeds, strict=True):
-            x = x + self.dropout(attention(norm(x)))
-            x = x + self.dropout(feed(x))
+    def forward(self, x: Float[Tensor, "B T C"],
+                generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T C"]:
+        """Return what each frame knows of itself and its neighbours, same shape.
+
+        Args:
+            x: signal.
+            generators: of dropout, one for each clip, while training; None drops nothing.
+        """
+        for norm, attention, widen, narrow in zip(self.norms, self.attentions, self.widen, self.narrow, strict=True):
+            x = x + drop(attention(norm(x)), self.dropout, generators)
+            x = x + drop(narrow(drop(widen(x), self.dropout, generators)), self.dropout, generators)
         return self.last_norm(x)

@@ -175,9 +175,8 @@ class _Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, settings)
         self.model.train()
-        with torch.random.fork_rng(devices=[]), accelerator.autocast():
-            torch.manual_seed(int(clip_seeds[mine][0]))  # dropout
-            motion = self.model(batch.features, batch.signals, self.hierarchy)
+        with accelerator.autocast():
+            motion = self.model(batch.features, batch.signals, self.hierarchy, generators)
         prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
         terms = losses(prediction, truth, self.faces, self.weights, settings.loss, generators)
         self.optimiser.zero_grad()
