@@ -13,7 +13,7 @@ from matplotlib.colors import to_rgb
 from otlib.face_parts import FaceParts, part_colour, part_gloss, split_faces
 from otlib.files import atomic_write
 from otlib.morph_targets import MorphTargets, fit_morph_targets
-from otlib.normals import VertexNormals
+from otlib.normals import VertexNormals, check_faces, split_creases
 
 # Codes of the glTF 2.0 specification, sections 3.6.2 and 5.
 _FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -79,16 +79,15 @@ def write_glb(
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
-    parts = split_faces(faces, face_parts)
-    normals = VertexNormals(faces, vertices.shape[1])
+    check_faces(faces, vertices.shape[1])
     base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
     targets = fit_morph_targets(vertices, base, max_targets, tolerance_mm)
-    base_normals = normals(targets.base)
-    normal_displacements = _fit_normals(vertices, normals, base_normals, targets.weights)
+    split, copied = split_creases(targets.base, faces)
+    surface = _surface(vertices, split, copied, targets)
     writer = _GlbWriter()
     primitives, materials = [], []
-    for name, part_faces in parts.items():
-        primitives.append(_primitive(writer, part_faces, targets, base_normals, normal_displacements, len(materials)))
+    for name, part_faces in split_faces(split, face_parts).items():
+        primitives.append(_primitive(writer, part_faces, surface, material=len(materials)))
         materials.append(_material(name))
     document = {
         "asset": {"version": "2.0", "generator": "otlib"},
@@ -104,24 +103,33 @@ def write_glb(
     return GltfReport(len(targets.displacements), targets.max_error_mm, tolerance_mm)
 
 
-def _fit_normals(
-    vertices: np.ndarray, normals: VertexNormals, base_normals: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return displacements (K, V, 3) of the normals that follow the sequence best with the weights of the positions."""
+@dataclass(frozen=True)
+class _Surface:
+    """What glTF stores at each of N vertices, which are the mesh's V and copies where an edge is sharp, with K targets."""
+
+    positions: np.ndarray  # (N, 3)
+    position_displacements: np.ndarray  # (K, N, 3)
+    normals: np.ndarray  # (N, 3)
+    normal_displacements: np.ndarray  # (K, N, 3)
+
+
+def _surface(vertices: np.ndarray, split: np.ndarray, copied: np.ndarray, targets: MorphTargets) -> _Surface:
+    """Expand the targets to the copied vertices, and fit displacements of the normals with the positions' weights."""
+    normals_of = VertexNormals(split, len(copied))
+    normals = normals_of(targets.base[copied])
     chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
-    turned = np.stack([normals(vertices[frame].astype(np.float32)) - base_normals for frame in chosen])  # (n, V, 3)
-    fitted = np.linalg.lstsq(weights[chosen], turned.reshape(len(chosen), -1), rcond=None)[0]  # (K, 3V)
-    return fitted.reshape(weights.shape[1], -1, 3).astype(np.float32)
+    poses = (vertices[frame][copied].astype(np.float32) for frame in chosen)
+    turned = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
+    fitted = np.linalg.lstsq(targets.weights[chosen], turned.reshape(len(chosen), -1), rcond=None)[0]  # (K, 3N)
+    return _Surface(
+        targets.base[copied],
+        targets.displacements[:, copied],
+        normals,
+        fitted.reshape(-1, *normals.shape).astype(np.float32),
+    )
 
 
-def _primitive(
-    writer: "_GlbWriter",
-    part_faces: np.ndarray,
-    targets: MorphTargets,
-    base_normals: np.ndarray,
-    normal_displacements: np.ndarray,
-    material: int,
-) -> dict[str, Any]:
+def _primitive(writer: "_GlbWriter", part_faces: np.ndarray, surface: _Surface, material: int) -> dict[str, Any]:
     """Add one part with only its own vertices; parts meet without a seam because they share normals."""
     used, indices = np.unique(part_faces, return_inverse=True)
     morphs = [
@@ -129,14 +137,14 @@ def _primitive(
             "POSITION": writer.add(displacement[used], "VEC3", bounds=True, view=_VERTEX_DATA),
             "NORMAL": writer.add(turn[used], "VEC3", view=_VERTEX_DATA),
         }
-        for displacement, turn in zip(targets.displacements, normal_displacements, strict=True)
+        for displacement, turn in zip(surface.position_displacements, surface.normal_displacements, strict=True)
     ]
     # The largest index of a type is kept free: it restarts a primitive.
     index_type = np.uint16 if len(used) < 2**16 else np.uint32
     return {
         "attributes": {
-            "POSITION": writer.add(targets.base[used], "VEC3", bounds=True, view=_VERTEX_DATA),
-            "NORMAL": writer.add(base_normals[used], "VEC3", view=_VERTEX_DATA),
+            "POSITION": writer.add(surface.positions[used], "VEC3", bounds=True, view=_VERTEX_DATA),
+            "NORMAL": writer.add(surface.normals[used], "VEC3", view=_VERTEX_DATA),
         },
         "indices": writer.add(indices.ravel().astype(index_type), "SCALAR", view=_INDEX_DATA),
         "material": material,

@@ -155,17 +155,3 @@ def test_bad_input_is_named_and_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="cannot be written"):
         write_glb(tmp_path, sequence, faces, FRAME_RATE)  # a folder
-
-
-def test_vertex_normals_of_a_ball_point_outwards():
-    vertices, faces, _ = ball()
-    normals = VertexNormals(faces, len(vertices))(vertices)
-    outwards = vertices / np.linalg.norm(vertices, axis=1, keepdims=True)
-    assert angles_degrees(normals, outwards).max() < 1.0  # facets of 8 degrees, averaged over six neighbours
-
-
-def test_a_vertex_without_area_still_has_a_unit_normal():
-    vertices = np.zeros((4, 3), np.float32)
-    vertices[1, 0] = vertices[2, 1] = 1.0
-    normals = VertexNormals(np.array([[0, 1, 2]]), 4)(vertices)
-    np.testing.assert_array_equal(normals[3], [0.0, 0.0, 1.0])

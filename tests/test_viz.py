@@ -104,8 +104,12 @@ def test_lip_gap_shades_the_closures():
     np.testing.assert_allclose(shaded, [(0.0, 0.2), (0.6, 0.1)])
     colours = {line.get_label(): to_hex(line.get_color()).upper() for line in axes.lines}
     assert (colours["true"], colours["predicted"]) == (palette.TRUE, palette.PREDICTED)
-    with pytest.raises(ValueError, match="predicted_mm: 19 values"):
+    alone = viz.lip_gap_curves(times, None, predicted)
+    assert [line.get_label() for line in alone.axes[0].lines] == ["predicted"]
+    with pytest.raises(ValueError, match="predicted: 19 values"):
         viz.lip_gap_curves(times, true, predicted[1:])
+    with pytest.raises(ValueError, match="at least one"):
+        viz.lip_gap_curves(times, None, None)
 
 
 def test_interval_plot_holds_values_within_intervals():
@@ -161,7 +165,7 @@ def test_measure_views_show_atoms_and_costs(gl):
 def test_rounded_triangles_lie_nearer_to_the_ball_and_keep_their_corners():
     vertices, faces, parts = ball(1)
     normals = vertices / RADIUS
-    rounding = PhongTessellation(faces, len(vertices))
+    rounding = PhongTessellation(faces, np.arange(len(vertices)))
     points = rounding.points(vertices, normals)
     assert len(rounding.faces) == 4 * len(faces)
     np.testing.assert_array_equal(points[: len(vertices)], vertices)

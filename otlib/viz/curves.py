@@ -57,25 +57,28 @@ def loss_curves(
 
 def lip_gap_curves(
     times: Float[np.ndarray, " _"],
-    true_mm: Float[np.ndarray, " _"],
-    predicted_mm: Float[np.ndarray, " _"],
+    true_mm: Float[np.ndarray, " _"] | None,
+    predicted_mm: Float[np.ndarray, " _"] | None,
     phonemes: Sequence[Mapping[str, Any]] = (),
     *,
     others: Mapping[str, Float[np.ndarray, " _"]] | None = None,
 ) -> Figure:
-    """Draw the opening between the lips against time, true and predicted, over the phonemes heard.
+    """Draw the opening between the lips against time, true and predicted, under the phonemes heard.
 
     Args:
         times: (T,) seconds.
-        true_mm: (T,) millimetres.
-        predicted_mm: (T,) millimetres.
+        true_mm: (T,) millimetres; None where only a prediction is to be shown.
+        predicted_mm: (T,) millimetres; None where only the truth is.
         phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each; the spans of p, b and m are shaded.
         others: further (T,) curves in millimetres, drawn thin and grey.
 
     Raises:
-        ValueError: lengths that differ.
+        ValueError: neither truth nor prediction, or lengths that differ.
     """
-    for name, curve in {"true_mm": true_mm, "predicted_mm": predicted_mm, **(others or {})}.items():
+    main = {name: curve for name, curve in (("true", true_mm), ("predicted", predicted_mm)) if curve is not None}
+    if not main:
+        raise ValueError("true_mm and predicted_mm: at least one is needed")
+    for name, curve in {**main, **(others or {})}.items():
         if len(curve) != len(times):
             raise ValueError(f"{name}: {len(curve)} values, expected {len(times)} as times")
     seconds = float(times[-1] - times[0])
@@ -83,10 +86,10 @@ def lip_gap_curves(
     axes = figure.subplots()
     for number, (name, curve) in enumerate((others or {}).items()):
         axes.plot(times, curve, (":", "-.", "--")[number % 3], color=palette.NEUTRAL, linewidth=1.2, label=name)
-    axes.plot(times, true_mm, color=palette.TRUE, linewidth=2.0, label="true")
-    axes.plot(times, predicted_mm, color=palette.PREDICTED, linewidth=2.0, label="predicted")
+    for name, curve in main.items():
+        axes.plot(times, curve, color=palette.named(name), linewidth=2.0, label=name)
     axes.set_xlim(times[0], times[-1])
-    axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in (true_mm, predicted_mm))))
+    axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in main.values())))
     shaded = False
     for phoneme in phonemes:
         start, end = max(phoneme["start"], times[0]), min(phoneme["end"], times[-1])

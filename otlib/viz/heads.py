@@ -10,7 +10,7 @@ import PIL.Image
 from jaxtyping import Float, Integer, UInt8
 
 from otlib.face_parts import FaceParts, part_colour, part_gloss, split_faces
-from otlib.normals import VertexNormals
+from otlib.normals import VertexNormals, check_faces, split_creases
 from otlib.rendering import ensure_rendering
 from otlib.viz import palette
 from otlib.viz.tessellation import PhongTessellation
@@ -67,9 +67,11 @@ class HeadRenderer:
     ) -> None:
         if min(size) < 16:
             raise ValueError(f"size: {size} pixels is too small to draw in")
-        self._normals = VertexNormals(faces, len(template))
-        self._rounding = PhongTessellation(faces, len(template)) if len(faces) < _ROUND_BELOW else None
         self._vertex_count = len(template)
+        check_faces(faces, len(template))
+        faces, self._copied = split_creases(template, faces)
+        self._normals = VertexNormals(faces, len(self._copied))
+        self._rounding = PhongTessellation(faces, self._copied) if len(faces) < _ROUND_BELOW else None
         self._size = size
         ensure_rendering()
         import pyvista  # only now: it must not meet VTK before the check above
@@ -118,8 +120,10 @@ class HeadRenderer:
         points, normals = self._surface(vertices)
         colours = None
         if error_mm is not None:
-            values = error_mm if self._rounding is None else self._rounding.values(error_mm[:, None])[:, 0]
-            colours = error_colours(values, error_limit_mm)
+            values = error_mm[self._copied, None]  # (N, 1)
+            if self._rounding is not None:
+                values = self._rounding.values(values)
+            colours = error_colours(values[:, 0], error_limit_mm)
         for (mesh, indices), actor in zip(self._meshes, self._actors, strict=True):
             mesh.points = points[indices]
             mesh.point_data["Normals"] = normals[indices]
@@ -148,7 +152,7 @@ class HeadRenderer:
 
     def _surface(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points to draw and their normals, float32."""
-        vertices = vertices.astype(np.float32)
+        vertices = vertices[self._copied].astype(np.float32)
         normals = self._normals(vertices)
         if self._rounding is None:
             return vertices, normals

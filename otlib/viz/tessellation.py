@@ -16,13 +16,16 @@ class PhongTessellation:
 
     Args:
         faces: (F, 3) vertex indices.
-        vertex_count: number of vertices; new ones are numbered from here.
+        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.normals``), and an edge
+            there stays straight, so that both sides still meet.
     """
 
-    def __init__(self, faces: Integer[np.ndarray, "F 3"], vertex_count: int) -> None:
+    def __init__(self, faces: Integer[np.ndarray, "F 3"], copied: Integer[np.ndarray, " V"]) -> None:
         corners = np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1)  # (F, 3, 2): the edge after each corner
         self._edges, numbers = np.unique(np.sort(corners, axis=-1).reshape(-1, 2), axis=0, return_inverse=True)
-        (a, b, c), (ab, bc, ca) = faces.T, numbers.reshape(-1, 3).T + vertex_count
+        (a, b, c), (ab, bc, ca) = faces.T, numbers.reshape(-1, 3).T + len(copied)
+        _, whose, sides = np.unique(np.sort(copied[self._edges]), axis=0, return_inverse=True, return_counts=True)
+        self._roundness = np.where(sides[whose.ravel()] == 1, _ROUNDNESS, 0.0).astype(np.float32)[:, None]
         quarters = [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
         self.faces = np.stack([np.stack(corner, axis=-1) for corner in quarters], axis=1).reshape(-1, 3)
 
@@ -38,7 +41,7 @@ class PhongTessellation:
         start, stop = self._edges.T
         half_edge = (vertices[stop] - vertices[start]) / 2
         lift = _along(half_edge, normals[stop]) - _along(half_edge, normals[start])
-        return np.concatenate([vertices, vertices[start] + half_edge + _ROUNDNESS / 2 * lift])
+        return np.concatenate([vertices, vertices[start] + half_edge + self._roundness / 2 * lift])
 
     def values(self, values: Float[np.ndarray, "V C"]) -> Float[np.ndarray, "points C"]:
         """Return ``values`` at the vertices (V, C), followed by the mean over each edge's ends."""
