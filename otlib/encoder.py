@@ -1,20 +1,21 @@
 """A pre-trained HuBERT as it is used here: loaded by one setting, frozen, run over recordings of any length."""
 
+import contextlib
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from jaxtyping import Float
-from safetensors import SafetensorError
 from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
 from otlib import hubert
 from otlib.errors import InputError
-from otlib.files import sha256
 
 BUNDLED = "bundled"
 
@@ -34,8 +35,6 @@ class Windows:
     fade: float
 
 
-# the bundled encoder sees a bounded stretch, so windows with that margin change nothing; one second is its running gain
-LOCAL_WINDOWS = Windows(core=20.0, margin=hubert.RECEPTIVE_SECONDS + 1.1, fade=0.1)
 # HuBERT-base looks at the whole clip, so any cut changes its features a little: as long as memory allows, and faded
 GLOBAL_WINDOWS = Windows(core=20.0, margin=1.0, fade=1.0)
 
@@ -65,42 +64,103 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
 
     Args:
         name: "bundled" for the small one that comes with the project, a folder in transformers' format, or a name on
-            the hub such as "facebook/hubert-base-ls960" (taken from the local cache where the hub is out of reach).
+            the hub such as "facebook/hubert-base-ls960" (the hub is asked only for what the local cache lacks).
 
     Raises:
-        InputError: no such model, not a HuBERT, or weights that do not fit; never falls back to random weights.
+        InputError: no such model, not a HuBERT, or weights that are damaged or do not fit; never falls back to random
+            weights.
     """
-    source = str(hubert.BUNDLED) if name == BUNDLED else name
-    transformers.utils.logging.disable_progress_bar()  # it would draw on stderr even where nothing is downloaded
-    offline = "use the encoder that comes with the project (encoder = 'bundled')"
+    if name == BUNDLED:
+        source, remedy = str(hubert.BUNDLED), "install the project again, or give the folder of another HuBERT"
+        missing = f"the encoder that comes with the project is not in {source}"
+    else:
+        source, remedy = name, ("give the folder of a HuBERT in transformers' format, or use the encoder that comes with "
+                                f"the project (encoder = '{BUNDLED}')")
+        missing = "no HuBERT by that name, neither as a folder, nor in the local cache, nor on the hub"
+    if Path(source).is_dir():
+        missing = "its config.json is missing or damaged"
+
+    def refusal(reason: str) -> InputError:
+        return InputError(f"{name}: {reason}; {remedy}")
+
+    with _silently():
+        try:
+            config = _local_first(HubertConfig.from_pretrained, source)
+        except Exception as error:  # whatever transformers, json and the hub raise over a file that is not as it should be
+            raise refusal(missing) from error
+        if config.model_type != "hubert":
+            raise refusal(f"is a {config.model_type}, not a HuBERT")
+        attention = hubert.ATTENTION if _is_local(config) else "sdpa"
+        try:
+            model, report = _local_first(HubertModel.from_pretrained, source, config=config, dtype=torch.float32,
+                                         output_loading_info=True, attn_implementation=attention)
+        except Exception as error:  # likewise, of safetensors and pickle
+            raise refusal("its weights are missing, damaged or do not fit its config.json") from error
+    _check_weights(model, set(report["missing_keys"]), refusal)
+    return Encoder(name, model.eval().requires_grad_(False), _fingerprint(model), _is_local(config))
+
+
+def _local_first(load: Callable, source: str, **settings: Any) -> Any:
+    """Call ``from_pretrained`` without the network and only then with it: what is cached waits for no hub."""
     try:
-        config = HubertConfig.from_pretrained(source)
-        model, report = HubertModel.from_pretrained(source, config=config, dtype=torch.float32, output_loading_info=True,
-                                                    attn_implementation=hubert.ATTENTION if _is_local(config)
-                                                    else "sdpa")
-    except (OSError, ValueError, SafetensorError, RuntimeError) as error:
-        where = "as a folder, in the local cache and on the hub" if name != BUNDLED else f"in {hubert.BUNDLED.name}/"
-        raise InputError(f"{name}: no HuBERT of the transformers format found {where}; give the folder of one, or "
-                         f"{offline}") from error
-    missing = sorted(key for key in report["missing_keys"] if key != "masked_spec_embed")
-    if config.model_type != "hubert" or missing or report["mismatched_keys"]:
-        raise InputError(f"{name}: its weights do not make a whole HuBERT (missing: {', '.join(missing[:3]) or 'none'}); "
-                         f"download it again, or {offline}")
-    return Encoder(name, model.eval().requires_grad_(False), _fingerprint(model, source), _is_local(config))
+        return load(source, local_files_only=True, **settings)
+    except OSError:
+        if Path(source).is_dir():
+            raise
+        return load(source, **settings)
+
+
+@contextlib.contextmanager
+def _silently() -> Iterator[None]:
+    """Keep transformers from drawing progress bars and tables of weights, and from using up global random numbers."""
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()
+
+
+def _check_weights(model: HubertModel, missing: set[str], refusal: Callable[[str], InputError]) -> None:
+    """Refuse what transformers has filled with random numbers, and what is not a number."""
+    if "masked_spec_embed" in missing:  # stands for hidden frames in pre-training alone: some releases leave it out
+        model.masked_spec_embed.data.zero_()
+        missing.remove("masked_spec_embed")
+    if missing:
+        raise refusal(f"its weights are not a whole HuBERT's (missing: {', '.join(sorted(missing)[:3])})")
+    for key, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise refusal(f"its weights are damaged ({key} holds a value that is not a number)")
 
 
 def _is_local(config: HubertConfig) -> bool:
     return getattr(config, "local_attention_radius", None) is not None
 
 
-def _fingerprint(model: HubertModel, source: str) -> str:
-    file = Path(source) / "model.safetensors"
-    if file.is_file():
-        return sha256(file)
-    digest = hashlib.sha256()
+def _fingerprint(model: HubertModel) -> str:
+    """Return a digest of everything that shapes the features: the configuration and the weights as loaded."""
+    irrelevant = {"transformers_version", "architectures", "dtype", "_name_or_path"}
+    config = {key: value for key, value in model.config.to_diff_dict().items() if key not in irrelevant}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def default_windows(encoder: Encoder) -> Windows:
+    """Return how a long recording is cut for ``encoder``.
+
+    A local encoder sees a bounded stretch, so that windows with that margin change nothing.
+    """
+    if not encoder.local:
+        return GLOBAL_WINDOWS
+    margin = hubert.context_frames(encoder.model.config) * hubert.HOP / hubert.SAMPLE_RATE
+    return Windows(core=20.0, margin=margin, fade=0.1)
 
 
 @torch.no_grad()
@@ -114,6 +174,9 @@ def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | No
 
     Returns:
         (T, layers, C) float32 with T = floor((S - 400) / 320) + 1, at least 1.
+
+    Raises:
+        ValueError: no samples, or one that is not a number.
     """
     return torch.cat(list(encode_stream(encoder, samples, windows)))
 
@@ -125,15 +188,17 @@ def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
 
     Memory is bounded by one window, whatever the length of the recording.
     """
-    windows = windows or (LOCAL_WINDOWS if encoder.local else GLOBAL_WINDOWS)
-    if samples.ndim != 1:
-        raise ValueError(f"samples: expected (S,), got {tuple(samples.shape)}")
+    windows = windows or default_windows(encoder)
+    if samples.ndim != 1 or len(samples) == 0:
+        raise ValueError(f"samples: expected (S,) with S > 0, got {tuple(samples.shape)}")
+    if not samples.isfinite().all():
+        raise ValueError("samples: hold a value that is not a number or infinite")
     if len(samples) < hubert.WINDOW:
         samples = torch.nn.functional.pad(samples, (0, hubert.WINDOW - len(samples)))
     total = (len(samples) - hubert.WINDOW) // hubert.HOP + 1
     core, margin, fade = (max(1, round(seconds * hubert.SAMPLE_RATE / hubert.HOP))
                           for seconds in (windows.core, windows.margin, windows.fade))
-    ramp = torch.arange(1, fade + 1)[:, None, None] / (fade + 1)
+    ramp = (torch.arange(1, fade + 1, device=samples.device) / (fade + 1)).to(samples.dtype)[:, None, None]
     tail = None  # the previous window's view of the first frames of this one
     for first in range(0, total, core):
         last = min(first + core, total)  # exclusive

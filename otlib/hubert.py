@@ -3,7 +3,7 @@
 A HuBERT of the transformers library throughout, with two choices of our own that make it independent of how a long
 recording is cut (facts: group normalisation over time and per-utterance scaling make HuBERT-base depend on the whole
 clip): layer normalisation in the extractor, and attention limited to ``local_attention_radius`` frames. Its features at
-a frame therefore depend on a bounded stretch of audio, :data:`RECEPTIVE_SECONDS` to each side.
+a frame therefore depend on a bounded stretch of audio, :func:`context_frames` to each side.
 """
 
 from pathlib import Path
@@ -19,8 +19,7 @@ WINDOW = 400  # samples that the extractor sees for one frame
 ATTENTION = "otlib_local"
 _RADIUS = 24  # frames, 0.48 s: about two syllables, as far as a mouth's coarticulation reaches
 _POSITION_KERNEL = 32  # frames; HuBERT-base has 128, which no 4 s crop of ours needs
-_LAYERS = 6
-RECEPTIVE_SECONDS = (_LAYERS * _RADIUS + _POSITION_KERNEL // 2 + 2) * HOP / SAMPLE_RATE
+_GAIN_REACH = SAMPLE_RATE // HOP  # frames, one second
 
 
 def local_attention(module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
@@ -51,12 +50,22 @@ AttentionMaskInterface.register(ATTENTION, lambda *_, **__: None)
 def small_configuration() -> HubertConfig:
     """Return the shape of the bundled encoder: 6 layers of 256 channels, 5 M parameters, 50 frames a second."""
     return HubertConfig(
-        hidden_size=256, num_hidden_layers=_LAYERS, num_attention_heads=4, intermediate_size=1024,
+        hidden_size=256, num_hidden_layers=6, num_attention_heads=4, intermediate_size=1024,
         conv_dim=(32, 48, 64, 96, 128, 192, 256), conv_bias=True, feat_extract_norm="layer", do_stable_layer_norm=True,
         num_conv_pos_embeddings=_POSITION_KERNEL, num_conv_pos_embedding_groups=16,
         local_attention_radius=_RADIUS, attn_implementation=ATTENTION,
         hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0,
         final_dropout=0.0, mask_time_prob=0.05, mask_feature_prob=0.0)
+
+
+def context_frames(configuration: HubertConfig) -> int:
+    """Return how many frames away a sound can still change a feature, through the running gain and every layer.
+
+    Args:
+        configuration: of a HuBERT with local attention.
+    """
+    attention = configuration.num_hidden_layers * configuration.local_attention_radius
+    return _GAIN_REACH + configuration.num_conv_pos_embeddings // 2 + attention
 
 
 def running_gain(samples: Tensor) -> Tensor:
@@ -71,11 +80,10 @@ def running_gain(samples: Tensor) -> Tensor:
     Returns:
         (..., S): about 0.1 root mean square in speech; silence (under -60 dB) is not raised to speech level.
     """
-    half = SAMPLE_RATE // HOP  # frames of 20 ms in one second
     power = samples.square()
     blocks = torch.nn.functional.avg_pool1d(power.reshape(-1, 1, samples.shape[-1]), HOP, HOP, ceil_mode=True,
                                             count_include_pad=False)
-    smooth = torch.nn.functional.avg_pool1d(blocks, 2 * half + 1, 1, half, count_include_pad=False)
+    smooth = torch.nn.functional.avg_pool1d(blocks, 2 * _GAIN_REACH + 1, 1, _GAIN_REACH, count_include_pad=False)
     gain = 0.1 / smooth.sqrt().clamp_min(1e-3)
     gain = gain.repeat_interleave(HOP, dim=-1)[..., : samples.shape[-1]]
     return samples * gain.reshape(samples.shape)
