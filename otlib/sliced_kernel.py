@@ -6,7 +6,7 @@ projected points and what the dual potential needs in one go.
 
 - Sorting: keys quantised to 22 bits, two radix passes of 11 bits, then the few inversions left among equal keys are
   repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge sort takes over.
-- Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no atom is lost.
+- Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no mass is lost.
 - Two directions are merged at a time, because one merge waits on its own loads.
 
 All compiled functions stand in this one file: the cache on disk watches the file of the function that is called, not
@@ -39,6 +39,8 @@ def directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, w
     gradient = len(point_gradient) > 0
     x_axes, y_axes = _transpose(x), _transpose(y)  # (d, n), (d, m): one axis at a time is contiguous
     x_masses, y_masses = _integer_masses(a), _integer_masses(b)
+    # Both staircases must end at the same height: the heaviest atom of y takes the difference in rounding.
+    y_masses[np.argmax(y_masses)] += np.sum(x_masses) - np.sum(y_masses)
     longest = max(n, m)
     projection = np.empty(longest, x.dtype)
     key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
@@ -47,7 +49,7 @@ def directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, w
     x_order, y_order = np.empty((2, n), np.uint32), np.empty((2, m), np.uint32)
     x_sorted, y_sorted = np.empty((2, n + 1), x.dtype), np.empty((2, m + 1), x.dtype)
     x_heights, y_heights = np.empty((2, n + 1), np.int64), np.empty((2, m + 1), np.int64)
-    slopes, gaps = np.empty((2, n + 1), x.dtype), np.empty((2, n + 1), x.dtype)
+    slopes, partners = np.empty((2, n + 1), x.dtype), np.empty((2, n + 1), np.uint32)
     gradient_axes, potential = np.zeros((d, n), x.dtype), np.zeros(n, x.dtype)
 
     count = len(directions)
@@ -63,17 +65,17 @@ def directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, w
             _project(y_axes, theta, projection)
             _sort(projection, m, key, swap, histograms, y_order[k], y_sorted[k])
             _cumulate(y_masses, y_order[k], y_heights[k])
-            x_sorted[k, n] = 0
-            y_sorted[k, m] = 0
+            x_sorted[k, n] = x_sorted[k, n - 1]
+            y_sorted[k, m] = y_sorted[k, m - 1]
         if p == 2.0 and members == 2:
-            cost += _merge_two_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, gaps)
+            cost += _merge_two_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, partners)
         else:
             for k in range(members):
-                cost += _merge(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], p, slopes[k], gaps[k])
+                cost += _merge(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], p, slopes[k], partners[k])
         if gradient:
             for k in range(members):
                 _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, gradient_axes)
-                _add_potential(x_sorted[k], gaps[k], x_order[k], p, potential)
+                _add_potential(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], partners[k], x_order[k], p, potential)
     if gradient:
         scale = p / (float(UNIT_MASS) * count)
         for i in range(n):
@@ -101,19 +103,13 @@ def _transpose(points):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _integer_masses(weights):
-    """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
+    """Weights as integers that sum to 2^62 but for rounding: equal weights stay equal, and so do their steps."""
     total = 0.0
     for weight in weights:
         total += weight
     masses = np.empty(len(weights), np.int64)
-    left = np.int64(UNIT_MASS)
-    heaviest = 0
     for i in range(len(weights)):
         masses[i] = np.int64(np.rint(weights[i] / total * float(UNIT_MASS)))
-        left -= masses[i]
-        if masses[i] > masses[heaviest]:
-            heaviest = i
-    masses[heaviest] += left
     return masses
 
 
@@ -239,11 +235,11 @@ def _cumulate(masses, order, heights):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
+def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
     """Cost of one direction x 2^62.
 
     ``slopes[i]``: sum over the pieces of mass of atom i of mass x sign(gap) |gap|^(p - 1), gap = x - y.
-    ``gaps[i]``: the gap to the last atom that i exchanges mass with. Both by rank.
+    ``partners[i]``: the last atom that i exchanges mass with. All by rank.
     """
     i = np.int64(0)
     j = np.int64(0)
@@ -259,7 +255,7 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
         cost += push * gap
         slope += push
         slopes[i] = slope
-        gaps[i] = gap
+        partners[i] = j
         advance = np.int64(x_height <= y_height)
         slope *= 1 - advance
         i += advance
@@ -269,14 +265,14 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, gaps):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
+def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, partners):
     """:func:`_merge` for p = 2 and two directions at once, so that one works while the other waits for memory."""
     xs0, xs1 = xs[0], xs[1]
     ys0, ys1 = ys[0], ys[1]
     x_heights0, x_heights1 = x_heights[0], x_heights[1]
     y_heights0, y_heights1 = y_heights[0], y_heights[1]
     slopes0, slopes1 = slopes[0], slopes[1]
-    gaps0, gaps1 = gaps[0], gaps[1]
+    partners0, partners1 = partners[0], partners[1]
     i0 = i1 = j0 = j1 = below0 = below1 = np.int64(0)
     cost0 = cost1 = 0.0
     slope0 = slope1 = xs.dtype.type(0)
@@ -289,7 +285,7 @@ def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
         cost0 += float(push * gap)
         slope0 += push
         slopes0[i0] = slope0
-        gaps0[i0] = gap
+        partners0[i0] = j0
         advance = np.int64(x_height <= y_height)
         slope0 *= xs.dtype.type(1 - advance)
         i0 += advance
@@ -303,7 +299,7 @@ def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, gaps):
         cost1 += float(push * gap)
         slope1 += push
         slopes1[i1] = slope1
-        gaps1[i1] = gap
+        partners1[i1] = j1
         advance = np.int64(x_height <= y_height)
         slope1 *= xs.dtype.type(1 - advance)
         i1 += advance
@@ -327,16 +323,21 @@ def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _add_potential(xs, gaps, order, p, potential):
-    """Add the dual potential on the line: from one atom to the next, the cost to the same partner changes by this step."""
-    n = len(order)
+def _add_potential(xs, x_heights, ys, y_heights, partners, order, p, potential):
+    """Add the dual potential on the line: from one atom to the next, the cost to the same partner changes by this step.
+
+    Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
+    derivative's own mean from both sides, and makes it zero between equal measures.
+    """
     height = 0.0
     potential[order[0]] += height
-    for k in range(1, n):
+    for k in range(1, len(order)):
+        partner = partners[k - 1]
+        after = partner + (x_heights[k - 1] == y_heights[partner])
         step = xs[k] - xs[k - 1]
-        gap = gaps[k - 1]
         if p == 2.0:
-            height += step * (step + 2 * gap)
+            height += step * ((xs[k] - ys[partner]) + (xs[k - 1] - ys[after]))
         else:
-            height += np.abs(step + gap) ** p - np.abs(gap) ** p
+            for y in (ys[partner], ys[after]):
+                height += (np.abs(xs[k] - y) ** p - np.abs(xs[k - 1] - y) ** p) / 2
         potential[order[k]] += height

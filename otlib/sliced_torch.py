@@ -35,10 +35,10 @@ def solve(
     """
     frames, count = len(x_points), directions.shape[1]
     directions = directions.expand(frames, -1, -1)
-    x_masses, y_masses = integer_masses(x_weights), integer_masses(y_weights)
+    x_masses, y_masses = integer_masses(x_weights, y_weights)
     value = torch.zeros(frames, dtype=torch.float64, device=x_points.device)
     point_gradient = torch.zeros_like(x_points) if gradient else None
-    weight_gradient = torch.zeros_like(x_weights) if gradient else None
+    weight_gradient = torch.zeros_like(x_weights, dtype=torch.float64) if gradient else None
     for frame_slice, direction_slice in blocks(frames, count, x_points.shape[1] + y_points.shape[1]):
         theta = directions[frame_slice, direction_slice]
         x = project(x_points[frame_slice], x_masses[frame_slice], theta)
@@ -56,7 +56,7 @@ def solve(
     value = (value / count).to(x_points.dtype)
     if not gradient:
         return value, None, None
-    mean = (x_masses * weight_gradient.double()).sum(dim=-1, keepdim=True) / UNIT_MASS
+    mean = (x_masses * weight_gradient).sum(dim=-1, keepdim=True) / UNIT_MASS
     return value, point_gradient / count, ((weight_gradient - mean) / count).to(x_points.dtype)
 
 
@@ -92,12 +92,16 @@ class Pieces:
     last_partner: Int64[Tensor, "T L N"]
 
 
-def integer_masses(weights: Float[Tensor, "T N"]) -> Int64[Tensor, "T N"]:
-    """Weights as integers that sum to 2^62 exactly; the rounding goes to the heaviest atom."""
-    exact = weights.detach().double()
-    masses = torch.round(exact / exact.sum(dim=-1, keepdim=True) * float(UNIT_MASS)).to(torch.int64)
-    left = UNIT_MASS - masses.sum(dim=-1, keepdim=True)
-    return masses.scatter_add_(-1, masses.argmax(dim=-1, keepdim=True), left)
+def integer_masses(
+    x_weights: Float[Tensor, "T N"], y_weights: Float[Tensor, "T M"]
+) -> tuple[Int64[Tensor, "T N"], Int64[Tensor, "T M"]]:
+    """Weights as integers of the same sum, 2^62 but for rounding; the heaviest atom of y takes the difference."""
+    x_masses, y_masses = (
+        torch.round(weights.double() / weights.sum(dim=-1, keepdim=True, dtype=torch.float64) * UNIT_MASS).to(torch.int64)
+        for weights in (x_weights.detach(), y_weights.detach())
+    )
+    difference = x_masses.sum(dim=-1, keepdim=True) - y_masses.sum(dim=-1, keepdim=True)
+    return x_masses, y_masses.scatter_add_(-1, y_masses.argmax(dim=-1, keepdim=True), difference)
 
 
 def project(
@@ -126,11 +130,21 @@ def merge(x: Projected, y: Projected) -> Pieces:
 
 
 def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"], p: float) -> Float[Tensor, "T L N"]:
-    """Dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this much."""
-    gap = x.values[..., :-1] - y.values.gather(-1, last_partner[..., :-1])
-    step = x.values.diff(dim=-1)
-    change = step * (step + 2 * gap) if p == 2 else (step + gap).abs() ** p - gap.abs() ** p
-    return torch.nn.functional.pad(change.cumsum(dim=-1), (1, 0))
+    """Dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this much.
+
+    Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
+    derivative's own mean from both sides, and makes it zero between equal measures.
+    """
+    partner = last_partner[..., :-1]
+    together = x.heights[..., :-1] == y.heights.gather(-1, partner)
+    after = (partner + together).clamp_(max=y.heights.shape[-1] - 1)
+    left, right = x.values[..., :-1], x.values[..., 1:]
+    y_before, y_after = (y.values.gather(-1, rank) for rank in (partner, after))
+    if p == 2:
+        change = (right - left) * ((right - y_before) + (left - y_after))
+    else:
+        change = sum((right - y).abs() ** p - (left - y).abs() ** p for y in (y_before, y_after)) / 2
+    return torch.nn.functional.pad(change.cumsum(dim=-1, dtype=torch.float64), (1, 0))
 
 
 def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:

@@ -127,7 +127,7 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
     _check_single(x, y)
     check_directions(direction[None], x)
     check_exponent(p)
-    sorted_x, sorted_y = _project(x, direction[None]), _project(y, direction[None])
+    sorted_x, sorted_y = _project(x, y, direction[None])
     pieces = sliced_torch.merge(sorted_x, sorted_y)
     full = pieces.mass[0, 0] > 0
     mass, x_rank, y_rank = (part[0, 0][full] for part in (pieces.mass, pieces.x_rank, pieces.y_rank))
@@ -168,7 +168,7 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
     # A piece gathers a whole point here, so it takes d times as much room.
     for _, block in sliced_torch.blocks(1, count, dimension * (atoms + len(y.weights))):
         theta = directions[block]
-        sorted_x, sorted_y = _project(x, theta), _project(y, theta)
+        sorted_x, sorted_y = _project(x, y, theta)
         pieces = sliced_torch.merge(sorted_x, sorted_y)
         mass = pieces.mass.double()
         gap = (sorted_x.values.gather(-1, pieces.x_rank) - sorted_y.values.gather(-1, pieces.y_rank)).double()
@@ -194,6 +194,7 @@ def _check_single(x: Measure, y: Measure) -> None:
     check_pair(x, y)
 
 
-def _project(measure: Measure, directions: Float[Tensor, "L d"]) -> sliced_torch.Projected:
-    points, weights = measure.points.detach()[None], measure.weights.detach()[None]
-    return sliced_torch.project(points, sliced_torch.integer_masses(weights), directions[None])
+def _project(x: Measure, y: Measure, directions: Float[Tensor, "L d"]) -> list[sliced_torch.Projected]:
+    masses = sliced_torch.integer_masses(x.weights[None], y.weights[None])
+    return [sliced_torch.project(measure.points.detach()[None], mass, directions[None])
+            for measure, mass in zip((x, y), masses, strict=True)]
