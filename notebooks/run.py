@@ -201,7 +201,8 @@ def execute(step: Step, folder: Path, draws: bool) -> None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # papermill and its kernel warn of things a user cannot mend
                 papermill.execute_notebook(str(source), str(target), parameters=changed, cwd=str(NOTEBOOKS),
-                                           kernel_name="python3", progress_bar=False, execution_timeout=step.budget)
+                                           kernel_name="python3", progress_bar=False, execution_timeout=step.budget,
+                                           extra_arguments=["--IPKernelApp.log_level=ERROR"])
         except PapermillExecutionError as error:
             if error.ename in ("InputError", "RenderingUnavailable"):
                 raise InputError(error.evalue) from error

@@ -1,10 +1,12 @@
 """Figures and pictures; every function returns its picture and shows nothing."""
 
 from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves
+from otlib.viz.display import show
 from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
+from otlib.viz.rows import row_of_heads
 
 __all__ = [
     "HeadRenderer",
@@ -17,4 +19,6 @@ __all__ = [
     "measure_views",
     "quantile_matching",
     "render_frames",
+    "row_of_heads",
+    "show",
 ]

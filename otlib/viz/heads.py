@@ -67,6 +67,8 @@ class HeadRenderer:
     ) -> None:
         if min(size) < 16:
             raise ValueError(f"size: {size} pixels is too small to draw in")
+        if not np.isfinite(template).all():
+            raise ValueError("template: not all values are finite")
         self._vertex_count = len(template)
         check_faces(faces, len(template))
         faces, self._copied = split_creases(template, faces)

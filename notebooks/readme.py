@@ -1,0 +1,65 @@
+"""Fill the README's marked blocks from what a run left in results/: numbers are read, never typed."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from otlib.files import atomic_write, read_json  # noqa: E402
+from otlib.record import ScoreTable  # noqa: E402
+
+
+def numbers(metrics: dict) -> str:
+    """Return the table of methods and the sentence below it."""
+    headline, test = metrics["headline"], metrics["test"]
+    low, high = headline["share_interval"]
+    return (f"{ScoreTable(metrics['table']).markdown()}\n\n"
+            f"{test['clips']} clips of {test['speakers']} unseen speakers. OT-Talk's lips are "
+            f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) and "
+            f"**{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in place of HuBERT; "
+            f"it goes {headline['share_of_the_way_to_the_oracle']:.0%} of the way from the template to the oracle "
+            f"(95 % interval {low:.0%} to {high:.0%}).")
+
+
+def cost(measured: dict) -> str:
+    """Return what the two commands take."""
+    demo, test = measured["make demo"], measured["make test"]
+    return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB of disk "
+            f"(once), then `make demo` {demo['minutes']:.1f} min, {demo['peak_gib']:.1f} GiB of memory and "
+            f"{demo['data_gb']:.1f} GB of disk; `make test` {test['minutes']:.1f} min.")
+
+
+def fill(text: str, block: str, content: str) -> str:
+    """Put ``content`` between the block's two marks."""
+    marks = f"<!-- {block}:start -->", f"<!-- {block}:end -->"
+    return re.sub(f"(?s){marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", text)
+
+
+def filled(text: str) -> str:
+    """Return the README's text with every block as results/ has it now."""
+    text = fill(text, "numbers", numbers(read_json(ROOT / "results/fast/metrics.json")))
+    return fill(text, "cost", cost(read_json(ROOT / "results/fast/cost.json")))
+
+
+def main() -> int:
+    """Write the README, or with --check say whether it is up to date; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; status 1 if something would change")
+    options = parser.parse_args()
+    file = ROOT / "README.md"
+    old = file.read_text(encoding="utf-8")
+    new = filled(old)
+    if options.check and new != old:
+        print("README.md does not say what results/ holds: run python notebooks/readme.py", file=sys.stderr)
+        return 1
+    if not options.check:
+        with atomic_write(file) as temporary:
+            temporary.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
