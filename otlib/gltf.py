@@ -164,7 +164,7 @@ def _material(name: str) -> dict[str, Any]:
     roughness = (2.0 / (phong_exponent + 2.0)) ** 0.25  # GGX alpha^2 = 2 / (n + 2), alpha = roughness^2
     return {
         "name": name,
-        "doubleSided": True,  # the neck is open below
+        "doubleSided": True,  # many heads are open at the neck
         "pbrMetallicRoughness": {
             "baseColorFactor": [*(round(c, 4) for c in colour), 1.0],
             "metallicFactor": 0.0,

@@ -62,30 +62,31 @@ def split_creases(
         faces: (F, 3) vertex indices.
 
     Returns:
-        The faces (F, 3) with new indices, and for each of the N >= V' new vertices the vertex that it is a copy of.
+        The faces (F, 3) with new indices, and for each of the N new vertices the one that it is a copy of. Vertices in
+        no face are left out.
     """
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    a, b, c = (vertices[column] for column in faces.T)
     face_normals = np.cross(b - a, c - a)
     lengths = np.linalg.norm(face_normals, axis=1, keepdims=True)
     face_normals = face_normals / np.where(lengths > 0, lengths, 1.0)
 
-    # Half-edges: corner i of face f starts the one from i to i + 1. Sorted by edge, the two of an edge are neighbours.
-    starts = np.arange(faces.size)  # 3 f + i
-    ends = 3 * (starts // 3) + (starts + 1) % 3
-    edges = np.sort(np.stack([faces.ravel()[starts], faces.ravel()[ends]], axis=1), axis=1)
-    _, edge, sharing = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
-    order = np.argsort(edge, kind="stable")
-    paired = order[sharing[edge[order]] == 2].reshape(-1, 2)  # edges of one face, or of three, stay sharp
-    cosine = np.einsum("ec,ec->e", *(face_normals[side // 3] for side in paired.T))
-    smooth = paired[cosine >= np.cos(np.radians(_CREASE_DEGREES))]
+    # Half-edge h runs from corner h, of the 3F corners of all faces, to the next corner of the same face.
+    vertex_at = faces.ravel()
+    corner = np.arange(faces.size)
+    following = 3 * (corner // 3) + (corner + 1) % 3
+    ends = np.sort(np.stack([vertex_at, vertex_at[following]], axis=1), axis=1)
+    _, edge, sharing = np.unique(ends, axis=0, return_inverse=True, return_counts=True)
+    by_edge = np.argsort(edge, kind="stable")
+    pairs = by_edge[sharing[edge[by_edge]] == 2].reshape(-1, 2)  # an edge of one face, or of three, stays sharp
+    cosine = np.einsum("ec,ec->e", *(face_normals[side // 3] for side in pairs.T))
+    one, other = pairs[cosine >= np.cos(np.radians(_CREASE_DEGREES))].T
 
-    # Across a smooth edge the corners at both its ends are one vertex; neighbours run along it in opposite directions.
-    same = faces.ravel()[starts[smooth[:, 0]]] == faces.ravel()[starts[smooth[:, 1]]]
-    here = np.concatenate([starts[smooth[:, 0]], ends[smooth[:, 0]]])
-    there_start = np.where(same, starts[smooth[:, 1]], ends[smooth[:, 1]])
-    there_end = np.where(same, ends[smooth[:, 1]], starts[smooth[:, 1]])
-    there = np.concatenate([there_start, there_end])
+    # Across a smooth edge the corners at either end are one vertex. Two well-oriented faces run along it in opposite
+    # directions; two that disagree run the same way.
+    opposed = vertex_at[one] != vertex_at[other]
+    here = np.concatenate([one, following[one]])
+    there = np.concatenate([np.where(opposed, following[other], other), np.where(opposed, other, following[other])])
     joined = scipy.sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size, faces.size))
-    _, corners = scipy.sparse.csgraph.connected_components(joined, directed=False)
-    _, first = np.unique(corners, return_index=True)
-    return corners.reshape(-1, 3), faces.ravel()[first]
+    _, new_vertex_at = scipy.sparse.csgraph.connected_components(joined, directed=False)
+    _, first_corner = np.unique(new_vertex_at, return_index=True)
+    return new_vertex_at.reshape(-1, 3), vertex_at[first_corner]

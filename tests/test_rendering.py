@@ -155,6 +155,8 @@ def test_what_cannot_be_drawn_is_named(heads):
         heads.HeadRenderer(vertices, faces, camera="above")
     with pytest.raises(ValueError, match="size"):
         heads.HeadRenderer(vertices, faces, size=(0, 10))
+    with pytest.raises(ValueError, match="template: not all"):
+        heads.HeadRenderer(np.full_like(vertices, np.nan), faces)
     with pytest.raises(ValueError, match="one place"):
         heads.HeadRenderer(np.zeros_like(vertices), faces)
     with pytest.raises(ValueError, match="no frames"):
