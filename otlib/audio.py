@@ -1,5 +1,6 @@
 """Sound in: read a recording, bring it to 16 kHz mono, and carry features over to the frames of a mesh sequence."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from otlib.errors import InputError
 
 SAMPLE_RATE = 16_000
 SILENCE_DB = -60.0  # a recording that never rises above this is silence to us
+_LARGEST_KERNEL = 4_000_000  # weights; torchaudio's table for 44,101 Hz would have 700 million
+_CROSSINGS, _ROLL_OFF = 6, 0.99  # torchaudio's window: zero crossings to each side, pass band as a share of the lower rate
+_BLOCK = 1 << 16  # output samples made at once
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def read_recording(path: Path | str, frame_rate: float = 25.0) -> Recording:
         raise InputError(f"{path}: no such file; give the path of a recording, such as a .wav")
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw, which has no header
         raise InputError(f"{path}: not a sound file that can be read; give a wav, flac, ogg or mp3 recording") from error
     if len(samples) == 0:
         raise InputError(f"{path}: has no samples; give a recording that is not empty")
@@ -63,15 +67,37 @@ def read_recording(path: Path | str, frame_rate: float = 25.0) -> Recording:
         raise InputError(f"{path}: sample {bad} is not a number or infinite; export the recording again")
     recording = Recording(samples.mean(1), rate)
     if recording.frames(frame_rate) < 1:
-        raise InputError(f"{path}: {recording.seconds * 1000:.1f} ms is shorter than one frame ({1000 / frame_rate:.0f} ms); "
-                         "give a longer recording")
+        raise InputError(f"{path}: {recording.seconds * 1000:.1f} ms is shorter than one frame "
+                         f"({1000 / frame_rate:.0f} ms); give a longer recording")
     return recording
 
 
 def resampled(recording: Recording) -> Float[Tensor, " S"]:
-    """Return the recording at 16 kHz (torchaudio's windowed sinc)."""
+    """Return the recording at 16 kHz (torchaudio's windowed sinc).
+
+    torchaudio tabulates its filter for every phase; for a rate that has no large divisor in common with 16 kHz the same
+    filter is worked out sample by sample instead.
+    """
     samples = torch.from_numpy(np.ascontiguousarray(recording.samples, dtype=np.float32))
+    divisor = math.gcd(recording.sample_rate, SAMPLE_RATE)
+    if recording.sample_rate * SAMPLE_RATE // divisor**2 > _LARGEST_KERNEL:
+        return _resampled_without_table(samples, recording.sample_rate)
     return torchaudio.functional.resample(samples, recording.sample_rate, SAMPLE_RATE)
+
+
+def _resampled_without_table(samples: Float[Tensor, " S"], rate: int) -> Float[Tensor, " S2"]:
+    lower = min(rate, SAMPLE_RATE) * _ROLL_OFF  # zero crossings a second
+    reach = math.ceil(_CROSSINGS * rate / lower)
+    padded = torch.nn.functional.pad(samples, (reach, reach + 1))
+    taps = torch.arange(-reach, reach + 2)
+    blocks = []
+    for output in torch.arange(-(-len(samples) * SAMPLE_RATE // rate)).split(_BLOCK):
+        left = output * rate // SAMPLE_RATE  # the input sample at or before each output sample
+        phase = (output * rate % SAMPLE_RATE).double() / SAMPLE_RATE
+        time = ((taps - phase[:, None]) * (lower / rate)).clamp(-_CROSSINGS, _CROSSINGS).float()  # (S2, taps)
+        weights = torch.sinc(time) * torch.cos(time * (torch.pi / 2 / _CROSSINGS)).square() * (lower / rate)
+        blocks.append((padded[left[:, None] + taps + reach] * weights).sum(1))
+    return torch.cat(blocks)
 
 
 def align_by_interpolation(features: Float[Tensor, "T C"], frames: int, frame_rate: float, *, hop: int = 320,
