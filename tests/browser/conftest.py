@@ -39,7 +39,8 @@ def node_modules() -> Path:
             except subprocess.TimeoutExpired:
                 pytest.skip(f"npm ci did not end in {_INSTALL_SECONDS} s: no network?")
             if run.returncode != 0:
-                pytest.skip(f"npm ci failed, no network? {run.stderr.strip()[-200:]}")
+                reason = next((line for line in run.stderr.splitlines() if line.startswith("npm error")), "no message")
+                pytest.skip(f"npm ci failed, no network? ({reason})")
             try:
                 os.rename(temporary, installed)
                 os.mkdir(temporary)  # what TemporaryDirectory removes
