@@ -9,7 +9,7 @@ from torch import Tensor
 
 from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 
-_PITCH_WINDOW = 640  # samples, 40 ms: two periods of the lowest voice (50 Hz)
+_PITCH_WINDOW = 640  # samples, 40 ms; the longest lag, a period of 60 Hz, is added to each side
 
 
 def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
@@ -24,7 +24,7 @@ def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
     loudness = samples.unfold(0, WINDOW, HOP)[:frames].square().mean(1).clamp_min(1e-6).log10() / 2 + 3
     side = (_PITCH_WINDOW - WINDOW) // 2 + SAMPLE_RATE // 60
     padded = torch.nn.functional.pad(samples, (side, side))
-    lags = torch.arange(SAMPLE_RATE // 400, SAMPLE_RATE // 60)
+    lags = torch.arange(SAMPLE_RATE // 400, SAMPLE_RATE // 60, device=samples.device)
     windows = padded.unfold(0, WINDOW + 2 * side, HOP)[:frames]
     size = 1 << (windows.shape[1] * 2 - 1).bit_length()
     spectrum = torch.fft.rfft(windows - windows.mean(1, keepdim=True), size)
