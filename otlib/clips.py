@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.dataset import Dataset
+from otlib.dataset import Dataset, Sequence
+from otlib.errors import InputError
 from otlib.features import FeatureSource, cached_features
 from otlib.hierarchy import MeshHierarchy
-from otlib.model import Geometry, ModelSettings, prepare_geometry
+from otlib.model import ModelSettings, prepare_geometry
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ClipSet:
         clips: in the data set's order.
         templates: (speakers, V, 3) metres.
         signals: (speakers, M, C), the geometry of each template.
-        hierarchy: shared by all, since they share their faces; made from the mean template.
+        hierarchy: shared by all, since they share their faces; see :func:`shared_hierarchy`.
     """
 
     clips: tuple[Clip, ...]
@@ -43,19 +44,53 @@ class ClipSet:
 
 def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path, settings: ModelSettings,
                hierarchy: MeshHierarchy | None = None) -> ClipSet:
-    """Read every clip of a split with its features."""
-    sequences = dataset.select(split=split)
-    speakers = sorted({sequence.subject for sequence in sequences})
-    templates = torch.from_numpy(np.stack([dataset.template(speaker) for speaker in speakers]))
+    """Read every clip of a split with its features.
+
+    Args:
+        dataset: to read from.
+        split: "train", "val" or "test".
+        source, cache: of the features.
+        settings: of the model.
+        hierarchy: of :func:`shared_hierarchy`, where it has been made before.
+
+    Raises:
+        InputError: the data set has no clips of that split, or none to train on.
+    """
+    speakers, templates = _templates(dataset, split)
+    hierarchy = hierarchy or shared_hierarchy(dataset, settings)
     faces = torch.from_numpy(dataset.faces)
-    lips = torch.from_numpy(dataset.regions["lips"])
-    mean: Geometry = prepare_geometry(templates.mean(0), faces, settings, lips, hierarchy)
-    signals = torch.stack([prepare_geometry(template, faces, settings, lips, mean.hierarchy).signal for template in templates])
+    signals = torch.stack([prepare_geometry(template, faces, settings, hierarchy=hierarchy).signal
+                           for template in templates])
     clips = tuple(
-        Clip(sequence.id, cached_features(source, sequence.audio_path, dataset.frame_rate, cache)[: sequence.frames],
+        Clip(sequence.id, clip_features(source, sequence, cache),
              torch.from_numpy(np.array(sequence.vertices)) - templates[speakers.index(sequence.subject)],
-             speakers.index(sequence.subject)) for sequence in sequences)
-    return ClipSet(clips, templates, signals, mean.hierarchy)
+             speakers.index(sequence.subject)) for sequence in dataset.select(split=split))
+    return ClipSet(clips, templates, signals, hierarchy)
+
+
+def shared_hierarchy(dataset: Dataset, settings: ModelSettings) -> MeshHierarchy:
+    """Return the mesh hierarchy for all templates of a data set, made from the mean one of the training speakers.
+
+    Raises:
+        InputError: the data set has no clips to train on.
+    """
+    _, templates = _templates(dataset, "train")
+    lips = torch.from_numpy(dataset.regions["lips"])
+    return prepare_geometry(templates.mean(0), torch.from_numpy(dataset.faces), settings, lips).hierarchy
+
+
+def clip_features(source: FeatureSource, sequence: Sequence, cache: Path) -> Float[Tensor, "T layers C"]:
+    """Return the features of each frame of a clip; where the sound ends before the motion, its last ones are held."""
+    features = cached_features(source, sequence.audio_path, sequence.frame_rate, cache)
+    return features[torch.arange(sequence.frames).clamp(max=len(features) - 1)]
+
+
+def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "speakers V 3"]]:
+    """Return the speakers of a split, sorted, and their templates."""
+    speakers = sorted({sequence.subject for sequence in dataset.select(split=split)})
+    if not speakers:
+        raise InputError(f"{dataset.path}: has no clips of the split {split!r}; prepare a data set that has")
+    return speakers, torch.from_numpy(np.stack([dataset.template(speaker) for speaker in speakers]))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose "
                          "another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path | str, value: Any) -> None:

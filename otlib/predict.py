@@ -9,10 +9,11 @@ import torch
 
 from otlib.audio import Recording
 from otlib.checkpoint import load_model
+from otlib.clips import clip_features, shared_hierarchy
 from otlib.dataset import Dataset, Sequence
-from otlib.features import FeatureSource, cached_features, feature_source, recording_features
+from otlib.features import FeatureSource, feature_source, recording_features
 from otlib.files import read_json
-from otlib.model import Geometry, OTTalk, animate, prepare_geometry
+from otlib.model import OTTalk, animate, prepare_geometry
 from otlib.train import RUN
 
 
@@ -55,22 +56,16 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
 
 
 class Predictor:
-    """Predict clips of one data set; the hierarchy, which all its templates share, is made once.
-
-    It is made from the mean of the training templates, as in training.
-    """
+    """Predict clips of one data set; the hierarchy, which all its templates share, is made once and as in training."""
 
     def __init__(self, trained: Trained, dataset: Dataset, cache: Path) -> None:
-        self.trained, self.dataset, self.cache = trained, dataset, cache
+        self.trained, self.cache = trained, cache
         self.faces = torch.from_numpy(dataset.faces)
-        speakers = sorted({sequence.subject for sequence in dataset.select("train")})
-        mean = torch.from_numpy(np.mean([dataset.template(speaker) for speaker in speakers], axis=0, dtype=np.float32))
-        lips = torch.from_numpy(dataset.regions["lips"])
-        self.hierarchy = prepare_geometry(mean, self.faces, trained.model.settings, lips).hierarchy
+        self.hierarchy = shared_hierarchy(dataset, trained.model.settings)
 
     def __call__(self, sequence: Sequence) -> np.ndarray:
         """Return the predicted vertices (T, V, 3) of a clip, float32 metres."""
         template = torch.from_numpy(sequence.template)
-        shared: Geometry = prepare_geometry(template, self.faces, self.trained.model.settings, hierarchy=self.hierarchy)
-        features = cached_features(self.trained.source, sequence.audio_path, self.dataset.frame_rate, self.cache)
-        return torch.cat(list(animate(self.trained.model, features[: sequence.frames], template, shared))).numpy()
+        geometry = prepare_geometry(template, self.faces, self.trained.model.settings, hierarchy=self.hierarchy)
+        features = clip_features(self.trained.source, sequence, self.cache)
+        return torch.cat(list(animate(self.trained.model, features, template, geometry))).numpy()

@@ -12,7 +12,6 @@ import argparse
 import dataclasses
 import json
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,59 +19,18 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from otlib.checkpoint import STATE, load_state, save_model, save_state
+from otlib.checkpoint import STATE, load_state, read_facts, save_model, save_state
 from otlib.clips import Batch, ClipSet, draw_batch, lip_error_mm, read_clips
 from otlib.dataset import Dataset
 from otlib.errors import InputError
-from otlib.features import feature_source
+from otlib.features import FeatureSource, feature_source
 from otlib.files import atomic_write, read_json, write_json
-from otlib.losses import LossSettings, losses, vertex_weights
-from otlib.model import ModelSettings, OTTalk
+from otlib.losses import losses, vertex_weights
+from otlib.model import OTTalk
+from otlib.train_settings import TrainSettings, learning_rate, model_settings, settings_from
 
 LOG, RUN = "log.jsonl", "run.json"
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """Everything a training follows from, beside the data; the values are our choice.
-
-    Attributes:
-        encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
-        seed: of weights, batches, dropout and directions.
-        steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
-        batch: windows a step, shared out among the processes.
-        window: frames a window, 1.5 s at 30 frames a second; at most the shortest clip.
-        learning_rate: peak of AdamW, reached after ``warm_up`` of all steps, then falling to zero as a cosine.
-        weight_decay: of AdamW.
-        validate: steps between two looks at the validation clips; the best model by their lip error is kept.
-        loss, model: see there; of ``model`` the first two fields are set by the encoder.
-    """
-
-    encoder: str = "bundled"
-    seed: int = 0
-    steps: int = 900
-    batch: int = 4
-    window: int = 45
-    learning_rate: float = 2e-3
-    warm_up: float = 0.05
-    weight_decay: float = 0.01
-    validate: int = 100
-    loss: LossSettings = field(default_factory=LossSettings)
-    model: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels"}
-        if unknown := set(self.model) - known:
-            raise ValueError(f"model has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-
-
-def learning_rate(step: int, settings: TrainSettings) -> float:
-    """Return the rate of a step: a linear rise, then half a cosine down to zero."""
-    rise = max(1, round(settings.warm_up * settings.steps))
-    if step < rise:
-        return settings.learning_rate * (step + 1) / rise
-    progress = torch.tensor((step - rise) / max(1, settings.steps - rise), dtype=torch.float64)
-    return settings.learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that has diverged
 
 
 def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(".cache/features"),
@@ -90,7 +48,8 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         What run.json says: settings, data checksum, best step and its validation error.
 
     Raises:
-        InputError: the data set, the encoder or a checkpoint cannot be used, or ``out`` cannot be written.
+        InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, or
+            the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
     dataset, source = Dataset.open(data), feature_source(settings.encoder)
@@ -100,17 +59,24 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
     facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
              "encoder": source.fingerprint}
     if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
+        (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
-    model_settings = ModelSettings(source.layers, source.channels, **settings.model)
-    training = read_clips(dataset, "train", source, cache, model_settings)
-    validation = read_clips(dataset, "val", source, cache, model_settings, training.hierarchy)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        model = OTTalk(model_settings)
+    model = _new_model(settings, source)
+    training = read_clips(dataset, "train", source, cache, model.settings)
+    validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy)
     loop = _Loop(settings, facts, model, dataset, training, validation, accelerator, out)
     loop.run()
     accelerator.wait_for_everyone()
     return read_json(out / RUN)
+
+
+def _new_model(settings: TrainSettings, source: FeatureSource) -> OTTalk:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        try:
+            return OTTalk(model_settings(settings, source))
+        except ValueError as error:
+            raise InputError(f"model settings: {error}") from error
 
 
 class _Loop:
@@ -138,10 +104,11 @@ class _Loop:
         file = self.out / STATE
         if not file.is_file():
             return
-        best, stored = load_state(file, self.plain_model, optimiser)
+        stored = read_facts(file)
         if stored["facts"] != self.facts:
             raise InputError(f"{file}: is a checkpoint of other settings or other data; delete the folder or choose another")
-        self.best, self.rows, self.first = best, stored["rows"], stored["step"]
+        self.best = load_state(file, self.plain_model, optimiser)
+        self.rows, self.first = stored["rows"], stored["step"]
 
     def run(self) -> None:
         """Train until the last step, with checkpoints, and leave the best model."""
@@ -151,7 +118,8 @@ class _Loop:
             row = self._step(step)
             if (step + 1) % settings.validate == 0 or step + 1 == settings.steps:
                 row["validation_lip_mm"] = self._validate()
-                if row["validation_lip_mm"] <= min(r.get("validation_lip_mm", float("inf")) for r in [*self.rows, row]):
+                if row["validation_lip_mm"] < min((r.get("validation_lip_mm", float("inf")) for r in self.rows),
+                                                  default=float("inf")):
                     self.best = {key: value.detach().cpu().clone() for key, value in self.plain_model.state_dict().items()}
             if step % 10 == 0 or "validation_lip_mm" in row:
                 self.rows.append(row)
@@ -177,6 +145,8 @@ class _Loop:
         self.model.train()
         with accelerator.autocast():
             motion = self.model(batch.features, batch.signals, self.hierarchy, generators)
+        if not bool(motion.detach().abs().max() < ASTRAY):
+            raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
         prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
         terms = losses(prediction, truth, self.faces, self.weights, settings.loss, generators)
         self.optimiser.zero_grad()
@@ -202,6 +172,7 @@ class _Loop:
 
     def _finish(self) -> None:
         self.plain_model.load_state_dict(self.best)
+        (self.out / RUN).unlink(missing_ok=True)  # of an earlier run here, whose model goes now
         save_model(self.plain_model, self.out)
         looks = [row for row in self.rows if "validation_lip_mm" in row]
         best = min(looks, key=lambda row: row["validation_lip_mm"])
@@ -218,7 +189,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    for name in ("encoder", "seed", "steps", "batch", "window", "learning_rate"):
+    named = ("encoder", "seed", "steps", "batch", "window", "learning_rate")
+    for name in named:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
@@ -226,29 +198,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
-        settings = settings_from(read_json(options.settings) if options.settings else {})
-        named = ("encoder", "seed", "steps", "batch", "window", "learning_rate")
+        settings = dataclasses.asdict(settings_from(read_json(options.settings) if options.settings else {}))
         given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
-        settings = dataclasses.replace(settings, **given)
         if options.transport is not None:
-            settings = dataclasses.replace(settings, loss=dataclasses.replace(settings.loss, transport=options.transport))
+            given["loss"] = settings["loss"] | {"transport": options.transport}
+        settings = settings_from(settings | given)
         train(options.data, options.out, settings, cache=options.cache, accelerator=Accelerator())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
-
-
-def settings_from(values: dict[str, Any]) -> TrainSettings:
-    """Return settings from what JSON holds.
-
-    Raises:
-        InputError: an unknown name or an impossible value.
-    """
-    try:
-        return TrainSettings(**{**values, "loss": LossSettings(**values.get("loss", {}))})
-    except (TypeError, ValueError) as error:
-        raise InputError(f"training settings: {error}") from error
 
 
 if __name__ == "__main__":

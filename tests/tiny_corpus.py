@@ -21,13 +21,13 @@ def write_corpus(path: Path, *, seed: int = 0, splits: tuple[str, ...] = ("train
         splits: those to write.
         late: frames of motion that go on after the sound has ended.
     """
-    vertices, faces, parts = ball(1)
+    vertices, faces, _ = ball(1)
     near = np.argsort(np.linalg.norm(vertices / RADIUS - MOUTH, axis=1))
     regions = {"lips": near[:6], "upper_face": near[-6:], "lip_gap": near[[0, 5]]}
     generator = np.random.default_rng(seed)
     provenance = {"tool": "tests", "seed": seed}
     with DatasetWriter(path, name="talking balls", frame_rate=FRAME_RATE, provenance=provenance) as writer:
-        writer.set_mesh(faces, regions, parts)
+        writer.set_mesh(faces, regions)
         for speaker, (split, width) in SPEAKERS.items():
             if split not in splits:
                 continue

@@ -1,0 +1,95 @@
+"""Everything a training follows from, beside the data."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from otlib.errors import InputError
+from otlib.features import FeatureSource
+from otlib.losses import LossSettings
+from otlib.model import ModelSettings
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """Settings of a training; the values are our choice.
+
+    Attributes:
+        encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
+        seed: of weights, batches, dropout and directions.
+        steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
+        batch: windows a step, shared out among the processes.
+        window: frames a window, 1.5 s at 30 frames a second; at most the shortest clip.
+        learning_rate: peak of AdamW, reached after ``warm_up`` of all steps, then falling to zero as a cosine.
+        weight_decay: of AdamW.
+        validate: steps between two looks at the validation clips; the best model by their lip error is kept.
+        loss, model: see there; of ``model`` the first two fields are set by the encoder.
+    """
+
+    encoder: str = "bundled"
+    seed: int = 0
+    steps: int = 900
+    batch: int = 4
+    window: int = 45
+    learning_rate: float = 2e-3
+    warm_up: float = 0.05
+    weight_decay: float = 0.01
+    validate: int = 100
+    loss: LossSettings = field(default_factory=LossSettings)
+    model: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels"}
+        if unknown := set(self.model) - known:
+            raise ValueError(f"model has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+        for name, least in {"steps": 1, "batch": 1, "window": 2, "validate": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate must be finite and above 0, but is {self.learning_rate}")
+
+
+def model_settings(settings: TrainSettings, source: FeatureSource) -> ModelSettings:
+    """Return the sizes of the model that a training with these settings and features makes."""
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.model.items()}  # JSON
+    return ModelSettings(source.layers, source.channels, **values)
+
+
+def learning_rate(step: int, settings: TrainSettings) -> float:
+    """Return the rate of a step: a linear rise, then half a cosine down to zero."""
+    rise = max(1, round(settings.warm_up * settings.steps))
+    if step < rise:
+        return settings.learning_rate * (step + 1) / rise
+    progress = torch.tensor((step - rise) / max(1, settings.steps - rise), dtype=torch.float64)
+    return settings.learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+
+
+def settings_from(values: Any) -> TrainSettings:
+    """Return settings from what JSON holds: an object of those that differ from the defaults.
+
+    Raises:
+        InputError: an unknown name or an impossible value.
+    """
+    try:
+        _check_kinds(values, TrainSettings(), "training settings")
+        loss = values.get("loss", {})
+        _check_kinds(loss, LossSettings(), "loss")
+        return TrainSettings(**{**values, "loss": LossSettings(**loss)})
+    except ValueError as error:
+        raise InputError(f"training settings: {error}") from error
+
+
+def _check_kinds(values: Any, defaults: TrainSettings | LossSettings, what: str) -> None:
+    """Refuse a name that the defaults do not have, or a value of another kind."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{what} must be an object of names and values, but is {values!r}")
+    known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
+    for name, value in values.items():
+        if name not in known:
+            raise ValueError(f"there is no setting {name!r}; there are {', '.join(known)}")
+        for kind, wanted in ((str, "text"), (int, "a whole number"), (float, "a number"), (dict, "an object")):
+            fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+            if type(known[name]) is kind and not fits:
+                raise ValueError(f"{name} must be {wanted}, but is {value!r}")
