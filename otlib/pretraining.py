@@ -42,11 +42,16 @@ def mfcc(samples: Float[Tensor, "B S"]) -> Float[Tensor, "B T 39"]:
         13 coefficients, 13 deltas and 13 delta-deltas, each with mean zero over the clip and deviations of 1, 1/2 and 1/4
         (our choice: it takes the voice out of the units and lets spectra count more than their changes),
         T = floor((S - 400) / 320) + 1 frames.
+
+    Raises:
+        ValueError: fewer than two frames, of which there is no deviation.
     """
+    if frame_count(samples.shape[1]) < 2:
+        raise ValueError(f"samples: {samples.shape[1]} of them make less than the 2 frames that a deviation needs")
     transform = torchaudio.transforms.MFCC(
         SAMPLE_RATE, _COEFFICIENTS, melkwargs={"n_fft": WINDOW, "win_length": WINDOW, "hop_length": HOP, "n_mels": 40,
                                                "center": False}).to(samples.device)
-    coefficients = transform(samples)
+    coefficients = transform(samples[:, None])[:, 0]  # (B, 13, T); as one channel a clip's floor is below its own peak
     first = torchaudio.functional.compute_deltas(coefficients)
     stacked = torch.cat([coefficients, first, torchaudio.functional.compute_deltas(first)], 1).transpose(1, 2)
     weight = torch.tensor([1.0, 0.5, 0.25], device=samples.device).repeat_interleave(_COEFFICIENTS)
@@ -55,7 +60,7 @@ def mfcc(samples: Float[Tensor, "B S"]) -> Float[Tensor, "B T 39"]:
 
 def frame_count(samples: int) -> int:
     """Return how many frames the encoder and :func:`mfcc` make of that many samples at 16 kHz."""
-    return (samples - WINDOW) // HOP + 1
+    return max(0, (samples - WINDOW) // HOP + 1)
 
 
 def draw_mask(batch: int, frames: int, masking: Masking, generator: torch.Generator) -> Bool[Tensor, "B T"]:
@@ -77,7 +82,13 @@ class MaskedUnitPrediction(nn.Module):
 
     def forward(self, samples: Float[Tensor, "B S"], units: Int[Tensor, "B T"],
                 mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Return the cross-entropy (hidden frames' mean plus seen frames' mean) and the share of hidden frames named rightly."""
+        """Return the cross-entropy (hidden frames' mean plus seen frames' mean) and the share of hidden frames named right.
+
+        Raises:
+            ValueError: no frame is hidden, or none is seen.
+        """
+        if mask.all() or not mask.any():
+            raise ValueError("mask: needs hidden frames and seen ones")
         logits = self.head(self.encoder(samples, mask_time_indices=mask).last_hidden_state).float()
         hidden, seen = (nn.functional.cross_entropy(logits[chosen], units[chosen]) for chosen in (mask, ~mask))
         return hidden + seen, (logits[mask].argmax(-1) == units[mask]).float().mean()
