@@ -19,6 +19,8 @@ _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x1, 0x2, 0x8000
 _UTF8, _END_PAUSE = 0x1, 0x1000
 _BY_CHARACTER = 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
+_RATES = range(80, 450)  # at 450 espeak-ng begins to squeeze its sound, and its events no longer fit
+_PERCENT = range(101)
 _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _STOPS = ("p", "b", "t", "d", "k", "ɡ", "c", "ɟ", "q", "ʈ", "ɖ")
 _SILENCE = 64  # of 32768; espeak-ng's closures are zeros and the decay of the sound before
@@ -78,9 +80,11 @@ def _seed_c_library() -> None:
         ctypes.CDLL(None).srand(1)
 
 
-def _check_variant(data: bytes, voice: str) -> None:
-    """Refuse a variant that espeak-ng would silently replace by its own voice."""
-    _, plus, variant = voice.partition("+")
+def _check_voice(data: bytes, voice: str) -> None:
+    """Refuse a variant that espeak-ng would silently replace by its own voice, or that would end the process."""
+    base, plus, variant = voice.partition("+")
+    if "!" in base:
+        raise InputError(f"espeak-ng has no voice {voice!r}: a variant stands after a voice and \"+\"")
     variants = os.listdir(os.path.join(data.decode(), "voices", "!v"))
     if plus and variant not in variants:
         raise InputError(f"espeak-ng has no voice variant {variant!r}; it has {', '.join(sorted(variants))}")
@@ -92,15 +96,19 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
     Args:
         text: any text, UTF-8.
         voice: an espeak-ng voice, with a variant after "+", such as "en-us+f3".
-        rate: words a minute, 80 to 450.
+        rate: words a minute, 80 to 449.
         pitch: base pitch, 0 to 100.
         pitch_range: liveliness of the melody, 0 (flat) to 100.
 
     Raises:
         InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text gives no sound.
+        ValueError: rate, pitch or range out of its bounds.
     """
+    for name, value, bounds in (("rate", rate, _RATES), ("pitch", pitch, _PERCENT), ("pitch_range", pitch_range, _PERCENT)):
+        if value not in bounds:
+            raise ValueError(f"{name}: expected a whole number from {bounds[0]} to {bounds[-1]}, got {value}")
     library, data = _load()
-    _check_variant(data, voice)
+    _check_voice(data, voice)
     try:
         return _synthesise(library, data, text, voice, rate, pitch, pitch_range)
     finally:
@@ -141,9 +149,9 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
     encoded = text.encode()
     status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _BY_CHARACTER, 0, _UTF8 | _END_PAUSE, None, None)
     library.espeak_Synchronize()
-    if status != 0 or not chunks:
-        raise InputError(f"espeak-ng says nothing for the text {text!r}")
-    samples = np.concatenate(chunks)
+    samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
+    if status != 0 or not samples.any():
+        raise InputError(f"espeak-ng says nothing for the text {text!r}: give words")
     return Speech(samples, sample_rate, _spans(phoneme_events, samples, sample_rate),
                   tuple((text[start:start + length], sample / sample_rate) for sample, start, length in word_events))
 
