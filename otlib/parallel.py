@@ -52,7 +52,6 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
 
 
 def _start(data: Path, out: Path, settings: TrainSettings, cache: Path) -> subprocess.Popen:
-    out.mkdir(parents=True, exist_ok=True)
     write_json(out / "settings.json", dataclasses.asdict(settings))
     command = [sys.executable, "-m", "otlib.train", "--data", data, "--out", out, "--cache", cache,
                "--settings", out / "settings.json"]

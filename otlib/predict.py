@@ -11,6 +11,7 @@ from otlib.audio import Recording
 from otlib.checkpoint import load_model
 from otlib.clips import clip_features, shared_hierarchy
 from otlib.dataset import Dataset, Sequence
+from otlib.errors import InputError
 from otlib.features import FeatureSource, feature_source, recording_features
 from otlib.files import read_json
 from otlib.model import OTTalk, animate, prepare_geometry
@@ -29,10 +30,13 @@ def load_trained(run: Path) -> Trained:
     """Load the model of a finished run with its encoder.
 
     Raises:
-        InputError: there is none, or its encoder is not to be had.
+        InputError: there is none, or its encoder is not to be had or has changed since.
     """
-    model = load_model(run)
-    return Trained(model, feature_source(read_json(run / RUN)["settings"]["encoder"]))
+    model, record = load_model(run), read_json(run / RUN)
+    source = feature_source(record["settings"]["encoder"])
+    if source.fingerprint != record["encoder"]:
+        raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
+    return Trained(model, source)
 
 
 def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np.ndarray, frame_rate: float,

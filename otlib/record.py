@@ -55,9 +55,15 @@ class ScoreTable:
 
 
 def score_table(scores: Mapping[str, CorpusScores]) -> ScoreTable:
-    """Return the means over speakers of the metrics in :data:`COLUMNS`, rounded to what their spread allows."""
-    return ScoreTable({method: {name: None if math.isnan(score.mean[name]) else float(f"{score.mean[name]:.5g}")
-                                for name in COLUMNS} for method, score in scores.items()})
+    """Return the means over speakers of the metrics in :data:`COLUMNS`, rounded to five digits.
+
+    A metric that is NaN or missing (closures of a data set without phonemes) is None.
+    """
+    def rounded(value: float) -> float | None:
+        return None if math.isnan(value) else float(f"{value:.5g}")
+
+    return ScoreTable({method: {name: rounded(score.mean.get(name, math.nan)) for name in COLUMNS}
+                       for method, score in scores.items()})
 
 
 def run_record(dataset: Dataset, parameters: Mapping[str, Any], runs: Path) -> dict[str, Any]:
