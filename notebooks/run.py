@@ -9,11 +9,12 @@ Exit status: 0 done, 1 a notebook failed, 2 something handed in cannot be used (
 """
 
 import argparse
+import ast
 import hashlib
 import json
 import os
 import sys
-import threading
+import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,14 +23,16 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # run as a script, from any folder
-os.environ.setdefault("TQDM_DISABLE", "1")  # inside notebooks; the driver's own bar is told otherwise
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that rounding does not depend on how many cores there are
 
 import nbformat  # noqa: E402
 import papermill  # noqa: E402
 import yaml  # noqa: E402
+from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: E402
 from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from notebooks.time_left import TimeLeft  # noqa: E402
 from otlib.audio import read_recording  # noqa: E402
 from otlib.errors import InputError  # noqa: E402
 from otlib.files import atomic_write, read_json, sha256, write_json  # noqa: E402
@@ -37,6 +40,10 @@ from otlib.rendering import RenderingUnavailable, ensure_rendering  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
 RENDER_TAG = "render"  # cells that draw in 3-D, left out on a machine that cannot
+
+
+class StepFailed(RuntimeError):
+    """A notebook did not come to its end; the message says which one and why."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +55,7 @@ class Step:
         needs: notebooks whose outputs it reads.
         outputs: files and folders it leaves, relative to the repository.
         parameters: what the profile injects.
-        budget: seconds it may take before it is stopped.
+        budget: seconds its cells may take before they are stopped.
         usual: seconds it takes on two quiet cores, for the time left.
     """
 
@@ -65,25 +72,43 @@ class Step:
         return NOTEBOOKS / f"{self.name}.ipynb"
 
 
-def read_suite(profile: str, file: Path = NOTEBOOKS / "suite.yaml") -> list[Step]:
+def read_suite(profile: str, audio: Path | None = None, out: str | None = None) -> list[Step]:
     """Read the suite in the order in which it runs.
+
+    Args:
+        profile: fast, full, or what else suite.yaml has.
+        audio: a recording of the user's, for the notebooks that have a parameter AUDIO.
+        out: the folder for the talking head, where the user has chosen one. In suite.yaml's outputs "{head}" stands for
+            that folder, and "{profile}" for the profile.
 
     Raises:
         InputError: the profile is not there, or a notebook needs one that does not come before it.
     """
-    suite = yaml.safe_load(file.read_text(encoding="utf-8"))
+    suite = yaml.safe_load((NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
     if profile not in suite["profiles"]:
-        raise InputError(f"{file.name}: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
+        raise InputError(f"suite.yaml: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
+    head = f"results/user/{audio.stem}" if audio else f"results/{profile}"
+    if out:
+        head = os.path.join("notebooks", out)  # where the notebooks run
     steps: list[Step] = []
     for entry in suite["notebooks"]:
-        chosen = entry["profiles"][profile]
-        unknown = set(entry.get("needs", ())) - {step.name for step in steps}
+        chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
+        unknown = set(needs) - {step.name for step in steps}
         if unknown:
-            raise InputError(f"{file.name}: {entry['name']} needs {', '.join(sorted(unknown))}, which must stand before it")
-        steps.append(Step(entry["name"], tuple(entry.get("needs", ())),
-                          tuple(path.format(profile=profile) for path in entry.get("outputs", ())),
-                          {"PROFILE": profile, **chosen.get("parameters", {})}, chosen["budget"], chosen["usual"]))
+            raise InputError(f"suite.yaml: {entry['name']} needs {', '.join(sorted(unknown))}, which must stand before it")
+        outputs = tuple(path.format(profile=profile, head=head) for path in entry.get("outputs", ()))
+        step = Step(entry["name"], needs, outputs, {"PROFILE": profile, **chosen.get("parameters", {})}, chosen["budget"],
+                    chosen["usual"])
+        if audio and "AUDIO" in default_parameters(step):
+            step.parameters["AUDIO"] = str(audio.resolve())
+        steps.append(step)
     return steps
+
+
+def default_parameters(step: Step) -> dict[str, Any]:
+    """Return what the notebook's ``parameters`` cell defines, by name."""
+    return {name: ast.literal_eval(parameter["default"])
+            for name, parameter in papermill.inspect_notebook(str(step.source)).items()}
 
 
 def check_parameters(step: Step) -> None:
@@ -92,14 +117,20 @@ def check_parameters(step: Step) -> None:
     Raises:
         InputError: names the parameter and those that exist.
     """
-    known = papermill.inspect_notebook(str(step.source))
+    known = default_parameters(step)
     for name in step.parameters:
         if name not in known:
             raise InputError(f"{step.source.name}: has no parameter {name!r}; it has {', '.join(sorted(known))}")
 
 
-def key_of(step: Step, keys: dict[str, str], draws: bool) -> str:
-    """Return a hash over everything the step's results follow from: its code, the library's, parameters and inputs."""
+def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
+    """Return a hash over everything the step's results follow from: its code, the library's, parameters and inputs.
+
+    Args:
+        step: of the suite.
+        records: of the steps before, what their stamps say.
+        draws: whether this machine can draw in 3-D.
+    """
     digest = hashlib.sha256()
     notebook = nbformat.read(step.source, as_version=4)
     for cell in notebook.cells:
@@ -110,7 +141,7 @@ def key_of(step: Step, keys: dict[str, str], draws: bool) -> str:
                 digest.update(f"{file.relative_to(ROOT)} {sha256(file)}".encode())
     audio = step.parameters.get("AUDIO")
     digest.update(json.dumps([step.parameters, sha256(audio) if audio else None, draws], sort_keys=True).encode())
-    digest.update(json.dumps([keys[name] for name in step.needs]).encode())
+    digest.update(json.dumps([records[name] for name in step.needs], sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -124,61 +155,12 @@ def fingerprint(path: Path) -> str | None:
     return hashlib.sha256("\n".join(listing).encode()).hexdigest()
 
 
-def is_done(stamp: Path, key: str, outputs: tuple[str, ...]) -> bool:
+def is_done(step: Step, key: str, folder: Path) -> bool:
     """Say whether a stamp tells of a whole run with this key whose outputs are all as it left them."""
-    if not stamp.is_file():
+    if not (_stamp(folder, step).is_file() and _executed(folder, step).is_file()):
         return False
-    record = read_json(stamp)
-    return record["key"] == key and record["outputs"] == {path: fingerprint(ROOT / path) for path in outputs}
-
-
-class TimeLeft:
-    """A bar over the whole suite, in seconds as they usually pass, with the training's own progress beside it."""
-
-    def __init__(self, total: int) -> None:
-        self._bar = tqdm(total=total, unit="s", bar_format="{l_bar}{bar}| about {postfix}", file=sys.stderr, disable=None)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def begin(self, step: Step) -> None:
-        """Start to count one notebook."""
-        self._stop.clear()
-        self._thread = threading.Thread(target=self._count, args=(step,), daemon=True)
-        self._thread.start()
-
-    def _count(self, step: Step) -> None:
-        start, counted = time.monotonic(), 0
-        while not self._stop.wait(1.0):
-            now = min(int(time.monotonic() - start), step.usual)
-            self._bar.update(now - counted)
-            counted = now
-            left = self._bar.total - self._bar.n
-            self._bar.set_description_str(step.name + _training_progress(start))
-            self._bar.set_postfix_str(f"{left // 60} min {left % 60:02d} s left")
-        self._bar.update(step.usual - counted)
-
-    def end(self) -> None:
-        """Stop to count the notebook that began."""
-        self._stop.set()
-        if self._thread:
-            self._thread.join()
-
-    def close(self) -> None:
-        """Leave the bar as it is."""
-        self._bar.close()
-
-
-def _training_progress(since: float) -> str:
-    """Return " (step 120 of 900)" of a training that has written its log in the last seconds, else nothing."""
-    age = time.monotonic() - since
-    recent = [file for file in (ROOT / "data").glob("*/runs/*/log.jsonl") if time.time() - file.stat().st_mtime < min(age, 20)]
-    if not recent:
-        return ""
-    lines = max(recent, key=lambda file: file.stat().st_mtime).read_text(encoding="utf-8").strip().splitlines()
-    if not lines:
-        return ""
-    row = json.loads(lines[-1])
-    return f" (step {row['step']} of {row['steps']})"
+    record = read_json(_stamp(folder, step))
+    return record["key"] == key and record["outputs"] == {path: fingerprint(ROOT / path) for path in step.outputs}
 
 
 def execute(step: Step, folder: Path, draws: bool) -> None:
@@ -188,31 +170,46 @@ def execute(step: Step, folder: Path, draws: bool) -> None:
 
     Raises:
         InputError: the notebook itself met bad input.
-        PapermillExecutionError: a cell failed.
+        StepFailed: a cell failed or took too long; what there is of the copy is kept as NAME.failed.ipynb.
     """
     notebook = nbformat.read(step.source, as_version=4)
     if not draws:
         notebook.cells = [cell for cell in notebook.cells if RENDER_TAG not in cell.metadata.get("tags", ())]
-    with atomic_write(folder / f".{step.name}.in.ipynb") as source, atomic_write(folder / f"{step.name}.ipynb") as target:
+    known = default_parameters(step)
+    changed = {name: value for name, value in step.parameters.items() if known[name] != value}
+    end = time.monotonic() + step.budget
+    with tempfile.TemporaryDirectory() as scratch, atomic_write(_executed(folder, step)) as target:
+        source = Path(scratch) / step.source.name
         nbformat.write(notebook, source)
-        known = papermill.inspect_notebook(str(step.source))
-        changed = {name: value for name, value in step.parameters.items() if parse_value(known[name]["default"]) != value}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # papermill and its kernel warn of things a user cannot mend
                 papermill.execute_notebook(str(source), str(target), parameters=changed, cwd=str(NOTEBOOKS),
-                                           kernel_name="python3", progress_bar=False, execution_timeout=step.budget,
-                                           extra_arguments=["--IPKernelApp.log_level=ERROR"])
-        except PapermillExecutionError as error:
-            if error.ename in ("InputError", "RenderingUnavailable"):
+                                           kernel_name="python3", progress_bar=False,
+                                           timeout_func=lambda cell: max(1, round(end - time.monotonic())))
+        except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+            if getattr(error, "ename", None) in ("InputError", "RenderingUnavailable"):
                 raise InputError(error.evalue) from error
-            os.replace(target, folder / f"{step.name}.failed.ipynb")
-            raise
-    (folder / f".{step.name}.in.ipynb").unlink(missing_ok=True)
+            if target.exists():
+                os.replace(target, _failed(folder, step))
+            raise StepFailed(_reason(step, error)) from error
+
+
+def _reason(step: Step, error: Exception) -> str:
+    if isinstance(error, CellTimeoutError):
+        return f"{step.name}: took more than the {step.budget} s that suite.yaml allows it"
+    if isinstance(error, DeadKernelError):
+        return f"{step.name}: its kernel died, often for want of memory"
+    return f"{step.name}: {error}"
 
 
 def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws: bool) -> list[str]:
-    """Run the wanted steps and what they need, skipping what is done; return the names of those that ran."""
+    """Run the wanted steps and what they need, skipping what is done; return the names of those that ran.
+
+    Raises:
+        InputError: a parameter that a notebook does not have (before anything runs), or bad input that one met.
+        StepFailed: a notebook failed, or ended without leaving its outputs.
+    """
     needed = set(wanted)
     for step in reversed(steps):
         if step.name in needed:
@@ -220,42 +217,59 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
     chosen = [step for step in steps if step.name in needed]
     for step in chosen:
         check_parameters(step)
-    keys: dict[str, str] = {}
-    for step in steps:
-        keys[step.name] = key_of(step, keys, draws)
-    due = [step for step in chosen
-           if (force and step.name in wanted) or not is_done(_stamp(folder, step), keys[step.name], step.outputs)]
-    for step in chosen:
-        if step not in due:
-            print(f"{step.name}: done before, nothing it depends on has changed")
-    bar = TimeLeft(sum(step.usual for step in due))
+    records: dict[str, Any] = {}
+    ran: list[str] = []
+    bar = TimeLeft(sum(step.usual for step in chosen), ROOT / "data")
     try:
-        for step in due:
-            start = time.monotonic()
-            _stamp(folder, step).unlink(missing_ok=True)
-            bar.begin(step)
-            try:
-                execute(step, folder, draws)
-            finally:
-                bar.end()
-            outputs = {path: fingerprint(ROOT / path) for path in step.outputs}
-            absent = [path for path, value in outputs.items() if value is None]
-            if absent and draws:
-                raise RuntimeError(f"{step.name}: ended without leaving {', '.join(absent)}")
-            write_json(_stamp(folder, step), {"key": keys[step.name], "outputs": outputs})
-            tqdm.write(f"{step.name}: {time.monotonic() - start:.0f} s", file=sys.stdout)
+        for step in chosen:
+            key = key_of(step, records, draws)
+            if is_done(step, key, folder) and not (force and step.name in wanted):
+                bar.skip(step.usual)
+                tqdm.write(f"{step.name}: done before, nothing it depends on has changed", file=sys.stdout)
+            else:
+                start = time.monotonic()
+                bar.begin(step.name, step.usual)
+                try:
+                    _run_step(step, key, folder, draws)
+                finally:
+                    bar.end()
+                ran.append(step.name)
+                tqdm.write(f"{step.name}: {time.monotonic() - start:.0f} s", file=sys.stdout)
+            records[step.name] = read_json(_stamp(folder, step))
     finally:
         bar.close()
-    return [step.name for step in due]
+    return ran
+
+
+def _run_step(step: Step, key: str, folder: Path, draws: bool) -> None:
+    for left in (_stamp(folder, step), _executed(folder, step), _failed(folder, step)):
+        left.unlink(missing_ok=True)  # of an earlier run: nothing old may look like this one's
+    execute(step, folder, draws)
+    outputs = {path: fingerprint(ROOT / path) for path in step.outputs}
+    absent = [path for path, value in outputs.items() if value is None]
+    if absent and draws:
+        raise StepFailed(f"{step.name}: ended without leaving {', '.join(absent)}")
+    write_json(_stamp(folder, step), {"key": key, "outputs": outputs})
 
 
 def _stamp(folder: Path, step: Step) -> Path:
     return folder / f"{step.name}.done.json"
 
 
+def _executed(folder: Path, step: Step) -> Path:
+    return folder / f"{step.name}.ipynb"
+
+
+def _failed(folder: Path, step: Step) -> Path:
+    return folder / f"{step.name}.failed.ipynb"
+
+
 def parse_value(text: str) -> Any:
-    """Read a parameter from the command line as YAML does: 3, 0.5, true, text."""
-    return yaml.safe_load(text)
+    """Read a parameter from the command line: 3, 1e-3 or [1, 2] as Python does, true as YAML does, else text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return yaml.safe_load(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -275,25 +289,24 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except PapermillExecutionError as error:
-        print(f"{error}\nThe notebook as far as it came: results/{options.profile}/notebooks/*.failed.ipynb", file=sys.stderr)
+    except StepFailed as error:
+        print(f"{error}\nThe notebook as far as it came is in results/{options.profile}/notebooks", file=sys.stderr)
         return 1
 
 
 def _main(options: argparse.Namespace) -> int:
-    steps = read_suite(options.profile)
-    names = {step.name for step in steps}
+    if options.audio:
+        read_recording(options.audio)  # refused now, not after minutes of training
+    steps = read_suite(options.profile, options.audio, dict(options.parameter).get("OUT"))
+    names = [step.name for step in steps]
     wanted = set(options.only or names)
-    if wanted - names:
-        raise InputError(f"no notebook {', '.join(sorted(wanted - names))}; there are {', '.join(sorted(names))}")
+    if unknown := wanted - set(names):
+        raise InputError(f"no notebook {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if options.parameter and not options.only:
         raise InputError("--parameter needs --only, to say whose parameter it is")
     for step in steps:
-        if step.name in wanted and options.only:
+        if options.only and step.name in wanted:
             step.parameters.update({name: parse_value(value) for name, value in options.parameter})
-        if options.audio and "AUDIO" in papermill.inspect_notebook(str(step.source)):
-            read_recording(options.audio)  # refused now, not after minutes of training
-            step.parameters["AUDIO"] = str(options.audio.resolve())
     try:
         ensure_rendering()
         unable = None
