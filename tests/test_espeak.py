@@ -31,7 +31,8 @@ def speech():
     return synthesise(TEXT)
 
 
-@pytest.mark.parametrize("voice", ["en-us", "en-us+f3", "en-us+whisper", "en-us+klatt2"])
+# Reed and caleb are the Klatt voices whose breath comes from the C library's random numbers
+@pytest.mark.parametrize("voice", ["en-us", "en-us+f3", "en-us+whisper", "en-us+Reed", "en-us+caleb"])
 def test_two_calls_give_the_same_speech(voice):
     first, second = synthesise(TEXT, voice), synthesise(TEXT, voice)
     assert np.array_equal(first.samples, second.samples)
@@ -44,7 +45,7 @@ def test_another_sentence_before_leaves_no_trace():
     assert digest(TEXT, "en-us+f3") == alone
 
 
-@pytest.mark.parametrize("voice", ["en-us+f3", "en-us+klatt2"])
+@pytest.mark.parametrize("voice", ["en-us+f3", "en-us+Reed"])
 def test_two_processes_give_the_same_bytes(voice):
     root = Path(__file__).resolve().parent.parent
     found = subprocess.run([sys.executable, "-c", PROCESS, TEXT, voice], capture_output=True, text=True, check=True,
