@@ -22,8 +22,8 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         raise ValueError("its cells were not run 1..n in order")
     for cell in notebook.cells:
-        tags = [tag for tag in cell.metadata.get("tags", ()) if tag not in ("injected-parameters",)]
-        if "injected-parameters" in cell.metadata.get("tags", ()):
+        tags = list(cell.metadata.get("tags", ()))
+        if "injected-parameters" in tags:
             raise ValueError("it was run with parameters of its own")
         cell.metadata = nbformat.NotebookNode({"tags": tags} if tags else {})
     for cell in code:
@@ -35,17 +35,19 @@ def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def main() -> int:
-    """Publish every notebook that has an executed copy; return the exit status."""
+    """Publish every notebook, or none where one is not fit; return the exit status."""
+    ready: dict[Path, nbformat.NotebookNode] = {}
     for source in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
         executed = EXECUTED / source.name
         if not executed.is_file():
             print(f"{source.name}: no executed copy; run `make notebooks`", file=sys.stderr)
             return 1
         try:
-            notebook = clean(nbformat.read(executed, as_version=4))
+            ready[source] = clean(nbformat.read(executed, as_version=4))
         except ValueError as error:
             print(f"{source.name}: {error}", file=sys.stderr)
             return 1
+    for source, notebook in ready.items():
         nbformat.write(notebook, source)
         print(f"{source.name}: {source.stat().st_size / 1e6:.2f} MB")
     return 0
