@@ -5,20 +5,24 @@ from otlib.viz.display import show
 from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
+from otlib.viz.lessons import convergence, pull_panels, surface_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
 
 __all__ = [
     "HeadRenderer",
     "add_measure",
+    "convergence",
     "film_strip",
     "head_triptych",
     "interval_plot",
     "lip_gap_curves",
     "loss_curves",
     "measure_views",
+    "pull_panels",
     "quantile_matching",
     "render_frames",
     "row_of_heads",
     "show",
+    "surface_row",
 ]
