@@ -5,15 +5,16 @@ order: the same bits come out of one thread and of many. The threads are torch's
 kernel holds no lock), so calls from several threads at once, or after a fork, are safe.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.sliced_kernel import directions_block
+from otlib.sliced_kernel import directions_block, prepare
 
 LEAST_TASKS = 8
 """Tasks that a call is cut into at least: enough to share out, few enough that their gradients take little room."""
@@ -34,29 +35,34 @@ def solve(
         The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
         it sum to zero), else None twice.
     """
-    arrays = [array.detach().contiguous().numpy() for array in (x_points, x_weights, y_points, y_weights, directions)]
-    frames, atoms, dimension = x_points.shape
-    blocks = _block_count(frames, directions.shape[1])
-    values = np.empty((frames, blocks))
-    # One slot per task, so no task waits for another; without gradients the slots are empty.
-    kept = (frames, blocks) if gradient else (frames, 0)
-    point_gradient = np.empty((*kept, atoms, dimension), arrays[0].dtype)
-    weight_gradient = np.empty((*kept, atoms), arrays[0].dtype)
+    x, a, y, b, theta = (array.detach().contiguous().numpy()
+                         for array in (x_points, x_weights, y_points, y_weights, directions))
+    frames = len(x)
+    blocks = _block_count(frames, theta.shape[1])
+    value = np.zeros(frames)
+    # Blocks of one frame are added up one after the other; a frame in one block is written where it belongs.
+    new = np.empty if blocks == 1 else np.zeros
+    kept = frames if gradient else 0
+    point_gradient, weight_gradient = new((kept, *x.shape[1:]), x.dtype), new((kept, *a.shape[1:]), x.dtype)
+    prepared = [prepare(x[t], a[t], y[t], b[t]) for t in range(frames)] if blocks > 1 else None
 
-    def task(number: int) -> None:
+    def task(number: int) -> tuple[float, np.ndarray, np.ndarray]:
         frame, block = divmod(number, blocks)
-        x, a, y, b, theta = (array[frame % len(array)] for array in arrays)
-        slot = (point_gradient[frame, block], weight_gradient[frame, block]) if gradient else (
-            np.empty((0, dimension), x.dtype), np.empty(0, x.dtype))
-        values[frame, block] = directions_block(x, a, y, b, theta, block, blocks, p, *slot)
+        ready = prepare(x[frame], a[frame], y[frame], b[frame]) if prepared is None else prepared[frame]
+        if gradient and blocks == 1:
+            slots = point_gradient[frame], weight_gradient[frame]
+        else:
+            slots = np.empty(x.shape[1:] if gradient else (0, 0), x.dtype), np.empty(a.shape[1] if gradient else 0, x.dtype)
+        return directions_block(*ready, theta[frame % len(theta)], block, blocks, p, *slots), *slots
 
-    _run(task, frames * blocks)
-    value = torch.from_numpy(values.sum(axis=1)).to(x_points.dtype)
-    if not gradient:
-        return value, None, None
-    if blocks == 1:
-        return value, torch.from_numpy(point_gradient[:, 0]), torch.from_numpy(weight_gradient[:, 0])
-    return value, torch.from_numpy(point_gradient.sum(axis=1)), torch.from_numpy(weight_gradient.sum(axis=1))
+    for number, (cost, points_part, weights_part) in enumerate(_in_order(task, frames * blocks)):
+        frame = number // blocks
+        value[frame] += cost
+        if gradient and blocks > 1:
+            point_gradient[frame] += points_part
+            weight_gradient[frame] += weights_part
+    results = (torch.from_numpy(array) for array in (point_gradient, weight_gradient))
+    return torch.from_numpy(value).to(x_points.dtype), *(results if gradient else (None, None))
 
 
 def _block_count(frames: int, directions: int) -> int:
@@ -64,13 +70,11 @@ def _block_count(frames: int, directions: int) -> int:
     return max(1, min(-(-LEAST_TASKS // frames), (directions + 1) // 2))
 
 
-def _run(task: Callable[[int], None], count: int) -> None:
-    """Call task(0) ... task(count - 1) on as many threads as torch uses."""
+def _in_order(task: Callable[[int], Any], count: int) -> Iterator[Any]:
+    """Yield task(0) ... task(count - 1), made on as many threads as torch uses."""
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
-        for number in range(count):
-            task(number)
+        yield from map(task, range(count))
         return
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(task, range(count)):  # the loop raises what a task raised
-            pass
+        yield from pool.map(task, range(count))

@@ -32,25 +32,32 @@ NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def directions_block(x, a, y, b, directions, block, blocks, p, point_gradient, weight_gradient):
-    """Sum of the costs / L of one frame and one block of directions, and of the gradients / L unless their slot is empty."""
-    n, d = x.shape
-    m = y.shape[0]
-    gradient = len(point_gradient) > 0
-    x_axes, y_axes = _transpose(x), _transpose(y)  # (d, n), (d, m): one axis at a time is contiguous
+def prepare(x, a, y, b):
+    """Points (d, n) and (d, m), contiguous along each axis, and masses as integers of the same sum."""
     x_masses, y_masses = _integer_masses(a), _integer_masses(b)
     # Both staircases must end at the same height: the heaviest atom of y takes the difference in rounding.
     y_masses[np.argmax(y_masses)] += np.sum(x_masses) - np.sum(y_masses)
+    return _transpose(x), x_masses, _transpose(y), y_masses
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, blocks, p, point_gradient, weight_gradient):
+    """Sum of the costs / L over one block of the directions of one frame; writes the gradients / L unless they are empty."""
+    d, n = x_axes.shape
+    m = y_axes.shape[1]
+    dtype = x_axes.dtype
+    gradient = len(point_gradient) > 0
     longest = max(n, m)
-    projection = np.empty(longest, x.dtype)
+    projection = np.empty(longest, dtype)
     key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
     histograms = np.empty((2, RADIX), np.uint32)
     # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
     x_order, y_order = np.empty((2, n), np.uint32), np.empty((2, m), np.uint32)
-    x_sorted, y_sorted = np.empty((2, n + 1), x.dtype), np.empty((2, m + 1), x.dtype)
+    x_sorted, y_sorted = np.empty((2, n + 1), dtype), np.empty((2, m + 1), dtype)
     x_heights, y_heights = np.empty((2, n + 1), np.int64), np.empty((2, m + 1), np.int64)
-    slopes, partners = np.empty((2, n + 1), x.dtype), np.empty((2, n + 1), np.uint32)
-    gradient_axes, potential = np.zeros((d, n), x.dtype), np.zeros(n, x.dtype)
+    slopes, partners = np.empty((2, n + 1), dtype), np.empty((2, n + 1), np.uint32)
+    gradient_axes, potential = np.zeros((d, n), dtype), np.zeros(n, dtype)
 
     count = len(directions)
     pairs = (count + 1) // 2

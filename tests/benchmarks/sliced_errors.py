@@ -1,0 +1,81 @@
+"""Error of the sliced Wasserstein distance against the number of directions, and the cost at equal error."""
+
+import numpy as np
+import torch
+from sliced_problems import ATOMS, METHODS, TalkingHeads
+
+from otlib.directions import SAMPLERS, design_sizes, draw_directions
+from otlib.measure import Measure, barycentres, varifold
+from otlib.sliced import sliced_wasserstein
+
+SEEDS = 50
+REFERENCE = 5000
+MONTE_CARLO = 100  # directions that POT's users take; its error is the one to match
+COUNTS = {3: (6, 12, 24, 50, 100), 6: (16, 36, 48, 100)}
+PAIRS = {"two frames apart": (0, 2), "a third of a second apart": (0, 10)}
+EQUAL_ERROR_FRAMES = 30
+POT_FRAMES = 4  # timed, then scaled
+
+
+def error_row(heads: TalkingHeads, atoms: int, dimension: int) -> dict[str, object]:
+    """Relative RMS error of value and vertex gradient over seeds, and the mean cosine of the gradient."""
+    vertices, faces = heads.vertices(ATOMS[atoms], EQUAL_ERROR_FRAMES)
+    make = varifold if dimension == 6 else barycentres
+    results = []
+    for pair, (first, second) in PAIRS.items():
+        moving = vertices[first].double()
+        target = make(vertices[second].double(), faces)
+
+        def evaluate(directions, moving=moving, target=target):
+            points = moving.clone().requires_grad_()
+            measure = make(points, faces)
+            single = [Measure(m.points.float(), (m.weights / m.weights.sum()).float()) for m in (measure, target)]
+            value = sliced_wasserstein(*single, directions)
+            return value.item(), torch.autograd.grad(value, points)[0].flatten().double()
+
+        generator = torch.Generator().manual_seed(1)
+        value, gradient = evaluate(draw_directions(REFERENCE, dimension, generator=generator))
+        for sampler in SAMPLERS:
+            counts = sorted({*COUNTS[dimension], *(design_sizes(dimension) if sampler == "design" else ())})
+            for count in (count for count in counts if count <= max(COUNTS[dimension])):
+                draws = [evaluate(draw_directions(count, dimension, sampler=sampler, generator=generator))
+                         for _ in range(SEEDS)]
+                errors = torch.stack([(g - gradient).norm() / gradient.norm() for _, g in draws])
+                cosines = torch.stack([torch.cosine_similarity(g, gradient, dim=0) for _, g in draws])
+                results.append({
+                    "pair": pair, "sampler": sampler, "directions": count,
+                    "value_error": float(np.sqrt(np.mean([(v / value - 1) ** 2 for v, _ in draws]))),
+                    "gradient_error": float(errors.square().mean().sqrt()),
+                    "gradient_cosine": float(cosines.mean()), "least_cosine": float(cosines.min()),
+                })
+    return {"atoms": atoms, "dimension": dimension, "seeds": SEEDS, "reference_directions": REFERENCE, "errors": results}
+
+
+def equal_error_rows(heads: TalkingHeads, error: dict, seconds_of) -> list[dict[str, object]]:
+    """Time POT with Monte-Carlo directions and the kernel with the smallest design of no larger error, at 30 frames.
+
+    Args:
+        heads: the talking heads.
+        error: a row of :func:`error_row`.
+        seconds_of: times a call.
+    """
+    atoms, dimension = error["atoms"], error["dimension"]
+    pot_problem = heads.problem(atoms, dimension, MONTE_CARLO, POT_FRAMES)
+    METHODS["pot"](pot_problem.first(1))  # warm
+    pot_seconds = seconds_of(lambda: METHODS["pot"](pot_problem)) * EQUAL_ERROR_FRAMES / POT_FRAMES
+    rows, kernel_seconds = [], {}
+    for kind in ("value_error", "gradient_error"):
+        for pair in PAIRS:
+            found = [entry for entry in error["errors"] if entry["pair"] == pair]
+            limit = next(e[kind] for e in found if (e["sampler"], e["directions"]) == ("gaussian", MONTE_CARLO))
+            enough = min(e["directions"] for e in found if e["sampler"] == "design" and e[kind] <= limit)
+            if enough not in kernel_seconds:
+                problem = heads.problem(atoms, dimension, enough, EQUAL_ERROR_FRAMES)
+                kernel_seconds[enough] = float(np.median([seconds_of(lambda: METHODS["kernel"](problem)) for _ in range(5)]))
+            rows.append({
+                "atoms": atoms, "dimension": dimension, "pair": pair, "error": kind, "frames": EQUAL_ERROR_FRAMES,
+                "monte_carlo_directions": MONTE_CARLO, "monte_carlo_error": limit, "design_directions": enough,
+                "pot_seconds": pot_seconds, "pot_scaled_from_frames": POT_FRAMES, "kernel_seconds": kernel_seconds[enough],
+                "pot_over_kernel": pot_seconds / kernel_seconds[enough],
+            })
+    return rows
