@@ -304,6 +304,8 @@ def _main(options: argparse.Namespace) -> int:
         raise InputError(f"no notebook {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if options.parameter and not options.only:
         raise InputError("--parameter needs --only, to say whose parameter it is")
+    if "AUDIO" in dict(options.parameter):
+        raise InputError("--parameter AUDIO: give the recording by --audio, which looks at it before anything runs")
     for step in steps:
         if options.only and step.name in wanted:
             step.parameters.update({name: parse_value(value) for name, value in options.parameter})

@@ -221,6 +221,7 @@ def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):
 @pytest.mark.parametrize("arguments, sentence", [
     (["--only", "01_make", "-p", "COUNTS", "5"], "01_make.ipynb: has no parameter 'COUNTS'; it has COUNT, PROFILE, RATE"),
     (["-p", "COUNT", "5"], "--parameter needs --only"),
+    (["--only", "02_use", "-p", "AUDIO", "a.wav"], "--parameter AUDIO: give the recording by --audio"),
     (["--only", "03_nothing"], "no notebook 03_nothing; there are 01_make, 02_use"),
     (["--profile", "slow"], "suite.yaml: no profile 'slow'; there are fast, full"),
     (["--audio", "nowhere.wav"], "nowhere.wav: no such file"),
