@@ -5,8 +5,9 @@ order: the same bits come out of one thread and of many. The threads are torch's
 kernel holds no lock), so calls from several threads at once, or after a fork, are safe.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -40,27 +41,21 @@ def solve(
     frames = len(x)
     blocks = _block_count(frames, theta.shape[1])
     value = np.zeros(frames)
-    # Blocks of one frame are added up one after the other; a frame in one block is written where it belongs.
-    new = np.empty if blocks == 1 else np.zeros
     kept = frames if gradient else 0
-    point_gradient, weight_gradient = new((kept, *x.shape[1:]), x.dtype), new((kept, *a.shape[1:]), x.dtype)
+    point_gradient, weight_gradient = np.zeros((kept, *x.shape[1:]), x.dtype), np.zeros((kept, a.shape[1]), x.dtype)
     prepared = [prepare(x[t], a[t], y[t], b[t]) for t in range(frames)] if blocks > 1 else None
 
     def task(number: int) -> tuple[float, np.ndarray, np.ndarray]:
         frame, block = divmod(number, blocks)
         ready = prepare(x[frame], a[frame], y[frame], b[frame]) if prepared is None else prepared[frame]
-        if gradient and blocks == 1:
-            slots = point_gradient[frame], weight_gradient[frame]
-        else:
-            slots = np.empty(x.shape[1:] if gradient else (0, 0), x.dtype), np.empty(a.shape[1] if gradient else 0, x.dtype)
-        return directions_block(*ready, theta[frame % len(theta)], block, blocks, p, *slots), *slots
+        return directions_block(*ready, theta[frame % len(theta)], block, blocks, p, gradient)
 
-    for number, (cost, points_part, weights_part) in enumerate(_in_order(task, frames * blocks)):
+    for number, (cost, point_part, weight_part) in enumerate(_in_order(task, frames * blocks)):
         frame = number // blocks
         value[frame] += cost
-        if gradient and blocks > 1:
-            point_gradient[frame] += points_part
-            weight_gradient[frame] += weights_part
+        if gradient:
+            point_gradient[frame] += point_part.T
+            weight_gradient[frame] += weight_part
     results = (torch.from_numpy(array) for array in (point_gradient, weight_gradient))
     return torch.from_numpy(value).to(x_points.dtype), *(results if gradient else (None, None))
 
@@ -71,10 +66,16 @@ def _block_count(frames: int, directions: int) -> int:
 
 
 def _in_order(task: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """Yield task(0) ... task(count - 1), made on as many threads as torch uses."""
+    """Yield task(0) ... task(count - 1), made on as many threads as torch uses, with few results waiting at any time."""
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
         yield from map(task, range(count))
         return
     with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(task, range(count))
+        started: deque[Future] = deque()
+        for number in range(count):
+            started.append(pool.submit(task, number))
+            if len(started) > threads:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()

@@ -42,22 +42,25 @@ def prepare(x, a, y, b):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, blocks, p, point_gradient, weight_gradient):
-    """Sum of the costs / L over one block of the directions of one frame; writes the gradients / L unless they are empty."""
+def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, blocks, p, gradient):
+    """One block of the directions of one frame, each result summed over the block and divided by L.
+
+    Returns the costs, and if ``gradient`` the gradients in the points (d, n) and in the weights (n), else empty arrays.
+    """
     d, n = x_axes.shape
     m = y_axes.shape[1]
     dtype = x_axes.dtype
-    gradient = len(point_gradient) > 0
     longest = max(n, m)
     projection = np.empty(longest, dtype)
     key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
     histograms = np.empty((2, RADIX), np.uint32)
     # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
-    x_order, y_order = np.empty((2, n), np.uint32), np.empty((2, m), np.uint32)
+    x_order, y_order = np.empty((2, n), np.uint32), np.empty(m, np.uint32)
     x_sorted, y_sorted = np.empty((2, n + 1), dtype), np.empty((2, m + 1), dtype)
     x_heights, y_heights = np.empty((2, n + 1), np.int64), np.empty((2, m + 1), np.int64)
     slopes, partners = np.empty((2, n + 1), dtype), np.empty((2, n + 1), np.uint32)
-    gradient_axes, potential = np.zeros((d, n), dtype), np.zeros(n, dtype)
+    held = n if gradient else 0
+    point_gradient, weight_gradient = np.zeros((d, held), dtype), np.zeros(held, dtype)
 
     count = len(directions)
     pairs = (count + 1) // 2
@@ -70,8 +73,8 @@ def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, bloc
             _sort(projection, n, key, swap, histograms, x_order[k], x_sorted[k])
             _cumulate(x_masses, x_order[k], x_heights[k])
             _project(y_axes, theta, projection)
-            _sort(projection, m, key, swap, histograms, y_order[k], y_sorted[k])
-            _cumulate(y_masses, y_order[k], y_heights[k])
+            _sort(projection, m, key, swap, histograms, y_order, y_sorted[k])
+            _cumulate(y_masses, y_order, y_heights[k])
             x_sorted[k, n] = x_sorted[k, n - 1]
             y_sorted[k, m] = y_sorted[k, m - 1]
         if p == 2.0 and members == 2:
@@ -81,20 +84,18 @@ def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, bloc
                 cost += _merge(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], p, slopes[k], partners[k])
         if gradient:
             for k in range(members):
-                _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, gradient_axes)
-                _add_potential(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], partners[k], x_order[k], p, potential)
+                _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, point_gradient)
+                _add_potential(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], partners[k], x_order[k], p,
+                               weight_gradient)
     if gradient:
-        scale = p / (float(UNIT_MASS) * count)
-        for i in range(n):
-            for axis in range(d):
-                point_gradient[i, axis] = gradient_axes[axis, i] * scale
+        point_gradient *= dtype.type(p / (float(UNIT_MASS) * count))
         mean = 0.0
         for i in range(n):
-            mean += float(x_masses[i]) * potential[i]
+            mean += float(x_masses[i]) * weight_gradient[i]
         mean /= float(UNIT_MASS)
         for i in range(n):
-            weight_gradient[i] = (potential[i] - mean) / count
-    return cost / (float(UNIT_MASS) * count)
+            weight_gradient[i] = (weight_gradient[i] - mean) / count
+    return cost / (float(UNIT_MASS) * count), point_gradient, weight_gradient
 
 
 @njit(cache=True, nogil=True)
@@ -316,28 +317,27 @@ def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, partners):
 
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
-def _spread_slopes(slopes, order, direction, buffer, gradient_axes):
+def _spread_slopes(slopes, order, direction, buffer, point_gradient):
     """Add slope x direction to each atom's gradient."""
     n = len(order)
     for k in range(n):
         buffer[order[k]] = slopes[k]
     for axis in range(len(direction)):
         share = direction[axis]
-        along = gradient_axes[axis]
+        along = point_gradient[axis]
         for i in range(n):
             along[i] += buffer[i] * share
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _add_potential(xs, x_heights, ys, y_heights, partners, order, p, potential):
-    """Add the dual potential on the line: from one atom to the next, the cost to the same partner changes by this step.
+def _add_potential(xs, x_heights, ys, y_heights, partners, order, p, weight_gradient):
+    """Add the dual potential on the line: zero at the first atom, then what the cost to the same partner changes by.
 
     Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
     derivative's own mean from both sides, and makes it zero between equal measures.
     """
     height = 0.0
-    potential[order[0]] += height
     for k in range(1, len(order)):
         partner = partners[k - 1]
         after = partner + (x_heights[k - 1] == y_heights[partner])
@@ -347,4 +347,4 @@ def _add_potential(xs, x_heights, ys, y_heights, partners, order, p, potential):
         else:
             for y in (ys[partner], ys[after]):
                 height += (np.abs(xs[k] - y) ** p - np.abs(xs[k - 1] - y) ** p) / 2
-        potential[order[k]] += height
+        weight_gradient[order[k]] += height
