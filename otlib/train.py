@@ -10,6 +10,7 @@ last checkpoint.
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ from otlib.clips import Batch, ClipSet, draw_batch, lip_error_mm, read_clips
 from otlib.dataset import Dataset
 from otlib.errors import InputError
 from otlib.features import FeatureSource, feature_source
-from otlib.files import atomic_write, read_json, write_json
+from otlib.files import atomic_write, read_json, sha256, write_json
 from otlib.losses import losses, vertex_weights
 from otlib.model import OTTalk
 from otlib.train_settings import TrainSettings, learning_rate, model_settings, settings_from
@@ -39,13 +40,13 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
 
     Args:
         data: folder of a data set.
-        out: folder of the run; one that holds a finished run with the same settings and data is left as it is.
+        out: folder of the run; one that holds a finished run of the same settings, data and code is left as it is.
         settings: of the training.
         cache: where audio features are kept.
         accelerator: of Hugging Face; by default the CPU, one process.
 
     Returns:
-        What run.json says: settings, data checksum, best step and its validation error.
+        What run.json says: settings, checksums of data, encoder and code, best step and its validation error.
 
     Raises:
         InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, or
@@ -57,7 +58,7 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         raise InputError(f"batch {settings.batch} cannot be shared out among {accelerator.num_processes} processes; "
                          "choose a multiple")
     facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
-             "encoder": source.fingerprint}
+             "encoder": source.fingerprint, "code": _code_fingerprint()}
     if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
         (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
@@ -68,6 +69,14 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
     loop.run()
     accelerator.wait_for_everyone()
     return read_json(out / RUN)
+
+
+def _code_fingerprint() -> str:
+    """Return a hash of the library's modules; on those in folders, which measure and show, no training depends."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(f"{file.name} {sha256(file)}".encode())
+    return digest.hexdigest()
 
 
 def _new_model(settings: TrainSettings, source: FeatureSource) -> OTTalk:
@@ -106,7 +115,7 @@ class _Loop:
             return
         stored = read_facts(file)
         if stored["facts"] != self.facts:
-            raise InputError(f"{file}: is a checkpoint of other settings or other data; delete the folder or choose another")
+            raise InputError(f"{file}: is a checkpoint of other settings, data or code; delete the folder or choose another")
         self.best = load_state(file, self.plain_model, optimiser)
         self.rows, self.first = stored["rows"], stored["step"]
 

@@ -165,6 +165,15 @@ def test_other_data_is_trained_on_anew(finished, data, cache, tmp_path):
     assert train(other, out, settings, cache=cache)["data"] != first["data"]
 
 
+def test_a_run_of_other_code_is_trained_anew(data, cache, tmp_path, monkeypatch):
+    """Else results would come from a model that the code at hand never made."""
+    settings = dataclasses.replace(SETTINGS_OF_RUN, steps=1)
+    before = train(data, tmp_path / "run", settings, cache=cache)
+    monkeypatch.setattr(training, "_code_fingerprint", lambda: "changed")
+    after = train(data, tmp_path / "run", settings, cache=cache)
+    assert after["code"] == "changed" != before["code"]
+
+
 def test_a_checkpoint_of_other_settings_is_refused(data, cache, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -172,10 +181,10 @@ def test_a_checkpoint_of_other_settings_is_refused(data, cache, tmp_path, monkey
         with pytest.raises(Killed):
             train(data, out, SETTINGS_OF_RUN, cache=cache)
     state = (out / STATE).read_bytes()
-    with pytest.raises(InputError, match="state.safetensors: is a checkpoint of other settings or other data; delete"):
+    with pytest.raises(InputError, match="state.safetensors: is a checkpoint of other settings, data or code; delete"):
         train(data, out, dataclasses.replace(SETTINGS_OF_RUN, seed=4), cache=cache)
     wider = dataclasses.replace(SETTINGS_OF_RUN, model={**MODEL, "width": 16})
-    with pytest.raises(InputError, match="state.safetensors: is a checkpoint of other settings or other data; delete"):
+    with pytest.raises(InputError, match="state.safetensors: is a checkpoint of other settings, data or code; delete"):
         train(data, out, wider, cache=cache)
     assert (out / STATE).read_bytes() == state
 
