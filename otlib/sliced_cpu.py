@@ -5,6 +5,8 @@ order: the same bits come out of one thread and of many. The threads are torch's
 kernel holds no lock), so calls from several threads at once, or after a fork, are safe.
 """
 
+import functools
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -42,7 +44,8 @@ def solve(
     blocks = _block_count(frames, theta.shape[1])
     value = np.zeros(frames)
     kept = frames if gradient else 0
-    point_gradient, weight_gradient = np.zeros((kept, *x.shape[1:]), x.dtype), np.zeros((kept, a.shape[1]), x.dtype)
+    point_gradient = np.zeros((kept, x.shape[2], x.shape[1]), x.dtype)  # T d N, as the kernel makes it
+    weight_gradient = np.zeros((kept, x.shape[1]), x.dtype)
     prepared = [prepare(x[t], a[t], y[t], b[t]) for t in range(frames)] if blocks > 1 else None
 
     def task(number: int) -> tuple[float, np.ndarray, np.ndarray]:
@@ -54,10 +57,12 @@ def solve(
         frame = number // blocks
         value[frame] += cost
         if gradient:
-            point_gradient[frame] += point_part.T
+            point_gradient[frame] += point_part
             weight_gradient[frame] += weight_part
-    results = (torch.from_numpy(array) for array in (point_gradient, weight_gradient))
-    return torch.from_numpy(value).to(x_points.dtype), *(results if gradient else (None, None))
+    value = torch.from_numpy(value).to(x_points.dtype)
+    if not gradient:
+        return value, None, None
+    return value, torch.from_numpy(point_gradient).transpose(1, 2), torch.from_numpy(weight_gradient)
 
 
 def _block_count(frames: int, directions: int) -> int:
@@ -71,11 +76,17 @@ def _in_order(task: Callable[[int], Any], count: int) -> Iterator[Any]:
     if threads == 1:
         yield from map(task, range(count))
         return
-    with ThreadPoolExecutor(threads) as pool:
-        started: deque[Future] = deque()
-        for number in range(count):
-            started.append(pool.submit(task, number))
-            if len(started) > threads:
-                yield started.popleft().result()
-        while started:
+    pool = _pool(threads, os.getpid())
+    started: deque[Future] = deque()
+    for number in range(count):
+        started.append(pool.submit(task, number))
+        if len(started) > threads:
             yield started.popleft().result()
+    while started:
+        yield started.popleft().result()
+
+
+@functools.lru_cache(maxsize=1)
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads kept from call to call; a forked process has none of its parent's, so it gets its own."""
+    return ThreadPoolExecutor(threads, thread_name_prefix=f"sliced-{process}")

@@ -4,8 +4,9 @@ For each direction both measures are projected and sorted, their masses cumulate
 mass merged. The merge visits every pair of atoms that exchange mass, so it yields the cost, its gradient in the
 projected points and what the dual potential needs in one go.
 
-- Sorting: keys quantised to 22 bits, two radix passes of 11 bits, then the few inversions left among equal keys are
-  repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge sort takes over.
+- Sorting: keys quantised to 22 bits, two radix passes of 11 bits (18 and 9 for few atoms), then the few inversions left
+  among equal keys are repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge
+  sort takes over.
 - Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no mass is lost.
 - Two directions are merged at a time, because one merge waits on its own loads.
 
@@ -25,8 +26,7 @@ UNIT_MASS = 1 << 62
 """The integer that stands for mass one."""
 
 RADIX_BITS = 11
-RADIX = 1 << RADIX_BITS
-KEY_MAX = 4194300.0  # 2^22 with room for rounding
+FEW_ATOMS, FEW_RADIX_BITS = 4096, 9  # below, most of the time would go into counting empty buckets
 NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
 
 
@@ -53,7 +53,7 @@ def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, bloc
     longest = max(n, m)
     projection = np.empty(longest, dtype)
     key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
-    histograms = np.empty((2, RADIX), np.uint32)
+    histograms = np.empty((2, 1 << RADIX_BITS), np.uint32)
     # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
     x_order, y_order = np.empty((2, n), np.uint32), np.empty(m, np.uint32)
     x_sorted, y_sorted = np.empty((2, n + 1), dtype), np.empty((2, m + 1), dtype)
@@ -138,11 +138,10 @@ def _project(axes, direction, projection):
 @no_type_check
 def _sort(values, n, key, swap, histograms, order, ordered):
     """Write the order of ``values[:n]`` and the sorted values."""
-    _quantise(values, n, key)
-    _radix_order(key, n, swap, histograms, order)
-    for k in range(n):
-        ordered[k] = values[order[k]]
-    if not _repair(order, ordered, n):
+    bits = FEW_RADIX_BITS if n < FEW_ATOMS else RADIX_BITS
+    _quantise(values, n, key, bits)
+    _radix_order(key, n, swap, histograms, order, bits)
+    if not _gather_and_repair(values, n, order, ordered):
         exact = np.argsort(values[:n], kind="mergesort")
         for k in range(n):
             order[k] = exact[k]
@@ -151,7 +150,8 @@ def _sort(values, n, key, swap, histograms, order, ordered):
 
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
-def _quantise(values, n, key):
+def _quantise(values, n, key, bits):
+    """Keys of 2 ``bits`` bits, evenly spaced over the range of the values."""
     low = values[0]
     high = values[0]
     for i in range(n):
@@ -160,20 +160,21 @@ def _quantise(values, n, key):
     span = high - low
     scale = values.dtype.type(0)
     if span > 1e-30:  # below, the scale would overflow; equal keys are then repaired like any others
-        scale = values.dtype.type(KEY_MAX) / span
+        scale = values.dtype.type((1 << 2 * bits) - 4) / span  # with room for rounding
     for i in range(n):
         key[i] = np.uint32(np.int32((values[i] - low) * scale))
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _radix_order(key, n, swap, histograms, order):
-    """Stable order of 22-bit keys: one pass for the low half, one for the high half."""
-    low, high = histograms[0], histograms[1]
+def _radix_order(key, n, swap, histograms, order, bits):
+    """Stable order of keys of 2 ``bits`` bits: one pass for the low half, one for the high half."""
+    buckets = 1 << bits
+    low, high = histograms[0, :buckets], histograms[1, :buckets]
     low[:] = 0
     high[:] = 0
-    mask = np.uint32(RADIX - 1)
-    half = np.uint32(RADIX_BITS)
+    half = np.uint32(bits)
+    mask = np.uint32(buckets - 1)
     index_bits = np.uint32(32 - RADIX_BITS)
     index_mask = np.uint32(MAX_ATOMS - 1)
     for i in range(n):
@@ -181,7 +182,7 @@ def _radix_order(key, n, swap, histograms, order):
         high[key[i] >> half] += np.uint32(1)
     low_start = np.uint32(0)
     high_start = np.uint32(0)
-    for bucket in range(RADIX):
+    for bucket in range(buckets):
         low_count, high_count = low[bucket], high[bucket]
         low[bucket], high[bucket] = low_start, high_start
         low_start += low_count
@@ -198,26 +199,20 @@ def _radix_order(key, n, swap, histograms, order):
         order[place] = swap[i] & index_mask
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-@no_type_check
-def _inversions(ordered, n):
-    count = 0
-    for k in range(1, n):
-        count += ordered[k] < ordered[k - 1]
-    return count
-
-
 @njit(cache=True, nogil=True)
 @no_type_check
-def _repair(order, ordered, n):
-    """Insertion sort of what the quantised keys left out of order; False if that would take more than 4 n moves."""
-    if _inversions(ordered, n) == 0:
-        return True
+def _gather_and_repair(values, n, order, ordered):
+    """Sorted values by insertion of what the keys left out of order; False if that would take more than 4 n moves."""
     budget = 4 * n + 64
+    highest = values[order[0]]
+    ordered[0] = highest
     for k in range(1, n):
-        value = ordered[k]
-        if value < ordered[k - 1]:
-            index = order[k]
+        index = order[k]
+        value = values[index]
+        if value >= highest:
+            ordered[k] = value
+            highest = value
+        else:
             place = k
             while place > 0 and value < ordered[place - 1]:
                 ordered[place] = ordered[place - 1]
