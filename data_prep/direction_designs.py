@@ -29,7 +29,7 @@ from tqdm import tqdm
 from otlib.files import atomic_write
 
 SIZES = {
-    3: (6, 8, 10, 12, 16, 24, 32, 50, 64, 100, 128, 200, 500),
+    3: (6, 10, 12, 16, 24, 32, 50, 64, 100, 128, 200, 500),
     6: (12, 16, 18, 24, 30, 36, 48, 64, 100, 128, 200, 500),
 }
 SPARE_WEIGHT = 1e-3  # of degree t + 2 beside the degrees up to t

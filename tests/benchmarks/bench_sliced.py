@@ -93,7 +93,7 @@ def time_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, f
     }
 
 
-def memory_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, frames: int, method: str) -> dict[str, object]:
+def memory_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, frames: int, method: str) -> dict:
     """Extra peak memory of one call, MB, in a fresh process."""
     problem = heads.problem(atoms, dimension, directions, frames)
     with tempfile.TemporaryDirectory() as folder:
@@ -103,7 +103,8 @@ def memory_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int,
         program = [sys.executable, str(Path(__file__).with_name("sliced_problems.py")), str(arrays), method,
                    str(torch.get_num_threads())]
         found = json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
-    return {"atoms": atoms, "dimension": dimension, "directions": directions, "frames": frames, "method": method, "extra_mb": found}
+    return {"atoms": atoms, "dimension": dimension, "directions": directions, "frames": frames, "method": method,
+            "extra_mb": found}
 
 
 def jobs(grid: dict[str, tuple[int, ...]]) -> list[tuple[str, tuple]]:

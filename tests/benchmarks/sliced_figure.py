@@ -1,6 +1,7 @@
 """The benchmark's figure: time against atoms, and error against directions."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 # Okabe and Ito's colours, safe for colour-blind eyes: one for each method, one for each sampler.
 METHODS = {"pot": ("POT", "#D55E00"), "torch": ("otlib, torch", "#0072B2"), "kernel": ("otlib, kernel", "#009E73"),
@@ -33,10 +34,10 @@ def _draw_times(axes, rows: list[dict]) -> None:
                          (dimension, count, frames)), key=lambda row: row["atoms"])
         for method, (name, colour) in METHODS.items():
             axes.plot([row["atoms"] for row in chosen], [1e3 * row["seconds"][method] / frames for row in chosen],
-                      style, marker="o", color=colour, label=f"{name}, d = {dimension}")
+                      style, marker="o", color=colour, label=name if dimension == 3 else None)
     axes.set(xscale="log", yscale="log", xlabel="atoms", ylabel="milliseconds a frame, forward and backward",
              title=f"{count} directions, {frames} frames")
-    axes.legend(fontsize=7)
+    _label_styles(axes)
 
 
 def _draw_errors(axes, rows: list[dict], kind: str) -> None:
@@ -48,6 +49,16 @@ def _draw_errors(axes, rows: list[dict], kind: str) -> None:
             counts = sorted({entry["directions"] for entry in errors})
             means = [sum(e[kind] for e in errors if e["directions"] == count) /
                      sum(e["directions"] == count for e in errors) for count in counts]
-            axes.plot(counts, means, style, marker="o", color=colour, label=f"{name}, d = {dimension}")
-    axes.set(xscale="log", yscale="log", xlabel="directions", ylabel=f"relative RMS error over {rows[0]['seeds']} seeds")
-    axes.legend(fontsize=7)
+            axes.plot(counts, means, style, marker="o", color=colour, label=name if dimension == 3 else None)
+    axes.set(xscale="log", yscale="log", xlabel="directions", xticks=[6, 12, 24, 50, 100],
+             ylabel=f"relative RMS error over {rows[0]['seeds']} seeds")
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.minorticks_off()
+    _label_styles(axes)
+
+
+def _label_styles(axes) -> None:
+    """One entry for each colour, one for each dimension."""
+    for dimension, style in STYLES.items():
+        axes.plot([], [], style, color="black", label=f"d = {dimension}")
+    axes.legend(fontsize=8)
