@@ -34,7 +34,7 @@ demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/remade
 	$(BIN)/python -m pytest -p no:xdist -c notebooks/pytest.ini notebooks
 	$(BIN)/python -m pytest -p no:xdist tests/remade
 	@echo "all tests passed; the numbers are in results/fast/metrics.json, the notebooks in notebooks/ (make lab)"

@@ -5,9 +5,11 @@ other effects are left out of the speakers (the encoder hears some of them).
 """
 
 ACCENTS = ("en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029", "en-gb-x-gbclan")
-TRAIN_FEMALE = ("f1", "f2", "f3", "Alicia", "Annie", "belinda", "steph", "aunty")
+TRAIN_FEMALE = ("f1", "f2", "f3", "Alicia", "Annie", "belinda", "steph", "aunty", "steph2",
+                "steph3", "Nguyen")
 TRAIN_MALE = ("m1", "m2", "m3", "m5", "m7", "adam", "Alex", "Andy", "Gene", "Hugo", "Jacky", "Lee", "Marco", "Mario",
-              "Michael", "Reed", "benjamin", "boris", "ed", "gustave", "john", "max", "norbert", "pablo", "robert")
+              "Michael", "Reed", "benjamin", "boris", "ed", "gustave", "john", "max", "norbert", "pablo", "robert",
+              "Henrique", "antonio", "marcelo", "michel", "sandro", "paul", "edward", "mike2", "iven3", "kaukovalta", "rob")
 # unseen speakers: in no training of an encoder, an aligner or a model
 TEST_FEMALE = ("f4", "f5", "Andrea", "linda", "shelby", "anika")
 TEST_MALE = ("m4", "m6", "m8", "Mike", "Diogo", "david", "Denis", "travis", "quincy", "miguel")

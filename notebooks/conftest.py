@@ -5,6 +5,7 @@ import os
 import pytest
 
 os.environ["TQDM_DISABLE"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # as the driver has it: rounding does not depend on how many cores there are
 
 
 def pytest_collection_modifyitems(items):

@@ -15,8 +15,9 @@ from otlib.record import ScoreTable  # noqa: E402
 def numbers(metrics: dict) -> str:
     """Return the table of methods and the sentence below it."""
     headline, test = metrics["headline"], metrics["test"]
+    rows = dict(sorted(metrics["table"].items(), key=lambda item: -item[1]["lip_max_mm"]))  # JSON keeps no order
     low, high = headline["share_interval"]
-    return (f"{ScoreTable(metrics['table']).markdown()}\n\n"
+    return (f"{ScoreTable(rows).markdown()}\n\n"
             f"{test['clips']} clips of {test['speakers']} unseen speakers. OT-Talk's lips are "
             f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) and "
             f"**{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in place of HuBERT; "

@@ -17,12 +17,30 @@ from otlib.model import ModelSettings, prepare_geometry
 
 @dataclass(frozen=True)
 class Clip:
-    """One sentence: features (T, layers, C), displacements (T, V, 3) in metres, and the speaker's number."""
+    """One sentence in one voice.
+
+    Attributes:
+        id: of the sequence.
+        features: (T, layers, C).
+        displacements: (T2, V, 3) metres; T2 = T unless the voice is another.
+        speaker: number of the speaker in the set.
+        speed: how much faster the sound is played; frame t of the features is frame ``speed * t`` of the motion.
+    """
 
     id: str
     features: Tensor
     displacements: Tensor
     speaker: int
+    speed: float = 1.0
+
+    def window(self, start: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Return features and displacements of ``frames`` frames; between two frames of the motion it is linear."""
+        time = self.speed * torch.arange(start, start + frames, dtype=torch.float64)
+        left = time.floor().long().clamp(max=len(self.displacements) - 1)
+        right = (left + 1).clamp(max=len(self.displacements) - 1)
+        weight = (time - left).to(self.displacements.dtype)[:, None, None]
+        moved = torch.lerp(self.displacements[left], self.displacements[right], weight)
+        return self.features[start: start + frames], moved
 
 
 @dataclass(frozen=True)
@@ -43,7 +61,7 @@ class ClipSet:
 
 
 def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path, settings: ModelSettings,
-               hierarchy: MeshHierarchy | None = None) -> ClipSet:
+               hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,)) -> ClipSet:
     """Read every clip of a split with its features.
 
     Args:
@@ -52,6 +70,7 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
         source, cache: of the features.
         settings: of the model.
         hierarchy: of :func:`shared_hierarchy`, where it has been made before.
+        speeds: each clip is there once for each: the same sentence in voices with other vocal tracts.
 
     Raises:
         InputError: the data set has no clips of that split, or none to train on.
@@ -61,11 +80,13 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
     faces = torch.from_numpy(dataset.faces)
     signals = torch.stack([prepare_geometry(template, faces, settings, hierarchy=hierarchy).signal
                            for template in templates])
-    clips = tuple(
-        Clip(sequence.id, clip_features(source, sequence, cache),
-             torch.from_numpy(np.array(sequence.vertices)) - templates[speakers.index(sequence.subject)],
-             speakers.index(sequence.subject)) for sequence in dataset.select(split=split))
-    return ClipSet(clips, templates, signals, hierarchy)
+    clips = []
+    for sequence in dataset.select(split=split):
+        speaker = speakers.index(sequence.subject)
+        displacements = torch.from_numpy(np.array(sequence.vertices)) - templates[speaker]
+        clips += [Clip(sequence.id, clip_features(source, sequence, cache, speed), displacements, speaker, speed)
+                  for speed in speeds]
+    return ClipSet(tuple(clips), templates, signals, hierarchy)
 
 
 def shared_hierarchy(dataset: Dataset, settings: ModelSettings) -> MeshHierarchy:
@@ -79,10 +100,11 @@ def shared_hierarchy(dataset: Dataset, settings: ModelSettings) -> MeshHierarchy
     return prepare_geometry(templates.mean(0), torch.from_numpy(dataset.faces), settings, lips).hierarchy
 
 
-def clip_features(source: FeatureSource, sequence: Sequence, cache: Path) -> Float[Tensor, "T layers C"]:
+def clip_features(source: FeatureSource, sequence: Sequence, cache: Path, speed: float = 1.0) -> Float[Tensor, "T layers C"]:
     """Return the features of each frame of a clip; where the sound ends before the motion, its last ones are held."""
-    features = cached_features(source, sequence.audio_path, sequence.frame_rate, cache)
-    return features[torch.arange(sequence.frames).clamp(max=len(features) - 1)]
+    features = cached_features(source, sequence.audio_path, sequence.frame_rate, cache, speed)
+    frames = sequence.frames if speed == 1.0 else len(features)
+    return features[torch.arange(frames).clamp(max=len(features) - 1)]
 
 
 def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "speakers V 3"]]:
@@ -111,8 +133,9 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
     for index in chosen.tolist():
         clip = clips.clips[index]
         start = int(torch.randint(int(starts[index]), (1,), generator=generator))
-        features.append(clip.features[start: start + window])
-        displacements.append(clip.displacements[start: start + window])
+        heard, moved = clip.window(start, window)
+        features.append(heard)
+        displacements.append(moved)
         speakers.append(clip.speaker)
     return Batch(torch.stack(features), torch.stack(displacements), clips.templates[speakers], clips.signals[speakers])
 

@@ -16,6 +16,7 @@ from otlib.files import atomic_write, sha256
 from otlib.prosody import prosody
 
 PROSODY = "prosody"
+_RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,32 @@ def recording_features(source: FeatureSource, recording: Recording, frame_rate: 
     return aligned.unflatten(1, features.shape[1:])
 
 
-def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache: Path) -> Float[Tensor, "T layers C"]:
+def _played_at(sample_rate: int, speed: float) -> int:
+    """Return the rate at which samples sound faster by ``speed``, rounded to 0.2 % so that resampling stays cheap."""
+    return round(sample_rate * speed / _RATE_STEP) * _RATE_STEP
+
+
+def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache: Path,
+                    speed: float = 1.0) -> Float[Tensor, "T layers C"]:
     """Return features of a sound file, from ``cache`` if the same sound was encoded in the same way before.
 
     Kept in half precision; the first call rounds alike, so that it makes no difference which call it is.
+
+    Args:
+        source: what makes the features.
+        path: the sound file.
+        frame_rate: of the meshes.
+        cache: folder of features.
+        speed: play the sound that much faster, as a tape does: pitch and formants rise with it, so that it is another
+            voice, and there are as many fewer frames.
     """
-    key = hashlib.sha256(f"{sha256(path)} {source.fingerprint} {frame_rate}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{sha256(path)} {source.fingerprint} {frame_rate} {speed}".encode()).hexdigest()[:32]
     file = cache / f"{key}.npy"
     if not file.is_file():
-        features = recording_features(source, read_recording(path, frame_rate), frame_rate)
+        recording = read_recording(path, frame_rate)
+        if speed != 1.0:
+            recording = Recording(recording.samples, _played_at(recording.sample_rate, speed))
+        features = recording_features(source, recording, frame_rate)
         with atomic_write(file) as temporary:
             np.save(temporary, features.to(torch.float16).numpy(), allow_pickle=False)
     return torch.from_numpy(np.load(file, allow_pickle=False)).float()

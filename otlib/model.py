@@ -54,7 +54,7 @@ class ModelSettings:
     dropout: float = 0.1
     channels: int = 32
     terms: int = 5
-    levels: tuple[int, ...] = (400, 100)
+    levels: tuple[int, ...] = (256, 64)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from otlib.dataset import Dataset
 from otlib.errors import InputError
 from otlib.features import FeatureSource, feature_source
 from otlib.files import atomic_write, read_json, sha256, write_json
-from otlib.losses import losses, vertex_weights
+from otlib.losses import losses, transport_faces, vertex_weights
 from otlib.model import OTTalk
 from otlib.train_settings import TrainSettings, learning_rate, model_settings, settings_from
 
@@ -63,7 +63,7 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
     model = _new_model(settings, source)
-    training = read_clips(dataset, "train", source, cache, model.settings)
+    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds)
     validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy)
     loop = _Loop(settings, facts, model, dataset, training, validation, accelerator, out)
     loop.run()
@@ -105,8 +105,8 @@ class _Loop:
         self._resume(optimiser)
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
         self.hierarchy = training.hierarchy.to(device=self.device)
-        self.faces = torch.from_numpy(dataset.faces).to(self.device)
         self.lips = torch.from_numpy(dataset.regions["lips"]).to(self.device)
+        self.faces = transport_faces(torch.from_numpy(dataset.faces).to(self.device), self.lips, settings.loss.region)
         self.weights = vertex_weights(training.templates.shape[1], self.lips.cpu(), settings.loss.lips).to(self.device)
 
     def _resume(self, optimiser: torch.optim.Optimizer) -> None:

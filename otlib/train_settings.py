@@ -24,6 +24,8 @@ class TrainSettings:
         window: frames a window, 1.5 s at 30 frames a second; at most the shortest clip.
         learning_rate: peak of AdamW, reached after ``warm_up`` of all steps, then falling to zero as a cosine.
         weight_decay: of AdamW.
+        speeds: training clips are heard at each of these speeds, as voices with longer and shorter vocal tracts, their
+            motion along with them: a handful of voices is too few to tell a sound from a speaker.
         validate: steps between two looks at the validation clips; the best model by their lip error is kept.
         loss, model: see there; of ``model`` the first two fields are set by the encoder.
     """
@@ -36,6 +38,7 @@ class TrainSettings:
     learning_rate: float = 2e-3
     warm_up: float = 0.05
     weight_decay: float = 0.01
+    speeds: tuple[float, ...] = (0.88, 1.0, 1.13)
     validate: int = 100
     loss: LossSettings = field(default_factory=LossSettings)
     model: dict[str, Any] = field(default_factory=dict)
@@ -47,6 +50,8 @@ class TrainSettings:
         for name, least in {"steps": 1, "batch": 1, "window": 2, "validate": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
+        if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise ValueError(f"speeds must be numbers from 0.5 to 2, at least one, but are {self.speeds}")
         if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate must be finite and above 0, but is {self.learning_rate}")
 
@@ -76,7 +81,8 @@ def settings_from(values: Any) -> TrainSettings:
         _check_kinds(values, TrainSettings(), "training settings")
         loss = values.get("loss", {})
         _check_kinds(loss, LossSettings(), "loss")
-        return TrainSettings(**{**values, "loss": LossSettings(**loss)})
+        speeds = tuple(values.get("speeds", TrainSettings().speeds))  # JSON has lists only
+        return TrainSettings(**{**values, "loss": LossSettings(**loss), "speeds": speeds})
     except ValueError as error:
         raise InputError(f"training settings: {error}") from error
 
@@ -89,7 +95,8 @@ def _check_kinds(values: Any, defaults: TrainSettings | LossSettings, what: str)
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"there is no setting {name!r}; there are {', '.join(known)}")
-        for kind, wanted in ((str, "text"), (int, "a whole number"), (float, "a number"), (dict, "an object")):
-            fits = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+        for kind, wanted in ((tuple, "a list"), (str, "text"), (int, "a whole number"), (float, "a number"), (dict, "an object")):
+            accepted = {float: (int, float), tuple: (tuple, list)}.get(kind, kind)
+            fits = isinstance(value, accepted) and not isinstance(value, bool)
             if type(known[name]) is kind and not fits:
                 raise ValueError(f"{name} must be {wanted}, but is {value!r}")

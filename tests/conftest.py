@@ -10,8 +10,9 @@ from jaxtyping import install_import_hook
 
 install_import_hook("otlib", "beartype.beartype")
 
-import pytest
-import torch
+import otlib  # noqa: E402, F401  (its import guard, before any test brings in torchaudio or transformers)
+import pytest  # noqa: E402
+import torch  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)

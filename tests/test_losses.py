@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from otlib.directions import draw_directions
-from otlib.losses import LossSettings, losses, reconstruction, transport, velocity, vertex_weights
+from otlib.losses import (
+    LossSettings,
+    losses,
+    reconstruction,
+    transport,
+    transport_faces,
+    velocity,
+    vertex_weights,
+)
 from tests.talking_ball import ball, talk
 
 DOUBLE = {"rtol": 1e-10, "atol": 1e-10}  # mm^2; sums of thousands of float64 products
@@ -125,6 +133,16 @@ def test_transport_looks_at_the_frames_of_a_short_clip():
     torch.testing.assert_close(found.item(), SHIFT_MM2 / 6, **STORED)
 
 
+def test_the_mouth_is_the_faces_within_two_edges_of_the_lips():
+    """On a strip of triangles with vertices 0, 1, 2, ... in zigzag, an edge joins those at most two apart."""
+    strip = torch.stack([torch.arange(20), torch.arange(1, 21), torch.arange(2, 22)], 1)
+    mouth = transport_faces(strip, torch.tensor([10]), "mouth")
+    within_one = set(range(8, 13))  # vertices of the faces that hold a lip
+    within_two = {v for face in strip.tolist() if within_one & set(face) for v in face}
+    assert mouth.tolist() == [face for face in strip.tolist() if within_two & set(face)]
+    assert torch.equal(transport_faces(strip, torch.tensor([10]), "face"), strip)
+
+
 def test_the_total_is_the_weighted_sum_of_the_terms():
     truth = clips()
     prediction = truth + 1e-3 * torch.sin(1e3 * truth)
@@ -145,6 +163,7 @@ def test_a_perfect_prediction_costs_nothing():
 
 @pytest.mark.parametrize("setting, message", [
     ({"measure": "vertices"}, "measure 'vertices' is neither 'varifold' nor 'barycentres'"),
+    ({"region": "nose"}, "region 'nose' is neither 'mouth' nor 'face'"),
     ({"sampler": "random"}, "sampler 'random' is not one of gaussian, orthogonal, design"),
     ({"transport": -1.0}, "transport must be finite and not negative, but is -1.0"),
     ({"velocity": float("nan")}, "velocity must be finite and not negative, but is nan"),
