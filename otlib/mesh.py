@@ -94,9 +94,9 @@ def face_normals(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"
 
 def unit_vectors(vectors: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
     """Scale each vector to length one; a zero vector stays zero and passes no gradient."""
-    length = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
+    lengths = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     # Dividing by one where the length is zero keeps the unused branch of the gradient finite.
-    return vectors / torch.where(length > 0, length, 1)
+    return vectors / torch.where(lengths > 0, lengths, 1)
 
 
 def face_barycentres(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch F 3"]:
