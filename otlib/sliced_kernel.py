@@ -253,7 +253,8 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
         x_height, y_height = x_heights[i], y_heights[j]
         height = min(x_height, y_height)
         gap = xs[i] - ys[j]
-        push = float(height - below) * np.sign(gap) * float(np.abs(gap)) ** (p - 1.0)
+        force = float(gap) if p == 2.0 else np.sign(gap) * float(np.abs(gap)) ** (p - 1.0)
+        push = float(height - below) * force
         below = height
         cost += push * gap
         slope += push
