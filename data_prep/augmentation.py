@@ -55,7 +55,8 @@ def augment(samples: Tensor, sample_rate: int, generator: torch.Generator,
     padded = length + sample_rate // 2  # the echo may not wrap around
     spectrum = torch.fft.rfft(samples, padded)
     frequency = torch.fft.rfftfreq(padded, 1 / sample_rate)
-    room = _room_response(batch, padded, sample_rate, uniform(settings.reverberation), uniform(settings.echo_gain), generator)
+    room = _room_response(batch, padded, sample_rate, uniform(settings.reverberation), uniform(settings.echo_gain),
+                          generator)
     microphone = _microphone_response(batch, frequency, settings, uniform, generator)
     recorded = torch.fft.irfft(spectrum * room * microphone, padded)[:, :length]
     power = recorded.square().mean(1, keepdim=True)

@@ -1,8 +1,8 @@
 """Sentences of our own writing: a small grammar over a vocabulary whose test words training never sees.
 
-Two thirds of each word class are for training and validation, the rest is for test sentences only; function words are shared.
-Test sentences mix both, so that their words are partly unseen. The words were chosen for the sounds that a mouth shows:
-p, b and m (lips closed), f and v (lip under teeth), rounded and spread vowels.
+Two thirds of each word class are for training and validation, the rest is for test sentences only; function words are
+shared. Test sentences mix both, so that their words are partly unseen. The words were chosen for the sounds that a mouth
+shows: p, b and m (lips closed), f and v (lip under teeth), rounded and spread vowels.
 """
 
 from collections.abc import Iterator

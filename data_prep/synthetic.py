@@ -191,7 +191,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="about N hours of training speech, by more sentences for each training speaker")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
     parser.add_argument("--resolution", choices=RESOLUTIONS,
-                        help="faces of the head: low 2,000, medium 9,976, high 46,068 (default: low for fast, medium for full)")
+                        help="faces of the head: low 2,000, medium 9,976, high 46,068 (low for fast, medium for full)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
 
 

@@ -19,17 +19,17 @@ def numbers(metrics: dict) -> str:
     low, high = headline["share_interval"]
     return (f"{ScoreTable(rows).markdown()}\n\n"
             f"{test['clips']} clips of {test['speakers']} unseen speakers. OT-Talk's lips are "
-            f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) and "
-            f"**{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in place of HuBERT; "
-            f"it goes {headline['share_of_the_way_to_the_oracle']:.0%} of the way from the template to the oracle "
-            f"(95 % interval {low:.0%} to {high:.0%}).")
+            f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) "
+            f"and **{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in "
+            f"place of HuBERT; it goes {headline['share_of_the_way_to_the_oracle']:.0%} of the way from the template to the "
+            f"oracle (95 % interval {low:.0%} to {high:.0%}).")
 
 
 def cost(measured: dict) -> str:
     """Return what the two commands take."""
     demo, test = measured["make demo"], measured["make test"]
-    return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB of disk "
-            f"(once), then `make demo` {demo['minutes']:.1f} min, {demo['peak_gib']:.1f} GiB of memory and "
+    return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB "
+            f"of disk (once), then `make demo` {demo['minutes']:.1f} min, {demo['peak_gib']:.1f} GiB of memory and "
             f"{demo['data_gb']:.1f} GB of disk; `make test` {test['minutes']:.1f} min.")
 
 

@@ -186,6 +186,7 @@ def execute(step: Step, folder: Path, draws: bool) -> None:
                 warnings.simplefilter("ignore")  # papermill and its kernel warn of things a user cannot mend
                 papermill.execute_notebook(str(source), str(target), parameters=changed, cwd=str(NOTEBOOKS),
                                            kernel_name="python3", progress_bar=False,
+                                           extra_arguments=["--IPKernelApp.log_level=ERROR"],
                                            timeout_func=lambda cell: max(1, round(end - time.monotonic())))
         except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
             if getattr(error, "ename", None) in ("InputError", "RenderingUnavailable"):

@@ -20,8 +20,9 @@ def main() -> int:
     headline = read_json(ROOT / results / "metrics.json")["headline"]
     head = Path("results") / "user" / options.audio.stem if options.audio else results
     print(f"""
-OT-Talk is trained. On speakers and sentences it never saw, its lips are {headline['below_still_face']:.0%} closer than the better
-still face, and {headline['below_loudness_and_pitch']:.0%} closer than the same model fed loudness and pitch alone.
+OT-Talk is trained. On speakers and sentences it never saw, its lips are {headline['below_still_face']:.0%} closer
+than the better still face, and {headline['below_loudness_and_pitch']:.0%} closer than the same model fed loudness
+and pitch alone.
 
   the talking head   {head / 'talking_head.mp4'}   (frames: {head / 'talking_head.png'})
   for Blender, three.js, game engines   {head / 'talking_head.glb'}

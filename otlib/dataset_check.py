@@ -164,7 +164,8 @@ def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Itera
     if (info.format, info.subtype, info.channels) != ("WAV", "PCM_16", 1):
         yield f"{relative}: is {info.format} {info.subtype} with {info.channels} channels, expected mono 16-bit WAV"
     if is_positive(frame_rate) and abs(info.duration * frame_rate - entry["frames"]) > AUDIO_TOLERANCE_FRAMES:
-        yield f"{relative}: lasts {info.duration:.3f} s, but {entry['id']} has {entry['frames'] / frame_rate:.3f} s of motion"
+        yield (f"{relative}: lasts {info.duration:.3f} s, but {entry['id']} has {entry['frames'] / frame_rate:.3f} s "
+               "of motion")
 
 
 def _content_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:

@@ -95,7 +95,8 @@ def _check_kinds(values: Any, defaults: TrainSettings | LossSettings, what: str)
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"there is no setting {name!r}; there are {', '.join(known)}")
-        for kind, wanted in ((tuple, "a list"), (str, "text"), (int, "a whole number"), (float, "a number"), (dict, "an object")):
+        for kind, wanted in ((tuple, "a list"), (str, "text"), (int, "a whole number"), (float, "a number"),
+                             (dict, "an object")):
             accepted = {float: (int, float), tuple: (tuple, list)}.get(kind, kind)
             fits = isinstance(value, accepted) and not isinstance(value, bool)
             if type(known[name]) is kind and not fits:

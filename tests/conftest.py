@@ -10,9 +10,10 @@ from jaxtyping import install_import_hook
 
 install_import_hook("otlib", "beartype.beartype")
 
-import otlib  # noqa: E402, F401  (its import guard, before any test brings in torchaudio or transformers)
 import pytest  # noqa: E402
 import torch  # noqa: E402
+
+import otlib  # noqa: E402, F401  (its import guard, before any test brings in torchaudio or transformers)
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)

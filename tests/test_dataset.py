@@ -243,7 +243,8 @@ SLOW_FAULTS = {
     "phonemes out of order": ("phonemes/s0_a.json", lambda p: p.write_text(json.dumps(
         [{"phoneme": "a", "start": start, "end": start + 0.1} for start in (0.5, 0.1)])), "order of time"),
     "phoneme without end": ("phonemes/s0_a.json", lambda p: p.write_text('[{"phoneme": "a", "start": 0}]'), "start and end"),
-    "late phoneme": ("phonemes/s0_a.json", lambda p: p.write_text('[{"phoneme": "a", "start": 0, "end": 9}]'), "ends at 9 s"),
+    "late phoneme": ("phonemes/s0_a.json",
+                     lambda p: p.write_text('[{"phoneme": "a", "start": 0, "end": 9}]'), "ends at 9 s"),
 }
 
 

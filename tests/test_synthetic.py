@@ -117,7 +117,8 @@ def test_more_speakers_than_voices_are_refused():
 
 
 def test_named_generators_depend_on_seed_and_name_alone():
-    draws = {(seed, name): named_generator(seed, *name).random() for seed in (0, 1) for name in (("a", "b"), ("ab",), ("b", "a"))}
+    draws = {(seed, name): named_generator(seed, *name).random() for seed in (0, 1)
+             for name in (("a", "b"), ("ab",), ("b", "a"))}
     assert len(set(draws.values())) == len(draws)
     assert named_generator(0, "a", "b").random() == draws[0, ("a", "b")]
 
