@@ -58,12 +58,13 @@ class Speech:
     words: tuple[tuple[str, float], ...]
 
 
-def _load() -> tuple[ctypes.CDLL, bytes]:
+def _files() -> tuple[str, bytes]:
+    """Return the paths of the library and of its data."""
     try:
         import espeakng_loader
     except ModuleNotFoundError as error:
         raise InputError("espeak-ng is not installed: `pip install otlib[corpus]` brings it (GPL-3.0-or-later)") from error
-    return ctypes.CDLL(espeakng_loader.get_library_path()), espeakng_loader.get_data_path().encode()
+    return espeakng_loader.get_library_path(), espeakng_loader.get_data_path().encode()
 
 
 def _close(library: ctypes.CDLL) -> None:
@@ -107,8 +108,9 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
     for name, value, bounds in (("rate", rate, _RATES), ("pitch", pitch, _PERCENT), ("pitch_range", pitch_range, _PERCENT)):
         if value not in bounds:
             raise ValueError(f"{name}: expected a whole number from {bounds[0]} to {bounds[-1]}, got {value}")
-    library, data = _load()
-    _check_voice(data, voice)
+    file, data = _files()
+    _check_voice(data, voice)  # before the library is opened: one that stays open would change all that follows
+    library = ctypes.CDLL(file)
     try:
         return _synthesise(library, data, text, voice, rate, pitch, pitch_range)
     finally:

@@ -53,7 +53,7 @@ class Profile:
 
 PROFILES = {
     "fast": Profile({"train": 40, "val": 4, "test": 6}, {"train": 9, "val": 5, "test": 5}, "low"),
-    "full": Profile({"train": 24, "val": 4, "test": 12}, {"train": 20, "val": 20, "test": 20}, "medium"),
+    "full": Profile({"train": 40, "val": 4, "test": 12}, {"train": 20, "val": 20, "test": 20}, "medium"),
 }
 
 

@@ -170,3 +170,11 @@ def test_every_voice_exists():
 @pytest.mark.parametrize("accent", voices.ACCENTS + voices.LANGUAGES)
 def test_every_accent_speaks(accent):
     assert len(synthesise("12", accent).samples) > 1000
+
+
+def test_a_refused_voice_changes_nothing_that_follows():
+    before = synthesise("A bumble bee.", voice="en-us+f5").samples.tobytes()
+    with pytest.raises(InputError):
+        synthesise("A bumble bee.", voice="en-us+nobody")
+    synthesise("Something else.", voice="en-us+m1")
+    assert synthesise("A bumble bee.", voice="en-us+f5").samples.tobytes() == before

@@ -100,7 +100,7 @@ def test_splits_share_no_speaker_no_sentence_and_no_voice(corpus):
     assert by_split["test"][0].text == DEMO_SENTENCE
     speakers = draw_speakers(0, PROFILES["full"].speakers, 23)
     variants = {split: {s.voice.split("+")[1] for s in speakers if s.split == split} for split in ("train", "val", "test")}
-    assert [len(variants[split]) for split in variants] == [24, 4, 12]
+    assert [len(variants[split]) for split in variants] == [40, 4, 12]
     assert not variants["train"] & variants["val"] and not variants["test"] & (variants["train"] | variants["val"])
 
 
@@ -140,7 +140,7 @@ def test_the_data_card_keeps_its_promises(crowd):
 
 def test_profiles_are_as_large_as_promised():
     assert PROFILES["fast"].speakers["test"] >= 6
-    assert PROFILES["full"].speakers == {"train": 24, "val": 4, "test": 12}
+    assert PROFILES["full"].speakers == {"train": 40, "val": 4, "test": 12}
     assert set(PROFILES["full"].sentences.values()) == {20}
 
 

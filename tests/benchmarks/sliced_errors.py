@@ -1,10 +1,12 @@
 """Error of the sliced Wasserstein distance against the number of directions, and the cost at equal error."""
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from sliced_problems import ATOMS, METHODS, TalkingHeads
+from torch import Tensor
 
 from otlib.directions import SAMPLERS, design_sizes, draw_directions
 from otlib.measure import Measure, barycentres, varifold
@@ -23,19 +25,10 @@ POT_FRAMES = 4  # timed, then scaled
 def error_row(heads: TalkingHeads, atoms: int, dimension: int) -> dict[str, object]:
     """Relative RMS error of value and vertex gradient over seeds, and the mean cosine of the gradient."""
     vertices, faces = heads.vertices(ATOMS[atoms], EQUAL_ERROR_FRAMES)
-    make = varifold if dimension == 6 else barycentres
     results = []
     for pair, (first, second) in PAIRS.items():
-        moving = vertices[first].double()
-        target = make(vertices[second].double(), faces)
-
-        def evaluate(directions, moving=moving, target=target):
-            points = moving.clone().requires_grad_()
-            measure = make(points, faces)
-            single = [Measure(m.points.float(), (m.weights / m.weights.sum()).float()) for m in (measure, target)]
-            value = sliced_wasserstein(*single, directions)
-            return value.item(), torch.autograd.grad(value, points)[0].flatten().double()
-
+        evaluate = _evaluator(vertices[first].clone().requires_grad_(), vertices[second], faces,
+                              varifold if dimension == 6 else barycentres)
         generator = torch.Generator().manual_seed(1)
         value, gradient = evaluate(draw_directions(REFERENCE, dimension, generator=generator))
         for sampler in SAMPLERS:
@@ -51,6 +44,20 @@ def error_row(heads: TalkingHeads, atoms: int, dimension: int) -> dict[str, obje
                     "gradient_cosine": float(cosines.mean()), "least_cosine": float(cosines.min()),
                 })
     return {"atoms": atoms, "dimension": dimension, "seeds": SEEDS, "reference_directions": REFERENCE, "errors": results}
+
+
+def _evaluator(moving: Tensor, target: Tensor, faces: Tensor, make: Callable) -> Callable[[Tensor], tuple[float, Tensor]]:
+    """From directions to the value and its gradient in the vertices ``moving``; the measures are made once."""
+    measure, truth = make(moving, faces), make(target, faces)
+    parts = measure.points, measure.weights
+
+    def evaluate(directions: Tensor) -> tuple[float, Tensor]:
+        leaves = [part.detach().requires_grad_() for part in parts]
+        value = sliced_wasserstein(Measure(*leaves), truth, directions)
+        slopes = torch.autograd.grad(value, leaves)
+        return value.item(), torch.autograd.grad(parts, moving, slopes, retain_graph=True)[0].flatten()
+
+    return evaluate
 
 
 def _counts(sampler: str, atoms: int, dimension: int) -> list[int]:
