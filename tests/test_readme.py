@@ -4,6 +4,7 @@ import importlib.util
 import re
 
 import pytest
+
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
