@@ -57,7 +57,7 @@ def is_private(host: str, port: str | None) -> bool:
 
 
 @pytest.mark.parametrize("url, private", [
-    ("https://pypi.org/simple", False), ("http://127.0.0.1:8888/lab", False), ("https://mirror.corp/simple", True),
+    ("https://example.org/simple", False), ("http://127.0.0.1:8888/lab", False), ("https://mirror.corp/simple", True),
     ("http://10.0.0.3/simple", True), ("http://registry:4873/", True), ("https://example.org:8081/", True),
 ])
 def test_private_hosts_are_told_from_public_ones(url, private):
@@ -70,11 +70,10 @@ def test_no_text_names_a_private_host():
             for found in URL.finditer(text) if is_private(*found.groups())] == []
 
 
-def test_npm_packages_come_from_the_public_registry():
+def test_npm_packages_come_from_whatever_registry_npm_is_set_to():
     for file, text in texts():
         if file.name == "package-lock.json":
-            hosts = {URL.match(found).group(1) for found in re.findall(r'"resolved": "([^"]+)"', text)}
-            assert hosts <= {"registry.npmjs.org"}, file
+            assert '"resolved"' not in text, file
 
 
 def names():
