@@ -29,7 +29,7 @@ def cost(measured: dict) -> str:
     """Return what the two commands take."""
     demo, test = measured["make demo"], measured["make test"]
     return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB "
-            f"of disk (once), then `make demo` {demo['minutes']:.1f} min{demo['note']}, "
+            f"of disk (once), then `make demo` {demo['minutes']:.1f} min, "
             f"{demo['peak_gib']:.1f} GiB of memory and {demo['data_gb']:.1f} GB of disk; "
             f"`make test` {test['minutes']:.1f} min.")
 
