@@ -25,6 +25,7 @@ from data_prep.espeak import synthesise
 from data_prep.head import IDENTITY_DIRECTIONS, RESOLUTIONS, Head, make_head, pose
 from data_prep.sentences import corpus_sentences
 from data_prep.speakers import Speaker, draw_speakers, named_generator
+from data_prep.variations import SEMITONES, SPEEDS, draw_variation
 from data_prep.writer import DatasetWriter, FileTable, write_sequence
 from otlib.dataset_manifest import SPLITS
 from otlib.errors import InputError
@@ -32,7 +33,7 @@ from otlib.errors import InputError
 HELP = "the built-in corpus: synthetic speech and a head made by code; needs no data and no network"
 FRAME_RATE = 30.0
 _LEAD_IN = 0.3  # seconds of silence before the first word, in which the mouth starts from rest
-_SENTENCE_SECONDS = 3.2  # mean length of a sentence, to turn hours into a number of sentences
+_SENTENCE_SECONDS = 3.45  # mean length of a sentence (measured on fast), to turn hours into a number of sentences
 _BATCH = 8  # sentences that a process takes at a time
 
 
@@ -59,18 +60,24 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class _Utterance:
-    """What one speaker says: the sentence's name and wording."""
+    """What one speaker says: the sentence's name and wording; ``copy`` counts augmented copies from 1, 0 is the original."""
 
     speaker: Speaker
     sentence: str
     text: str
+    copy: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its files."""
+        return f"{self.speaker.id}_{self.sentence}" + (f"_copy{self.copy}" if self.copy else "")
 
 
 _Job = tuple[str, int, list[_Utterance]]  # resolution, seed, utterances
 _Written = list[tuple[dict[str, Any], FileTable]]
 
 
-def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None) -> None:
+def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None, copies: int = 0) -> None:
     """Make the corpus in the folder ``out``, where an earlier data set is replaced.
 
     Args:
@@ -78,15 +85,19 @@ def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | No
         profile: the corpus's size, of :data:`PROFILES` or another.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
         workers: processes; all cores by default.
+        copies: how many augmented copies of each training recording to add (:mod:`data_prep.variations`); the originals
+            are the same with and without them.
 
     Raises:
         InputError: the folder cannot be written, or espeak-ng is not installed.
     """
     speakers = draw_speakers(seed, profile.speakers, len(IDENTITY_DIRECTIONS))
     utterances = _utterances(seed, profile, speakers)
+    utterances += [replace(utterance, copy=copy) for utterance in utterances if utterance.speaker.split == "train"
+                   for copy in range(1, copies + 1)]
     jobs = [(profile.resolution, seed, utterances[start:start + _BATCH]) for start in range(0, len(utterances), _BATCH)]
     with DatasetWriter(out, name="built-in corpus", frame_rate=FRAME_RATE,
-                       provenance=_provenance(profile, seed)) as writer:
+                       provenance=_provenance(profile, seed, copies)) as writer:
         for speaker in speakers:
             head = _head(speaker.identity, profile.resolution)
             writer.add_subject(speaker.id, head.vertices, **_described(speaker))
@@ -136,18 +147,26 @@ def _write_job(folder: Path, job: _Job) -> _Written:
 
 def _write_utterance(folder: Path, utterance: _Utterance, resolution: str,
                      seed: int) -> tuple[dict[str, Any], FileTable]:
-    speaker = utterance.speaker
-    name = f"{speaker.id}_{utterance.sentence}"
-    samples, sample_rate, phonemes = speak(speaker, utterance.text)
+    speaker, name = utterance.speaker, utterance.name
+    if utterance.copy:
+        variation = draw_variation(named_generator(seed, "variation", name))
+        slower_or_faster = replace(speaker, rate=variation.words_a_minute(speaker.rate))
+        samples, sample_rate, phonemes = variation.record(*speak(slower_or_faster, utterance.text))
+    else:
+        samples, sample_rate, phonemes = speak(speaker, utterance.text)
     frames = frame_count(len(samples), sample_rate, FRAME_RATE)
 
     def move(style: Style) -> np.ndarray:
         generator = named_generator(seed, "articulation", name)
         return pose(_head(speaker.identity, resolution), articulate(phonemes, frames, FRAME_RATE, style, generator))
 
-    return write_sequence(folder, sequence=name, subject=speaker.id, sentence=utterance.sentence, split=speaker.split,
-                          vertices=move(speaker.style), samples=samples, sample_rate=sample_rate, phonemes=phonemes,
-                          mean_style=None if speaker.split == "train" else move(Style()), text=utterance.text)
+    entry, files = write_sequence(
+        folder, sequence=name, subject=speaker.id, sentence=utterance.sentence, split=speaker.split,
+        vertices=move(speaker.style), samples=samples, sample_rate=sample_rate, phonemes=phonemes,
+        mean_style=None if speaker.split == "train" else move(Style()), text=utterance.text)
+    if utterance.copy:
+        entry["variation"] = asdict(variation)
+    return entry, files
 
 
 def speak(speaker: Speaker, text: str) -> tuple[np.ndarray, int, list[tuple[str, float, float]]]:
@@ -175,9 +194,10 @@ def _described(speaker: Speaker) -> dict[str, Any]:
     return described
 
 
-def _provenance(profile: Profile, seed: int) -> dict[str, Any]:
-    packages = ("otlib", "numpy", "scipy", "soundfile", "espeakng-loader")
-    return {"tool": "data_prep synthetic", "seed": seed, "parameters": asdict(profile),
+def _provenance(profile: Profile, seed: int, copies: int) -> dict[str, Any]:
+    packages = ("otlib", "numpy", "scipy", "soundfile", "espeakng-loader", *(("torch",) if copies else ()))
+    return {"tool": "data_prep synthetic", "seed": seed,
+            "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
             "versions": {name: importlib.metadata.version(name) for name in packages},
             "licence": "heads and sentences MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}
 
@@ -185,14 +205,28 @@ def _provenance(profile: Profile, seed: int) -> dict[str, Any]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m data_prep synthetic`."""
     parser.add_argument("--profile", choices=PROFILES, default="fast",
-                        help="fast: 12 training, 2 validation, 6 test speakers, about 6 minutes of training speech; "
-                             "full: 24, 4 and 12 speakers, 20 sentences each (default: %(default)s)")
+                        help="; ".join(f"{name}: {_in_words(profile)}" for name, profile in PROFILES.items())
+                             + " (default: %(default)s)")
     parser.add_argument("--hours", type=float, metavar="N",
-                        help="about N hours of training speech, by more sentences for each training speaker")
+                        help="about N hours of training speech, by more or fewer sentences for each training speaker of "
+                             "the profile")
+    parser.add_argument("--augment", type=int, default=0, metavar="N",
+                        help="add N copies of each training recording, each at another speed ({:g} to {:g}) and pitch "
+                             "({:g} to {:+g} semitones), in another room, by another microphone, with noise and at another "
+                             "level; the motion stays in step, and the originals are the same as without (default: 0)"
+                             .format(*SPEEDS, *SEMITONES))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
     parser.add_argument("--resolution", choices=RESOLUTIONS,
-                        help="faces of the head: low 2,000, medium 9,976, high 46,068 (low for fast, medium for full)")
+                        help="faces of the head: low 2,000, medium 9,976, high 46,068 (default: the profile's)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+
+
+def _in_words(profile: Profile) -> str:
+    minutes = profile.speakers["train"] * profile.sentences["train"] * _SENTENCE_SECONDS / 60
+    speakers, sentences = (", ".join(str(numbers[split]) for split in SPLITS)
+                           for numbers in (profile.speakers, profile.sentences))
+    return (f"{speakers} speakers to train, validate and test, {sentences} sentences each, about {minutes:.0f} minutes to "
+            f"train on, {profile.resolution} resolution")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -205,12 +239,13 @@ def run(arguments: argparse.Namespace) -> None:
         value = getattr(arguments, name)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{name} is {value:g}, it must be above 0")
-    if arguments.seed < 0:
-        raise InputError(f"--seed is {arguments.seed}, it must not be negative")
+    for name in ("seed", "augment"):
+        if getattr(arguments, name) < 0:
+            raise InputError(f"--{name} is {getattr(arguments, name)}, it must not be negative")
     profile = PROFILES[arguments.profile]
     if arguments.resolution is not None:
         profile = replace(profile, resolution=arguments.resolution)
     if arguments.hours is not None:
         each = math.ceil(arguments.hours * 3600 / (profile.speakers["train"] * _SENTENCE_SECONDS))
         profile = replace(profile, sentences=profile.sentences | {"train": each})
-    build(arguments.out, profile, seed=arguments.seed, workers=arguments.workers)
+    build(arguments.out, profile, seed=arguments.seed, workers=arguments.workers, copies=arguments.augment)

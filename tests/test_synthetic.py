@@ -157,7 +157,7 @@ def test_the_command_line_builds_and_checks(tmp_path, capsys, monkeypatch, corpu
 
 @pytest.mark.parametrize(("options", "message"), [
     (["--hours", "0"], "--hours is 0"), (["--hours", "nan"], "--hours is nan"), (["--seed", "-1"], "--seed is -1"),
-    (["--workers", "0"], "--workers is 0"), ([], "not a data set")])
+    (["--workers", "0"], "--workers is 0"), (["--augment", "-1"], "--augment is -1"), ([], "not a data set")])
 def test_bad_options_give_one_sentence_and_exit_status_2(tmp_path, capsys, options, message):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/notes.txt").write_text("mine")
@@ -170,6 +170,8 @@ def test_bad_options_give_one_sentence_and_exit_status_2(tmp_path, capsys, optio
 def test_help_documents_every_option():
     shown = subprocess.run([sys.executable, "-m", "data_prep", "synthetic", "--help"], capture_output=True, text=True,
                            check=True)
-    assert all(option in shown.stdout for option in ("--out", "--profile", "--hours", "--seed", "--resolution", "--workers"))
+    assert all(option in shown.stdout for option in ("--out", "--profile", "--hours", "--augment", "--seed", "--resolution",
+                                                        "--workers"))
+    assert "40, 4, 12 speakers" in " ".join(shown.stdout.split())  # the sizes of the profiles, as they are
     bad = subprocess.run([sys.executable, "-m", "data_prep", "syntetic"], capture_output=True, text=True, check=False)
     assert bad.returncode == 2 and "Traceback" not in bad.stderr
