@@ -1,9 +1,11 @@
 """Pre-train the bundled HuBERT from nothing but synthetic speech: units, masked prediction, better units, again.
 
-    python -m data_prep.pretrain_hubert --out otlib/encoders/hubert-small --hours 4 --steps 2000 4000
+    python -m data_prep.pretrain_hubert --out otlib/encoders/hubert-small --hours 4 --steps 2000 2000 4000
 
-Round 1 predicts k-means units of MFCC, round 2 units of an inner layer of round 1's encoder (Hsu et al. 2021). Killed
-and started again with the same settings it goes on from the last checkpoint.
+Round 1 predicts k-means units of MFCC, round 2 units of an inner layer of round 1's encoder (Hsu et al. 2021). Round 3
+is ours: the units are the phonemes that espeak-ng spoke. HuBERT clusters because nobody has labelled its recordings; here
+the speech comes with its phonemes, and they teach in an hour what clusters teach in days. Killed and started again with
+the same settings it goes on from the last checkpoint.
 """
 
 import argparse
@@ -21,9 +23,10 @@ from tqdm import tqdm
 from transformers import HubertModel
 
 from data_prep.augmentation import augment
+from data_prep.frame_labels import LABELS, frame_labels
 from data_prep.pretraining_speech import Utterance, speech_pool
 from otlib.errors import InputError
-from otlib.files import atomic_write, write_json
+from otlib.files import atomic_write, sha256, write_json
 from otlib.hubert import HOP, SAMPLE_RATE, WINDOW, running_gain, small_configuration
 from otlib.pretraining import MaskedUnitPrediction, Masking, draw_mask, frame_count, mfcc
 
@@ -35,21 +38,26 @@ class Recipe:
     Attributes:
         seed: of speech, units, weights, crops and masks.
         hours: of synthetic speech.
-        steps: optimiser steps in each round.
-        units: k-means clusters in each round (paper: 100, then 500).
+        steps: optimiser steps in each round: MFCC units, inner units, phonemes.
+        units: k-means clusters in the first two rounds (paper: 100, then 500).
         inner_layer: layer whose features the second round clusters (paper: 6 of 12).
         batch, crop_frames: clips a step and their length in frames of 20 ms.
+        speeds: each crop is heard at a speed drawn between these, as from vocal tracts of other lengths.
+        hidden: chance of a frame to begin a hidden span, in each round (paper: 0.08). The phoneme round hides fewer: what
+            counts there is to name what is heard.
         learning_rate, warm_up: peak of AdamW and the share of steps until it, then linear decay (paper: 8 %).
         precision: "bfloat16" (autocast) or "float32".
     """
 
     seed: int = 0
     hours: float = 4.0
-    steps: tuple[int, ...] = (2000, 4000)
-    units: tuple[int, ...] = (100, 200)
+    steps: tuple[int, int, int] = (2000, 2000, 4000)
+    units: tuple[int, int] = (100, 200)
     inner_layer: int = 4
     batch: int = 8
     crop_frames: int = 199
+    speeds: tuple[float, float] = (0.9, 1.12)
+    hidden: tuple[float, float, float] = (0.08, 0.08, 0.02)
     learning_rate: float = 1e-3
     warm_up: float = 0.08
     precision: str = "bfloat16"
@@ -81,14 +89,19 @@ def _batch(pool, units, recipe: Recipe, generator: np.random.Generator):
     length = (recipe.crop_frames - 1) * HOP + WINDOW
     samples, targets = np.zeros((recipe.batch, length), np.float32), np.zeros((recipe.batch, recipe.crop_frames), np.int64)
     for row in range(recipe.batch):
+        speed = generator.uniform(*recipe.speeds)
+        heard = int(speed * length) + 1  # samples of the recording that make one crop
         while True:
             index = int(generator.integers(len(pool)))
-            spare = frame_count(len(pool[index].samples)) - recipe.crop_frames
+            spare = (len(pool[index].samples) - heard) // HOP
             if spare >= 0:
                 break
         start = int(generator.integers(spare + 1))
-        samples[row] = pool[index].samples[start * HOP: start * HOP + length] / 32768
-        targets[row] = units[index][start: start + recipe.crop_frames]
+        crop = pool[index].samples[start * HOP: start * HOP + heard]
+        samples[row] = np.interp(speed * np.arange(length), np.arange(heard), crop) / 32768
+        middle = speed * (np.arange(recipe.crop_frames) * HOP + WINDOW / 2)  # in samples from the crop's start
+        frame = np.rint((middle - WINDOW / 2) / HOP).astype(np.int64)
+        targets[row] = units[index][start + frame.clip(0, len(units[index]) - 1 - start)]
     return torch.from_numpy(samples), torch.from_numpy(targets)
 
 
@@ -97,7 +110,7 @@ def _rate(step: int, steps: int, recipe: Recipe) -> float:
     return min((step + 1) / rise, (steps - step) / max(1, steps - rise))
 
 
-def train_round(model: MaskedUnitPrediction, pool, units, steps: int, recipe: Recipe, checkpoint: Path,
+def train_round(model: MaskedUnitPrediction, pool, units, steps: int, recipe: Recipe, hidden: float, checkpoint: Path,
                 every: int = 250) -> list[dict]:
     """Train for ``steps``; save weights, optimiser and log to ``checkpoint`` on the way and resume from it."""
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
@@ -113,7 +126,7 @@ def train_round(model: MaskedUnitPrediction, pool, units, steps: int, recipe: Re
         torch_generator = torch.Generator().manual_seed(int(generator.integers(2**62)))
         samples, targets = _batch(pool, units, recipe, generator)
         samples = running_gain(augment(samples, SAMPLE_RATE, torch_generator))
-        mask = draw_mask(recipe.batch, recipe.crop_frames, Masking(), torch_generator)
+        mask = draw_mask(recipe.batch, recipe.crop_frames, Masking(hidden), torch_generator)
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * _rate(step, steps, recipe)
         with torch.autocast("cpu", torch.bfloat16, enabled=recipe.precision == "bfloat16"):
@@ -142,27 +155,57 @@ def save_encoder(encoder: HubertModel, folder: Path) -> None:
     write_json(folder / "config.json", encoder.config.to_dict())
 
 
-def pretrain(recipe: Recipe, out: Path, work: Path, processes: int = 1) -> None:
-    """Run every round of ``recipe``; after each the encoder so far lies in ``out``."""
+def _units(number: int, pool: list[Utterance], recipe: Recipe, encoder: HubertModel | None, work: Path) -> list[np.ndarray]:
+    """Return what round ``number`` predicts, one number for each frame of each utterance; clusters are made once."""
+    if number == len(recipe.steps):
+        return [frame_labels(utterance.phonemes, frame_count(len(utterance.samples))) for utterance in pool]
+    file = work / f"units{number}.npz"
+    if not file.exists():
+        units = hidden_units(pool, recipe.units[number - 1], recipe.seed, encoder, recipe.inner_layer)
+        with atomic_write(file) as temporary:
+            np.savez(temporary, units=np.concatenate(units), lengths=[len(u) for u in units])
+    stored = np.load(file, allow_pickle=False)
+    return np.split(stored["units"], np.cumsum(stored["lengths"])[:-1])
+
+
+def pretrain(recipe: Recipe, out: Path, work: Path, processes: int = 1, start: Path | None = None) -> None:
+    """Run every round of ``recipe``; after each the encoder so far lies in ``out``.
+
+    Args:
+        recipe: see there.
+        out, work: folders for the encoder and for checkpoints.
+        processes: that speak.
+        start: folder of an encoder whose first two rounds are done; the phoneme round goes on from it.
+
+    Raises:
+        InputError: no encoder of this shape lies in ``start``.
+    """
     pool = speech_pool(recipe.seed, recipe.hours, processes)
-    encoder, log = None, []
-    for number, (steps, clusters) in enumerate(zip(recipe.steps, recipe.units, strict=True), start=1):
-        units_file = work / f"units{number}.npz"
-        if not units_file.exists():
-            units = hidden_units(pool, clusters, recipe.seed, encoder, recipe.inner_layer)
-            with atomic_write(units_file) as temporary:
-                np.savez(temporary, units=np.concatenate(units), lengths=[len(u) for u in units])
-        stored = np.load(units_file, allow_pickle=False)
-        units = np.split(stored["units"], np.cumsum(stored["lengths"])[:-1])
-        if encoder is None:
-            torch.manual_seed(recipe.seed)  # transformers initialises from the global state
-            encoder = HubertModel(small_configuration())
-        model = MaskedUnitPrediction(encoder, clusters)
-        log.append(train_round(model, pool, units, steps, recipe, work / f"round{number}.pt"))
+    torch.manual_seed(recipe.seed)  # transformers initialises from the global state
+    encoder, log = HubertModel(small_configuration()), {}
+    origin = None
+    if start is not None:
+        encoder.load_state_dict(_weights(start))
+        origin = sha256(start / "model.safetensors")
+    for number in (3,) if start is not None else (1, 2, 3):
+        units = _units(number, pool, recipe, encoder.eval() if number > 1 else None, work)
+        model = MaskedUnitPrediction(encoder, len(LABELS) if number == 3 else recipe.units[number - 1])
+        log[f"round{number}"] = train_round(model, pool, units, recipe.steps[number - 1], recipe, recipe.hidden[number - 1],
+                                            work / f"round{number}.pt")
         encoder = model.encoder.eval()
         save_encoder(encoder, out)
-        write_json(out / "pretraining.json", {"recipe": dataclasses.asdict(recipe), "rounds_done": number, "log": [
-            [{key: float(f"{value:.4g}") for key, value in row.items()} for row in rows[::25]] for rows in log]})
+        write_json(out / "pretraining.json", {
+            "recipe": dataclasses.asdict(recipe), "start_sha256": origin,
+            "log": {name: [{key: float(f"{value:.4g}") for key, value in row.items()} for row in rows[::25]]
+                    for name, rows in log.items()}})
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    file = folder / "model.safetensors"
+    try:
+        return {name: tensor.float() for name, tensor in safetensors.torch.load_file(file).items()}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{file}: no weights to start from ({error}); name an encoder that this recipe made") from error
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -173,14 +216,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the encoder (transformers' format)")
     parser.add_argument("--work", type=Path, default=Path(".cache/pretraining"), help="folder for checkpoints (%(default)s)")
     parser.add_argument("--hours", type=float, default=default.hours, help="of synthetic speech (%(default)s)")
-    parser.add_argument("--steps", type=int, nargs=2, default=default.steps, help="in each round (%(default)s)")
+    parser.add_argument("--steps", type=int, nargs=3, default=default.steps, help="in each round (%(default)s)")
+    parser.add_argument("--start", type=Path, metavar="DIR",
+                        help="an encoder whose first two rounds are done; only the phoneme round is run")
     parser.add_argument("--seed", type=int, default=default.seed, help="(%(default)s)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="for torch (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     recipe = Recipe(seed=options.seed, hours=options.hours, steps=tuple(options.steps))
     try:
-        pretrain(recipe, options.out, options.work, options.threads)
+        pretrain(recipe, options.out, options.work, options.threads, options.start)
     except InputError as error:
         print(error, file=sys.stderr)
         return 2

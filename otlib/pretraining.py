@@ -84,6 +84,8 @@ class MaskedUnitPrediction(nn.Module):
                 mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Return the cross-entropy (hidden frames' mean plus seen frames' mean) and the share of hidden frames named right.
 
+        Frames with a negative unit (-100, torch's own mark) count in neither.
+
         Raises:
             ValueError: no frame is hidden, or none is seen.
         """
@@ -91,4 +93,5 @@ class MaskedUnitPrediction(nn.Module):
             raise ValueError("mask: needs hidden frames and seen ones")
         logits = self.head(self.encoder(samples, mask_time_indices=mask).last_hidden_state).float()
         hidden, seen = (nn.functional.cross_entropy(logits[chosen], units[chosen]) for chosen in (mask, ~mask))
-        return hidden + seen, (logits[mask].argmax(-1) == units[mask]).float().mean()
+        judged = mask & (units >= 0)
+        return hidden + seen, (logits[judged].argmax(-1) == units[judged]).float().mean()
