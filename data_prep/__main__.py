@@ -4,14 +4,13 @@ A source is a module with HELP, add_arguments(parser) and run(arguments); list i
 """
 
 import argparse
-import json
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import card, synthetic
-from otlib.dataset import Dataset, validate
+from data_prep import card, card_page, synthetic
+from otlib.dataset import validate
 from otlib.errors import InputError
 
 SOURCES = {"synthetic": synthetic}
@@ -32,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
                                   description="Read a whole data set and say everything that is wrong with it.")
     command.add_argument("dataset", type=Path, metavar="DIR")
     command.set_defaults(run=_validate)
-    command = commands.add_parser("card", help="measure how the heads of a data set move, as JSON", description=card.__doc__,
-                                  formatter_class=argparse.RawDescriptionHelpFormatter)
-    command.add_argument("dataset", type=Path, metavar="DIR")
-    command.set_defaults(run=lambda options: print(json.dumps(card.measure(Dataset.open(options.dataset)), indent=1)))
+    command = commands.add_parser("card", help="measure how the heads of a data set move: JSON, or a page with pictures",
+                                  description=card.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    card_page.add_arguments(command)
+    command.set_defaults(run=card_page.run)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
