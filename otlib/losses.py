@@ -1,4 +1,4 @@
-"""What training minimises: reconstruction, velocity, and the sliced Wasserstein distance between meshes as measures."""
+"""What training minimises: vertices, their motion, the mouth's opening, and the sliced Wasserstein distance of measures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.directions import SAMPLERS, draw_directions
-from otlib.measure import barycentres, varifold
+from otlib.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_directions
+from otlib.measure import NORMAL_WEIGHT, barycentres, varifold
 from otlib.sliced import sliced_wasserstein
 
 MILLIMETRES = 1000.0
+_CLOSED_MM = 1.0  # opening at which a frame's extra weight as a closure has fallen to a third
 _RINGS = 2  # edges from the lips to the rim of the mouth region: the skin that opening the mouth stretches most
 
 
@@ -26,6 +27,9 @@ class LossSettings:
         velocity: of the mean squared difference of frame-to-frame motion.
         transport: of SW_2^2 between true and predicted mesh (lambda); 0 leaves the term out.
         lips: extra weight of lip vertices in the first two terms; 0 weighs all vertices alike.
+        opening: of the mean squared difference of the vector from the lower lip to the upper one; 0 leaves the term out.
+        closure: extra weight of a frame with closed lips in that term. Squared errors make an unsure model hedge: a mouth
+            half open is safe wherever p, b and m may be meant, and never shuts. Closed frames are few and count for more.
         region: where transport is measured: "mouth", the lips and the skin around them, or "face", the whole mesh. On the
             whole mesh the pull on a half-open mouth points mostly elsewhere, since the opening changes every atom's share
             of the area and with it all ranks; on the mouth it points home (notebook 02 measures both).
@@ -39,10 +43,12 @@ class LossSettings:
     velocity: float = 5.0
     transport: float = 1.0
     lips: float = 10.0
+    opening: float = 0.2
+    closure: float = 4.0
     region: str = "mouth"
     measure: str = "varifold"
-    normal_weight: float = 0.02
-    directions: int = 36
+    normal_weight: float = NORMAL_WEIGHT
+    directions: int = TRAINING_DIRECTIONS[6]
     sampler: str = "design"
     frames: int = 3
 
@@ -53,7 +59,7 @@ class LossSettings:
             raise ValueError(f"region {self.region!r} is neither 'mouth' nor 'face'")
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
-        for name in ("reconstruction", "velocity", "transport", "lips", "normal_weight"):
+        for name in ("reconstruction", "velocity", "transport", "lips", "opening", "closure", "normal_weight"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be finite and not negative, but is {getattr(self, name)}")
         for name in ("directions", "frames"):
@@ -97,6 +103,25 @@ def velocity(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3
     return reconstruction(prediction.diff(dim=1), truth.diff(dim=1), weights)
 
 
+def opening(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"],
+            pair: Int[Tensor, " 2"], closure: float) -> Float[Tensor, ""]:
+    """Return the mean squared difference of the vectors across the mouth in mm^2, where closed frames may weigh more.
+
+    Args:
+        prediction, truth: metres.
+        rest: templates, whose lips are closed.
+        pair: upper and lower vertex on the midline, the data set's region "lip_gap".
+        closure: a frame weighs 1 + closure * exp(-opening / 1 mm), opening = true gap beyond the template's.
+    """
+    def across(vertices: Tensor) -> Tensor:
+        return (vertices[..., pair[0], :] - vertices[..., pair[1], :]) * MILLIMETRES
+
+    gap, closed = across(truth), across(rest)[:, None]  # B T 3, B 1 3
+    opened = (gap.norm(dim=-1) - closed.norm(dim=-1)).clamp_min(0)  # B T
+    weight = 1 + closure * torch.exp(-opened / _CLOSED_MM)
+    return (weight * (across(prediction) - gap).square().sum(-1)).mean()
+
+
 def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], faces: Int[Tensor, "F 3"],
               settings: LossSettings, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
     """Return SW_2^2 in mm^2 between the meshes as measures, mean over some random frames of each clip.
@@ -118,14 +143,15 @@ def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 
     return sliced_wasserstein(*measures, directions.to(prediction.device)).mean() * MILLIMETRES**2
 
 
-def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], faces: Int[Tensor, "F 3"],
-           weights: Float[Tensor, " V"], settings: LossSettings,
+def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"],
+           faces: Int[Tensor, "F 3"], weights: Float[Tensor, " V"], pair: Int[Tensor, " 2"], settings: LossSettings,
            generators: Sequence[torch.Generator]) -> dict[str, Float[Tensor, ""]]:
-    """Return every term in mm^2, unweighted, and their weighted sum under "total"."""
+    """Return every term in mm^2, unweighted, and their weighted sum under "total"; arguments as of the single terms."""
     terms = {"reconstruction": reconstruction(prediction, truth, weights),
              "velocity": velocity(prediction, truth, weights)}
-    total = settings.reconstruction * terms["reconstruction"] + settings.velocity * terms["velocity"]
+    if settings.opening > 0:
+        terms["opening"] = opening(prediction, truth, rest, pair, settings.closure)
     if settings.transport > 0:
         terms["transport"] = transport(prediction, truth, faces, settings, generators)
-        total = total + settings.transport * terms["transport"]
+    total = torch.stack([getattr(settings, name) * term for name, term in terms.items()]).sum()
     return {**terms, "total": total}

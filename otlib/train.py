@@ -106,6 +106,7 @@ class _Loop:
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
         self.hierarchy = training.hierarchy.to(device=self.device)
         self.lips = torch.from_numpy(dataset.regions["lips"]).to(self.device)
+        self.pair = torch.from_numpy(dataset.regions["lip_gap"]).to(self.device)
         self.faces = transport_faces(torch.from_numpy(dataset.faces).to(self.device), self.lips, settings.loss.region)
         self.weights = vertex_weights(training.templates.shape[1], self.lips.cpu(), settings.loss.lips).to(self.device)
 
@@ -157,7 +158,7 @@ class _Loop:
         if not bool(motion.detach().abs().max() < ASTRAY):
             raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
         prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
-        terms = losses(prediction, truth, self.faces, self.weights, settings.loss, generators)
+        terms = losses(prediction, truth, batch.templates, self.faces, self.weights, self.pair, settings.loss, generators)
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
         accelerator.clip_grad_norm_(self.model.parameters(), 1.0)

@@ -1,5 +1,7 @@
 """The terms of the loss: closed forms, gradients against central differences, and independence of clips."""
 
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from otlib.directions import draw_directions
 from otlib.losses import (
     LossSettings,
     losses,
+    opening,
     reconstruction,
     transport,
     transport_faces,
@@ -143,21 +146,53 @@ def test_the_mouth_is_the_faces_within_two_edges_of_the_lips():
     assert torch.equal(transport_faces(strip, torch.tensor([10]), "face"), strip)
 
 
+PAIR = torch.tensor([3, 20])  # stand for the middle of the upper and the lower lip
+
+
+def across(vertices):
+    return 1000 * (vertices[..., PAIR[0], :] - vertices[..., PAIR[1], :])
+
+
+def test_opening_is_the_weighted_square_of_the_difference_across_the_mouth():
+    truth, rest = clips(), torch.from_numpy(VERTICES).double().expand(2, -1, -1)
+    prediction = truth.clone()
+    prediction[..., PAIR[0], :] += SHIFT
+    expected = 0.0
+    for clip in range(truth.shape[0]):
+        for frame in range(truth.shape[1]):
+            opened = max(0.0, (across(truth[clip, frame]).norm() - across(rest[clip]).norm()).item())
+            expected += SHIFT_MM2 * (1 + 4.0 * math.exp(-opened)) / (truth.shape[0] * truth.shape[1])
+    torch.testing.assert_close(opening(prediction, truth, rest, PAIR, 4.0).item(), expected, **DOUBLE)
+
+
+def test_opening_ignores_the_head_and_counts_a_closed_mouth_in_full():
+    truth = torch.from_numpy(VERTICES).double().expand(2, 3, -1, -1)
+    prediction = truth + 1e-3
+    assert opening(prediction, truth, truth[:, 0], PAIR, 4.0).item() < DOUBLE["atol"]
+    prediction = truth.clone()
+    prediction[:, :, PAIR[1]] -= SHIFT
+    torch.testing.assert_close(opening(prediction, truth, truth[:, 0], PAIR, 4.0).item(), 5 * SHIFT_MM2, **DOUBLE)
+
+
+def all_losses(prediction, truth, settings):
+    rest = truth[:, 0]
+    return losses(prediction, truth, rest, FACES, even_weights(truth), PAIR, settings, generators(1, 2))
+
+
 def test_the_total_is_the_weighted_sum_of_the_terms():
     truth = clips()
     prediction = truth + 1e-3 * torch.sin(1e3 * truth)
-    settings = LossSettings(reconstruction=2.0, velocity=3.0, transport=0.5)
-    terms = losses(prediction, truth, FACES, even_weights(truth), settings, generators(1, 2))
-    expected = 2.0 * terms["reconstruction"] + 3.0 * terms["velocity"] + 0.5 * terms["transport"]
+    terms = all_losses(prediction, truth, LossSettings(reconstruction=2.0, velocity=3.0, transport=0.5, opening=0.7))
+    expected = (2.0 * terms["reconstruction"] + 3.0 * terms["velocity"] + 0.5 * terms["transport"] + 0.7 * terms["opening"])
     torch.testing.assert_close(terms["total"], expected, **DOUBLE)
     assert all(term > 0 for term in terms.values())
-    without = losses(prediction, truth, FACES, even_weights(truth), LossSettings(transport=0.0), generators(1, 2))
-    assert "transport" not in without
+    assert set(all_losses(prediction, truth, LossSettings(transport=0.0, opening=0.0))) == {
+        "reconstruction", "velocity", "total"}
 
 
 def test_a_perfect_prediction_costs_nothing():
     truth = clips()
-    for name, term in losses(truth, truth, FACES, even_weights(truth), LossSettings(), generators(1, 2)).items():
+    for name, term in all_losses(truth, truth, LossSettings()).items():
         assert term.item() == 0.0, name
 
 
@@ -166,6 +201,7 @@ def test_a_perfect_prediction_costs_nothing():
     ({"region": "nose"}, "region 'nose' is neither 'mouth' nor 'face'"),
     ({"sampler": "random"}, "sampler 'random' is not one of gaussian, orthogonal, design"),
     ({"transport": -1.0}, "transport must be finite and not negative, but is -1.0"),
+    ({"closure": -1.0}, "closure must be finite and not negative, but is -1.0"),
     ({"velocity": float("nan")}, "velocity must be finite and not negative, but is nan"),
     ({"directions": 0}, "directions must be at least 1, but is 0"),
     ({"frames": 0}, "frames must be at least 1, but is 0"),
