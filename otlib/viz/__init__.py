@@ -8,6 +8,7 @@ from otlib.viz.heads import HeadRenderer
 from otlib.viz.lessons import convergence, pull_panels, surface_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
+from otlib.viz.speech import speech_panels
 
 __all__ = [
     "HeadRenderer",
@@ -24,5 +25,6 @@ __all__ = [
     "render_frames",
     "row_of_heads",
     "show",
+    "speech_panels",
     "surface_row",
 ]

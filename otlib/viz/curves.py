@@ -90,9 +90,28 @@ def lip_gap_curves(
         axes.plot(times, curve, color=palette.named(name), linewidth=2.0, label=name)
     axes.set_xlim(times[0], times[-1])
     axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in main.values())))
+    mark_phonemes(axes, phonemes, times[0], times[-1])
+    axes.set_xlabel("time (s)")
+    axes.set_ylabel("gap between the lips (mm)")
+    tidy(axes, grid=False)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
+    return figure
+
+
+def mark_phonemes(
+    axes: Axes, phonemes: Sequence[Mapping[str, Any]], first: float, last: float, *, named: bool = True
+) -> None:
+    """Shade p, b and m on an axis of time, draw a line where each phoneme begins, and write its symbol above.
+
+    Args:
+        axes: of seconds.
+        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+        first, last: seconds; what lies outside is left out.
+        named: write the symbols.
+    """
     shaded = False
     for phoneme in phonemes:
-        start, end = max(phoneme["start"], times[0]), min(phoneme["end"], times[-1])
+        start, end = max(phoneme["start"], first), min(phoneme["end"], last)
         if end <= start:
             continue
         closed = is_closure(phoneme["phoneme"])
@@ -101,21 +120,17 @@ def lip_gap_curves(
             axes.axvspan(start, end, color=palette.HIGHLIGHT, alpha=0.35, linewidth=0, label=label)
             shaded = True
         axes.axvline(start, color="0.88", linewidth=0.6, zorder=0)
-        axes.annotate(
-            phoneme["phoneme"],
-            ((start + end) / 2, 1.0),
-            (0, 3),
-            xycoords=("data", "axes fraction"),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            fontweight="bold" if closed else "normal",
-        )
-    axes.set_xlabel("time (s)")
-    axes.set_ylabel("gap between the lips (mm)")
-    tidy(axes, grid=False)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9)
-    return figure
+        if named:
+            axes.annotate(
+                phoneme["phoneme"],
+                ((start + end) / 2, 1.0),
+                (0, 3),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+                fontweight="bold" if closed else "normal",
+            )
 
 
 def interval_plot(
