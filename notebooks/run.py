@@ -1,7 +1,7 @@
 """Run the suite's notebooks in order with papermill, each only if something it depends on has changed.
 
     python notebooks/run.py                      the whole suite, fast profile
-    python notebooks/run.py --only 04_training   one notebook (and what it needs, where that is not done)
+    python notebooks/run.py --only 08_training   one notebook (and what it needs, where that is not done)
     python notebooks/run.py --audio speech.wav   animate a recording of your own
 
 A notebook is done when it ran to its end with the same code, parameters and inputs, and what it wrote is still there.

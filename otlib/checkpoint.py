@@ -32,7 +32,7 @@ def load_model(folder: Path) -> OTTalk:
         InputError: something is missing, or weights and settings do not belong together.
     """
     if not (folder / WEIGHTS).is_file():
-        raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 04_training or "
+        raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 08_training or "
                          "`make demo`")
     settings = read_json(folder / SETTINGS)
     try:

@@ -32,7 +32,7 @@ class LossSettings:
             half open is safe wherever p, b and m may be meant, and never shuts. Closed frames are few and count for more.
         region: where transport is measured: "mouth", the lips and the skin around them, or "face", the whole mesh. On the
             whole mesh the pull on a half-open mouth points mostly elsewhere, since the opening changes every atom's share
-            of the area and with it all ranks; on the mouth it points home (notebook 02 measures both).
+            of the area and with it all ranks; on the mouth it points home (notebook 03 measures both).
         measure: "varifold" (barycentres with normals) or "barycentres".
         normal_weight: length in metres that a unit of normal counts as, of the varifold.
         directions: L; sampler of otlib.directions.
