@@ -37,7 +37,7 @@ class _Loader(importlib.abc.Loader):
                 _reasons.append(str(error.__cause__ or error))
                 return False
 
-        def check_without_raising() -> str | None:
+        def check_without_raising() -> int | str | None:  # 2.11 gives 13000 for CUDA 13.0
             try:
                 return check()
             except RuntimeError as error:

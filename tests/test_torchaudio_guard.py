@@ -54,8 +54,8 @@ def test_failures_to_load_become_reasons(monkeypatch):
 
 def test_what_loads_is_left_alone(monkeypatch):
     monkeypatch.setattr(torchaudio_guard, "_reasons", [])
-    module = guarded_module(lambda library: library == "libtorchaudio", lambda: "13.0")
-    assert module._load_lib("libtorchaudio") is True and module._check_cuda_version() == "13.0"
+    module = guarded_module(lambda library: library == "libtorchaudio", lambda: 13000)
+    assert module._load_lib("libtorchaudio") is True and module._check_cuda_version() == 13000
     assert torchaudio_guard._reasons == []
 
 
