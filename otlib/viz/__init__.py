@@ -2,6 +2,7 @@
 
 from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves
 from otlib.viz.display import show
+from otlib.viz.fields import curve_panels, field_row
 from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
@@ -14,6 +15,8 @@ __all__ = [
     "HeadRenderer",
     "add_measure",
     "convergence",
+    "curve_panels",
+    "field_row",
     "film_strip",
     "head_triptych",
     "interval_plot",
