@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import notebooks.exercises as package
-from notebooks.exercises import chebyshev, solutions
+from notebooks.exercises import chebyshev, solutions, windows
 from notebooks.exercises.exercise import Differs, Exercise, same
 from tests.conftest import ROOT
 
@@ -54,6 +54,9 @@ WRONG = {  # what a learner may well hand in, and what the check then says
         [np.linalg.matrix_power(laplacian, k) @ x for k in range(terms)]), "7 terms on 6 vertices|3 terms on 6 vertices"),
     "one row too many": (chebyshev.CHEBYSHEV_TERMS, lambda laplacian, x, terms: np.array([x, laplacian @ x]), "1 terms"),
     "edges, not terms": (chebyshev.LEAST_TERMS, lambda edges, start, goal: 0, "from 2 to 2: it is 0, it should be 1"),
+    "windows that only touch": (windows.WINDOW_EDGES, lambda frames, window, reach: [
+        (first, first, min(first + window, frames), min(first + window, frames)) for first in range(0, frames, window)],
+        "10 frames, windows of 4, reach 2: 33% of the numbers differ"),
 }
 
 

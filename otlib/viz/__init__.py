@@ -7,6 +7,7 @@ from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
 from otlib.viz.lessons import convergence, pull_panels, surface_row
+from otlib.viz.matrices import answer_map, count_bars, matrix_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
 from otlib.viz.speech import speech_panels
@@ -14,7 +15,9 @@ from otlib.viz.speech import speech_panels
 __all__ = [
     "HeadRenderer",
     "add_measure",
+    "answer_map",
     "convergence",
+    "count_bars",
     "curve_panels",
     "field_row",
     "film_strip",
@@ -22,6 +25,7 @@ __all__ = [
     "interval_plot",
     "lip_gap_curves",
     "loss_curves",
+    "matrix_row",
     "measure_views",
     "pull_panels",
     "quantile_matching",
