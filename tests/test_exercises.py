@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import notebooks.exercises as package
-from notebooks.exercises import chebyshev, solutions, windows
+from notebooks.exercises import chebyshev, measures, sliced, solutions, windows
 from notebooks.exercises.exercise import Differs, Exercise, same
 from tests.conftest import ROOT
 
@@ -53,6 +53,13 @@ WRONG = {  # what a learner may well hand in, and what the check then says
     "orders in place of terms": (chebyshev.CHEBYSHEV_TERMS, lambda laplacian, x, terms: np.array(
         [np.linalg.matrix_power(laplacian, k) @ x for k in range(terms)]), "7 terms on 6 vertices|3 terms on 6 vertices"),
     "one row too many": (chebyshev.CHEBYSHEV_TERMS, lambda laplacian, x, terms: np.array([x, laplacian @ x]), "1 terms"),
+    "vertices in place of surface": (measures.SURFACE_MEAN, lambda vertices, faces: vertices.mean(0), "four triangles"),
+    "half of the square thrown away": (measures.TRIANGLE_POINTS, lambda corners, uniform: corners[0] + uniform[
+        uniform.sum(1) <= 1] @ (corners[1:] - corners[0]), "(0, 1): the shape is (0, 3)"),
+    "with the root": (sliced.SLICED_SQUARED, lambda x, y, directions: np.sqrt(np.mean(
+        (np.sort(x @ directions.T, axis=0) - np.sort(y @ directions.T, axis=0)) ** 2)), "it is 2.23607, it should be 5"),
+    "half the gradient": (sliced.SLICED_GRADIENT, lambda *clouds: solution("sliced", "SLICED_GRADIENT")(*clouds) / 2,
+                          "every number is 0.5 times what it should be"),
     "edges, not terms": (chebyshev.LEAST_TERMS, lambda edges, start, goal: 0, "from 2 to 2: it is 0, it should be 1"),
     "windows that only touch": (windows.WINDOW_EDGES, lambda frames, window, reach: [
         (first, first, min(first + window, frames), min(first + window, frames)) for first in range(0, frames, window)],

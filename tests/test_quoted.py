@@ -1,12 +1,18 @@
 """The quoted numbers: the file is whole, says how sure each is, and its rows stand in their tables' units."""
 
 import copy
+import dataclasses
+import inspect
 import json
 
 import pytest
 
+from otlib.chebyshev import scaled_laplacian
 from otlib.errors import InputError
+from otlib.losses import LossSettings
+from otlib.model import ModelSettings
 from otlib.quoted import HERE, read_quoted
+from otlib.train_settings import TrainSettings
 from tests.conftest import ROOT
 
 FILE = ROOT / "results" / "paper" / "quoted.json"
@@ -91,3 +97,14 @@ def test_a_spoilt_file_is_refused(tmp_path, spoil, message):
     file.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_quoted(file)
+
+
+def test_every_open_point_has_a_choice_and_switches_that_exist():
+    choices = json.loads((ROOT / "results" / "paper" / "choices.json").read_text(encoding="utf-8"))
+    switches = {f"{owner.__name__}.{field.name}" for owner in (ModelSettings, LossSettings, TrainSettings)
+                for field in dataclasses.fields(owner)}
+    switches |= {f"scaled_laplacian.{name}" for name in inspect.signature(scaled_laplacian).parameters}
+    for row in choices:
+        assert all(row[key] for key in ("part", "stated", "choice", "why"))
+        assert set(row["switches"]) <= switches, row["part"]
+    assert len({row["part"] for row in choices}) == len(choices)
