@@ -135,7 +135,7 @@ def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
     notebook = nbformat.read(step.source, as_version=4)
     for cell in notebook.cells:
         digest.update(cell.source.encode() if cell.cell_type == "code" else b"")
-    for folder in ("otlib", "data_prep"):
+    for folder in ("otlib", "data_prep", "notebooks/exercises"):
         for file in sorted((ROOT / folder).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(f"{file.relative_to(ROOT)} {sha256(file)}".encode())

@@ -2,10 +2,12 @@
 
 from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves
 from otlib.viz.display import show
+from otlib.viz.fields import curve_panels, field_row
 from otlib.viz.frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych
 from otlib.viz.heads import HeadRenderer
 from otlib.viz.lessons import convergence, pull_panels, surface_row
+from otlib.viz.matrices import answer_map, count_bars, matrix_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
 from otlib.viz.speech import speech_panels
@@ -13,12 +15,17 @@ from otlib.viz.speech import speech_panels
 __all__ = [
     "HeadRenderer",
     "add_measure",
+    "answer_map",
     "convergence",
+    "count_bars",
+    "curve_panels",
+    "field_row",
     "film_strip",
     "head_triptych",
     "interval_plot",
     "lip_gap_curves",
     "loss_curves",
+    "matrix_row",
     "measure_views",
     "pull_panels",
     "quantile_matching",

@@ -104,13 +104,15 @@ class HeadRenderer:
         vertices: Float[np.ndarray, "V 3"],
         error_mm: Float[np.ndarray, " V"] | None = None,
         error_limit_mm: float = 1.0,
+        colourmap: str = palette.ERROR_COLOURMAP,
     ) -> Picture:
         """Draw the head in one pose.
 
         Args:
             vertices: (V, 3) metres.
-            error_mm: (V,) millimetres; colours the surface in place of the parts' colours.
-            error_limit_mm: the error that gets the last colour of the scale.
+            error_mm: (V,) millimetres, or any other values; colours the surface in place of the parts' colours.
+            error_limit_mm: the error that gets the last colour of the scale; zero gets the first.
+            colourmap: of matplotlib.
 
         Returns:
             (height, width, 3) uint8.
@@ -125,7 +127,7 @@ class HeadRenderer:
             values = error_mm[self._copied, None]  # (N, 1)
             if self._rounding is not None:
                 values = self._rounding.values(values)
-            colours = error_colours(values[:, 0], error_limit_mm)
+            colours = error_colours(values[:, 0], error_limit_mm, colourmap)
         for (mesh, indices), actor in zip(self._meshes, self._actors, strict=True):
             mesh.points = points[indices]
             mesh.point_data["Normals"] = normals[indices]
@@ -238,10 +240,12 @@ def _middle(values: np.ndarray) -> float:
     return float(values.min() + values.max()) / 2
 
 
-def error_colours(error_mm: Float[np.ndarray, " V"], limit_mm: float) -> UInt8[np.ndarray, "V 3"]:
+def error_colours(
+    error_mm: Float[np.ndarray, " V"], limit_mm: float, colourmap: str = palette.ERROR_COLOURMAP
+) -> UInt8[np.ndarray, "V 3"]:
     """Return the colour of each error, from none (light) to ``limit_mm`` and above (dark)."""
     shares = np.clip(error_mm / limit_mm, 0.0, 1.0)
-    return matplotlib.colormaps[palette.ERROR_COLOURMAP](shares, bytes=True)[:, :3]
+    return matplotlib.colormaps[colourmap](shares, bytes=True)[:, :3]
 
 
 def downsample(picture: Picture, factor: int) -> Picture:
