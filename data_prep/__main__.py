@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import card, card_page, synthetic
+from data_prep import biwi, card, card_page, export, synthetic, vocaset
 from otlib.dataset import validate
 from otlib.errors import InputError
 
-SOURCES = {"synthetic": synthetic}
+SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "export": export}
 
 
 def main(arguments: list[str] | None = None) -> int:
