@@ -171,7 +171,7 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
         x_values, y_values = x_points @ direction, y_points @ direction
         add_direction(x_masses, x_values, x_values.argsort(), y_masses, y_values, y_values.argsort(), y_points, direction,
                       float(p), reached, pull, cost)
-    received = len(axes) * x_masses[:, None] / UNIT_MASS  # N 1
+    received = x_masses[:, None] * (len(axes) / UNIT_MASS)  # N 1; not times the number first, which 64 bits may not hold
     massive = received > 0
     share = np.where(massive, received, 1)
     displacement = np.where(massive, reached / share - x_points, 0)

@@ -4,7 +4,8 @@
 """
 
 from otlib.inspector.comparison import Comparison, Controls, MovingMesh
+from otlib.inspector.page import write_page
 from otlib.inspector.panels import still
 from otlib.inspector.widget import Inspector
 
-__all__ = ["Comparison", "Controls", "Inspector", "MovingMesh", "still"]
+__all__ = ["Comparison", "Controls", "Inspector", "MovingMesh", "still", "write_page"]

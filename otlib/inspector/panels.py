@@ -33,8 +33,10 @@ def coordinate_name(azimuth: float, elevation: float) -> str:
 def headline(alignment: Alignment) -> str:
     """Return the distance and what it is of, in one line."""
     controls = alignment.controls
+    along = 1e3 * alignment.matching.cost ** (1 / controls.p)
     return (f"{WORDS[controls.region]}, frame {controls.frame}: SW_{controls.p:g} = {1e3 * alignment.distance:.3g} mm from "
-            f"{controls.count} directions; along the one shown {1e3 * alignment.matching.cost ** (1 / controls.p):.3g} mm")
+            f"{controls.count} directions; in the one shown ({coordinate_name(controls.azimuth, controls.elevation)}) "
+            f"{along:.3g} mm")
 
 
 def arrow_line(alignment: Alignment, arrows: Arrows) -> str:

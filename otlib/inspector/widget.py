@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
+import IPython.display
 import ipywidgets
 
 from otlib.inspector.comparison import Alignment, Comparison, Controls
@@ -35,7 +36,7 @@ def _no_download() -> AbstractContextManager:
     return mock.patch.dict(sys.modules, {"trame.widgets.vtklocal": None})
 
 
-class Inspector(ipywidgets.VBox):
+class Inspector:
     """Look at the transport between two sequences by hand; end a cell with it.
 
     A change of a control is answered in two steps. The alignment comes first: views, matching, quantile functions. Then,
@@ -50,6 +51,9 @@ class Inspector(ipywidgets.VBox):
         controls: to begin with.
         size: (width, height) of the views in pixels.
         camera: to begin with, "front", "three_quarter" or "profile".
+
+    Attributes:
+        widget: everything, for layouts of one's own.
 
     Raises:
         ValueError: controls that do not fit the comparison.
@@ -78,7 +82,7 @@ class Inspector(ipywidgets.VBox):
         with _no_download():
             self._views = self._scene.plotter.show(jupyter_backend="server", return_viewer=True,
                                                    jupyter_kwargs={"add_menu": False})
-        super().__init__([
+        self.widget = ipywidgets.VBox([
             ipywidgets.HBox([self.region, self.count, self.p, self.arrows]),
             ipywidgets.HBox([self.frame, self._play]),
             ipywidgets.HBox([self.azimuth, self.elevation, *self._presets]),
@@ -99,12 +103,15 @@ class Inspector(ipywidgets.VBox):
         """Whether an answer is still to come."""
         return WORKING in "".join(self._lines)
 
+    def _ipython_display_(self) -> None:
+        IPython.display.display(self.widget)
+
     def close(self) -> None:
         """Give the graphics memory and the worker back."""
         self._number += 1
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._scene.close()
-        super().close()
+        self.widget.close()
 
     def _make_controls(self, comparison: Comparison, controls: Controls) -> None:
         comparison.check(controls)
