@@ -8,9 +8,10 @@ import torch
 from otlib.directions import draw_directions
 from otlib.measure import Measure
 from otlib.sliced import sliced_wasserstein
-from otlib.transport import EXACT_ATOMS, atom_transport, exact_plan, sliced_matching
+from otlib.transport import EXACT_ATOMS, atom_transport, exact_plan, sliced_bound, sliced_matching
 
 EXACT = 1e-12  # relative, float64: sums of some hundred terms
+DESIGN = 1e-3  # relative: 500 directions of a design integrate abs(u)^p, which has a kink for p = 1, that well
 SOLVER = 1e-9  # absolute: marginals as the network simplex leaves them
 
 
@@ -30,8 +31,8 @@ def pair(generator):
     return random_measure(generator, 30), random_measure(generator, 23)
 
 
-def directions_for(generator, count=12, dimension=3, dtype=torch.float64):
-    return draw_directions(count, dimension, generator=generator, dtype=dtype)
+def directions_for(generator, count=12, dimension=3, dtype=torch.float64, **keywords):
+    return draw_directions(count, dimension, generator=generator, dtype=dtype, **keywords)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
@@ -77,12 +78,14 @@ def test_a_matching_pairs_both_quantile_functions(p, pair, generator):
         torch.testing.assert_close(levels, measure.weights[order].cumsum(0))
 
 
-def test_a_translation_moves_every_atom_by_itself(generator):
-    x = random_measure(generator, 40)
+@pytest.mark.parametrize("atoms, count", [(40, 12), (3, 600)])  # heavy atoms times many directions leave 64 bits
+def test_a_translation_moves_every_atom_by_itself(atoms, count, generator):
+    x = random_measure(generator, atoms)
     shift = torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64)
-    found = atom_transport(x, Measure(x.points + shift, x.weights), directions_for(generator))
-    torch.testing.assert_close(found.displacement, shift.expand(40, 3))
-    torch.testing.assert_close(found.descent, shift.expand(40, 3))
+    directions = directions_for(generator, count, sampler="orthogonal")  # whose mean of squares is exact
+    found = atom_transport(x, Measure(x.points + shift, x.weights), directions)
+    torch.testing.assert_close(found.displacement, shift.expand(atoms, 3))
+    torch.testing.assert_close(found.descent, shift.expand(atoms, 3))
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
@@ -130,6 +133,31 @@ def test_single_precision_is_kept_and_near(pair, generator):
         torch.testing.assert_close(value.double(), getattr(double, name), rtol=1e-3, atol=1e-4)  # mass moves at near ties
 
 
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("dimension", [1, 2, 3, 6])
+def test_the_bound_is_the_mean_share_of_a_unit_vector(dimension, p, generator):
+    """Two closed forms, the line, and else a mean over a million directions."""
+    found = sliced_bound(dimension, p)
+    if p == 2.0:
+        assert found == pytest.approx(1 / dimension, rel=EXACT)
+    if dimension == 3:
+        assert found == pytest.approx(1 / (p + 1), rel=EXACT)
+    if dimension == 1:
+        assert found == pytest.approx(1, rel=EXACT)
+    shares = directions_for(generator, 1_000_000, dimension, sampler="gaussian")[:, 0].abs() ** p
+    assert found == pytest.approx(shares.mean().item(), abs=5 * shares.std().item() / 1000 + EXACT)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
+def test_no_sliced_distance_is_above_the_bound_and_a_translation_is_at_it(p, pair, generator):
+    x, y = pair
+    directions = directions_for(generator, 500)
+    assert sliced_wasserstein(x, y, directions, p=p).item() < sliced_bound(3, p) * exact_plan(x, y, p).cost
+    moved = Measure(x.points + torch.tensor([0.3, -0.2, 0.5], dtype=torch.float64), x.weights)
+    sliced = sliced_wasserstein(x, moved, directions, p=p).item()
+    assert sliced == pytest.approx(sliced_bound(3, p) * exact_plan(x, moved, p).cost, rel=DESIGN)
+
+
 @pytest.mark.parametrize("call", [
     lambda x, y, d: exact_plan(x, y), lambda x, y, d: sliced_matching(x, y, d[0]), lambda x, y, d: atom_transport(x, y, d),
 ])
@@ -151,9 +179,11 @@ def test_bad_input_is_refused_by_name(call, pair, generator):
 def test_bad_options_are_refused_by_name(pair, generator):
     directions = directions_for(generator)
     for call in (lambda: exact_plan(*pair, p=0.5), lambda: sliced_matching(*pair, directions[0], 0.5),
-                 lambda: atom_transport(*pair, directions, 0.5)):
+                 lambda: atom_transport(*pair, directions, 0.5), lambda: sliced_bound(3, 0.5)):
         with pytest.raises(ValueError, match="p must be"):
             call()
     for call in (lambda: sliced_matching(*pair, 2 * directions[0]), lambda: atom_transport(*pair, 2 * directions)):
         with pytest.raises(ValueError, match="unit length"):
             call()
+    with pytest.raises(ValueError, match="dimension must be"):
+        sliced_bound(0)

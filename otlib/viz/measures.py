@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _PANEL_PIXELS = (480, 560)  # width, height
 _SUPERSAMPLING = 2
 _SPHERE_SHARE = 0.42  # radius of an atom's ball over the side of a square of its area: neighbours almost touch
+_MOST_STEPS = 400  # of a quantile function that are drawn: as fine as the pixels of a figure, and drawn at once
+_MOST_ATOMS = 500  # on a line that are drawn each by itself
 _ARROW_SHARE = 1.7  # length of an atom's arrow in the same measure
 
 
@@ -151,33 +154,49 @@ def quantile_matching(
     Returns:
         A figure in mm, whose right half shades the area between the quantile functions; that area is the cost W_1.
     """
-    atoms = {
-        "true": (1e3 * _array(matching.x_values), _array(matching.x_levels)),
-        "predicted": (1e3 * _array(matching.y_values), _array(matching.y_levels)),
-    }
-    edges = np.concatenate([[0.0], np.cumsum(_array(matching.mass))])  # the shares of the mass where a function steps
-    middles = (edges[:-1] + edges[1:]) / 2
-    quantiles = {name: _quantiles(*atoms[name], middles) for name in atoms}
-    cost_mm = float(np.sum(np.diff(edges) * np.abs(quantiles["true"] - quantiles["predicted"])))
-
     figure = Figure(figsize=(9.6, 3.8), layout="constrained")
     pairs, functions = figure.subplots(1, 2)
+    draw_matches(pairs, matching, coordinate, lines)
+    draw_quantiles(functions, matching, coordinate)
+    return figure
+
+
+def draw_matches(axes: Axes, matching: SlicedMatching, coordinate: str, lines: int = 40) -> None:
+    """Draw the atoms of both measures on two levels, joined to their matches; arguments as of :func:`quantile_matching`.
+
+    Where a measure has thousands of atoms they are gathered in even intervals, so that mass shows instead of ink.
+    """
     drawn = (np.arange(lines) + 0.5) / lines
-    ends = [_quantiles(*atoms[name], drawn) for name in atoms]
-    pairs.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
-    for height, (name, (values, levels)) in zip((1.0, 0.0), atoms.items(), strict=True):
+    steps = _steps_mm(matching)
+    ends = [_quantiles(*one, drawn) for one in steps.values()]
+    axes.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
+    for height, (name, (values, levels)) in zip((1.0, 0.0), steps.items(), strict=True):
         masses = np.diff(levels, prepend=0.0)
+        if len(values) > _MOST_ATOMS:
+            values, masses = _heaps(values, masses)
         areas = 60.0 * masses / masses.max()  # points squared
-        pairs.scatter(values, np.full(len(values), height), areas, palette.named(name), alpha=0.5, linewidth=0)
-        functions.stairs(quantiles[name], edges, baseline=None, color=palette.named(name), linewidth=2.0, label=name)
-    pairs.set_yticks([1.0, 0.0], ["true", "predicted"])
-    for label in pairs.get_yticklabels():
+        axes.scatter(values, np.full(len(values), height), areas, palette.named(name), alpha=0.5, linewidth=0)
+    axes.set_yticks([1.0, 0.0], ["true", "predicted"])
+    for label in axes.get_yticklabels():
         label.set_color(palette.named(label.get_text()))
-    pairs.set_ylim(-0.35, 1.35)
-    pairs.set_xlabel(f"{coordinate} (mm)")
-    pairs.set_title("atoms, sized by mass, and their matches", fontsize=10)
-    tidy(pairs, grid=False)
-    functions.fill_between(
+    axes.set_ylim(-0.35, 1.35)
+    axes.set_xlabel(f"{coordinate} (mm)")
+    axes.set_title("atoms, sized by mass, and their matches", fontsize=10)
+    tidy(axes, grid=False)
+
+
+def draw_quantiles(axes: Axes, matching: SlicedMatching, coordinate: str) -> None:
+    """Draw both quantile functions and shade the area between them; arguments as of :func:`quantile_matching`."""
+    steps = _steps_mm(matching)
+    edges = np.concatenate([[0.0], np.cumsum(_array(matching.mass))])  # the shares of the mass where a function steps
+    quantiles = {name: _quantiles(*steps[name], (edges[:-1] + edges[1:]) / 2) for name in steps}
+    cost_mm = float(np.sum(np.diff(edges) * np.abs(quantiles["true"] - quantiles["predicted"])))
+    if len(edges) > _MOST_STEPS:
+        edges = np.linspace(0.0, 1.0, _MOST_STEPS)
+        quantiles = {name: _quantiles(*steps[name], (edges[:-1] + edges[1:]) / 2) for name in steps}
+    for name, values in quantiles.items():
+        axes.stairs(values, edges, baseline=None, color=palette.named(name), linewidth=2.0, label=name)
+    axes.fill_between(
         np.repeat(edges, 2)[1:-1],
         np.repeat(quantiles["true"], 2),
         np.repeat(quantiles["predicted"], 2),
@@ -186,13 +205,26 @@ def quantile_matching(
         linewidth=0,
         label=f"between: $W_1$ = {cost_mm:.3g} mm",
     )
-    functions.set_xlim(0, 1)
-    functions.set_xlabel("share of the mass")
-    functions.set_ylabel(f"{coordinate} (mm)")
-    functions.set_title("quantile functions", fontsize=10)
-    tidy(functions)
-    functions.legend(frameon=False, fontsize=9, loc="upper left")
-    return figure
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of the mass")
+    axes.set_ylabel(f"{coordinate} (mm)")
+    axes.set_title("quantile functions", fontsize=10)
+    tidy(axes)
+    axes.legend(frameon=False, fontsize=9, loc="upper left")
+
+
+def _steps_mm(matching: SlicedMatching) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return the values (mm) and the levels of both quantile functions."""
+    return {
+        "true": (1e3 * _array(matching.x_values), _array(matching.x_levels)),
+        "predicted": (1e3 * _array(matching.y_values), _array(matching.y_levels)),
+    }
+
+
+def _heaps(values: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the middles and masses of 200 even intervals of a line that hold any."""
+    heaps, edges = np.histogram(values, 200, weights=masses)
+    return ((edges[:-1] + edges[1:]) / 2)[heaps > 0], heaps[heaps > 0]
 
 
 def _quantiles(values: np.ndarray, levels: np.ndarray, shares: np.ndarray) -> np.ndarray:

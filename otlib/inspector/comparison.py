@@ -1,0 +1,263 @@
+"""What the inspector shows, computed: measures, matching, costs and estimates for one state of its controls, no pictures."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor
+
+from otlib.directions import design_sizes, draw_directions
+from otlib.losses import transport_faces
+from otlib.measure import Measure, barycentres
+from otlib.mesh import check_mesh
+from otlib.sliced import check_exponent, sliced_wasserstein
+from otlib.transport import (
+    EXACT_ATOMS,
+    AtomTransport,
+    SlicedMatching,
+    atom_transport,
+    exact_plan,
+    sliced_bound,
+    sliced_matching,
+)
+
+REGIONS = ("lips", "mouth", "face")
+"""Faces that touch the lips, faces within two edges of them (where the loss looks), all faces."""
+
+DRAWS = 20
+"""Independent draws of the directions from which the spread of an estimate is measured; known to 16 % from 20."""
+
+
+@dataclass(frozen=True, eq=False)
+class MovingMesh:
+    """A mesh over time.
+
+    Attributes:
+        vertices: metres, one still mesh (V, 3) or its frames (T, V, 3).
+        faces: corner indices.
+        lips: vertices of the lips; without them only the whole face can be looked at.
+
+    Raises:
+        ValueError: a mesh that is none (see :func:`otlib.mesh.check_mesh`), or lips that are none of its vertices.
+    """
+
+    vertices: Float[np.ndarray, "T V 3"] | Float[np.ndarray, "V 3"]
+    faces: Integer[np.ndarray, "F 3"]
+    lips: Integer[np.ndarray, " _"] | None = None
+
+    def __post_init__(self) -> None:
+        check_mesh(torch.from_numpy(np.array(self.vertices)), torch.from_numpy(np.array(self.faces)))
+        if self.lips is not None and not (len(self.lips) and np.isin(self.lips, self.faces).all()):
+            raise ValueError("lips: must name vertices of the mesh's faces, at least one")
+
+    @property
+    def frames(self) -> int:
+        """How many; one for a still mesh."""
+        return len(self.vertices) if self.vertices.ndim == 3 else 1
+
+    def measure(self, frame: int, region: str) -> Measure:
+        """Return the barycentres of a region's faces as a measure, float64; a still mesh has every frame."""
+        vertices = self.vertices[frame if self.frames > 1 else 0] if self.vertices.ndim == 3 else self.vertices
+        return barycentres(torch.from_numpy(np.array(vertices, np.float64)), self._faces_of(region))
+
+    def _faces_of(self, region: str) -> Tensor:
+        faces = torch.from_numpy(np.asarray(self.faces, np.int64))
+        if region == "face":
+            return faces
+        lips = torch.from_numpy(np.asarray(self.lips, np.int64))
+        return faces[torch.isin(faces, lips).any(1)] if region == "lips" else transport_faces(faces, lips, region)
+
+
+@dataclass(frozen=True)
+class Controls:
+    """One state of the inspector.
+
+    Attributes:
+        frame: of both meshes.
+        region: of :data:`REGIONS`.
+        azimuth: degrees from the front (z) to the head's left (x), of the direction projected on.
+        elevation: degrees from the horizontal up (y), of the same.
+        count: number of directions L of the sliced distance.
+        p: exponent of all distances.
+    """
+
+    frame: int = 0
+    region: str = "mouth"
+    azimuth: float = 0.0
+    elevation: float = 90.0
+    count: int = 100
+    p: float = 2.0
+
+    @property
+    def direction(self) -> Float[Tensor, "3"]:
+        """The unit vector, float64."""
+        azimuth, elevation = math.radians(self.azimuth), math.radians(self.elevation)
+        level = math.cos(elevation)
+        return torch.tensor([level * math.sin(azimuth), math.sin(elevation), level * math.cos(azimuth)], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Two measures and the transport between them; lengths in metres.
+
+    Attributes:
+        controls: that it answers.
+        true, predicted: the measures, in R^3.
+        matching: of both along the direction of the controls.
+        from_true, from_predicted: what each atom is moved by and pays.
+        distance: SW_p, from the directions drawn.
+    """
+
+    controls: Controls
+    true: Measure
+    predicted: Measure
+    matching: SlicedMatching
+    from_true: AtomTransport
+    from_predicted: AtomTransport
+    distance: float
+
+    @property
+    def gaps(self) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " M"]]:
+        """How far a unit of each atom's mass goes in a projection: (its cost / its mass)^(1/p), mean over directions."""
+        found = []
+        for measure, moved in ((self.true, self.from_true), (self.predicted, self.from_predicted)):
+            massive = measure.weights > 0
+            paid = torch.where(massive, moved.cost / torch.where(massive, measure.weights, 1), 0)
+            found.append((paid ** (1 / self.controls.p)).numpy())
+        return found[0], found[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Estimate:
+    """How well few directions estimate the sliced distance of a region, beside the exact distance; lengths in metres.
+
+    Attributes:
+        region: of :data:`REGIONS`.
+        atoms: of the true and of the predicted measure.
+        p: exponent.
+        counts: numbers of directions.
+        values: SW_p of each count and of :data:`DRAWS` independent draws.
+        exact: W_p from an optimal plan; None where a measure has more than ``EXACT_ATOMS`` atoms.
+    """
+
+    region: str
+    atoms: tuple[int, int]
+    p: float
+    counts: tuple[int, ...]
+    values: Float[np.ndarray, "counts draws"]
+    exact: float | None
+
+    @property
+    def bound(self) -> float | None:
+        """c^(1/p) W_p, which no sliced distance exceeds (see :func:`otlib.transport.sliced_bound`)."""
+        return None if self.exact is None else sliced_bound(3, self.p) ** (1 / self.p) * self.exact
+
+    @property
+    def middle(self) -> Float[np.ndarray, " counts"]:
+        """Mean over the draws."""
+        return self.values.mean(1)
+
+    @property
+    def deviation(self) -> Float[np.ndarray, " counts"]:
+        """Standard deviation of one draw: the error of an estimate that is made once."""
+        return self.values.std(1, ddof=1)
+
+
+class Comparison:
+    """A true and a predicted sequence, of one topology or of two, at any state of the controls.
+
+    Args:
+        true: the mesh to compare with.
+        predicted: the mesh compared; as many frames as ``true``, or one of them has one.
+        seed: of the directions drawn; one seed has the same directions in every frame.
+
+    Raises:
+        ValueError: numbers of frames that do not fit.
+    """
+
+    def __init__(self, true: MovingMesh, predicted: MovingMesh, seed: int = 0) -> None:
+        if true.frames != predicted.frames and 1 not in (true.frames, predicted.frames):
+            raise ValueError(f"true has {true.frames} frames, predicted {predicted.frames}: they must have as many, or "
+                             "one of them one")
+        self.true, self.predicted, self.seed = true, predicted, seed
+
+    @property
+    def frames(self) -> int:
+        """Frames that can be shown."""
+        return max(self.true.frames, self.predicted.frames)
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Regions that both meshes have."""
+        return REGIONS if self.true.lips is not None and self.predicted.lips is not None else ("face",)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Numbers of directions that are one stored design each, the ones to choose among."""
+        return design_sizes(3)
+
+    def align(self, controls: Controls) -> Alignment:
+        """Return the transport between both meshes for a state of the controls.
+
+        Raises:
+            ValueError: a frame, region, count or p that there is not.
+        """
+        true, predicted = self._measures(controls)
+        directions = self._directions(controls.count)
+        from_true = atom_transport(true, predicted, directions, controls.p)
+        return Alignment(controls, true, predicted, sliced_matching(true, predicted, controls.direction, controls.p),
+                         from_true, atom_transport(predicted, true, directions, controls.p),
+                         float(from_true.cost.sum()) ** (1 / controls.p))
+
+    def estimate(self, frame: int, region: str, p: float, counts: tuple[int, ...]) -> Estimate:
+        """Return how the estimate of a region's distance spreads, and its exact distance where that can be had.
+
+        Args:
+            frame: of both meshes.
+            region: of :attr:`regions`.
+            p: exponent.
+            counts: numbers of directions.
+
+        Raises:
+            ValueError: as :meth:`align`.
+        """
+        pair = self._measures(Controls(frame, region, p=p))
+        generator = torch.Generator().manual_seed(self.seed)
+        copies = [Measure(measure.points.expand(DRAWS, -1, -1), measure.weights.expand(DRAWS, -1)) for measure in pair]
+        values = [sliced_wasserstein(*copies, draw_directions(count, 3, generator=generator, batch=DRAWS,
+                                                              dtype=torch.float64), p=p, root=True).numpy()
+                  for count in counts]
+        atoms = len(pair[0].weights), len(pair[1].weights)
+        exact = exact_plan(*pair, p=p).cost ** (1 / p) if max(atoms) <= EXACT_ATOMS else None
+        return Estimate(region, atoms, p, counts, np.stack(values), exact)
+
+    def costliest(self, controls: Controls) -> tuple[float, float]:
+        """Return azimuth and elevation, whole degrees, of the direction drawn whose one-dimensional cost is highest.
+
+        Of a line and its opposite, which cost the same, it is the upper one.
+        """
+        true, predicted = self._measures(controls)
+        directions = self._directions(controls.count)
+        costs = torch.stack([sliced_wasserstein(true, predicted, direction[None], p=controls.p) for direction in directions])
+        x, y, z = directions[int(costs.argmax())].tolist()
+        sign = 1 if y >= 0 else -1
+        return float(round(math.degrees(math.atan2(sign * x, sign * z)))), float(round(math.degrees(math.asin(sign * y))))
+
+    def check(self, controls: Controls) -> None:
+        """Raise ValueError where the controls name a frame, region, count or p that there is not."""
+        if not 0 <= controls.frame < self.frames:
+            raise ValueError(f"frame must be 0 to {self.frames - 1}, got {controls.frame}")
+        if controls.region not in self.regions:
+            raise ValueError(f"region must be one of {', '.join(self.regions)}, got {controls.region!r}")
+        if controls.count < 1:
+            raise ValueError(f"count must be at least 1, got {controls.count}")
+        check_exponent(controls.p)
+
+    def _measures(self, controls: Controls) -> tuple[Measure, Measure]:
+        self.check(controls)
+        return (self.true.measure(controls.frame, controls.region), self.predicted.measure(controls.frame, controls.region))
+
+    def _directions(self, count: int) -> Float[Tensor, "L 3"]:
+        return draw_directions(count, 3, generator=torch.Generator().manual_seed(self.seed), dtype=torch.float64)

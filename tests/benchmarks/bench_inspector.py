@@ -1,0 +1,133 @@
+"""How fast a control of the inspector answers on 9,976 faces: in JupyterLab under a real Chromium, from key to picture.
+
+    python tests/benchmarks/bench_inspector.py
+
+Run it on a machine that does nothing else. A key is pressed on a control; the answer is there when the line above the
+panels names the new state, which is written after the views have been drawn. Each control is pressed several times; the
+median, the slowest, and beside them the parts of an answer alone (in this process) go to results/bench/inspector.json.
+"""
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+import torch  # noqa: E402
+from bench_sliced import machine  # noqa: E402
+from playwright.sync_api import Page  # noqa: E402
+
+from data_prep.head import CONTROLS, make_head, pose  # noqa: E402
+from otlib.files import write_json  # noqa: E402
+from otlib.inspector import Comparison, Controls, MovingMesh  # noqa: E402
+from otlib.inspector.panels import alignment_png  # noqa: E402
+from otlib.inspector.scene import AlignmentScene  # noqa: E402
+from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook  # noqa: E402
+
+TARGET = ROOT / "results" / "bench" / "inspector.json"
+GOAL_SECONDS = 0.5
+PRESSES = 8
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+NOTEBOOK = """
+import numpy as np
+from otlib.inspector import Comparison, Controls, Inspector, MovingMesh
+data = np.load("heads.npz")
+true, predicted = (MovingMesh(data[name], data["faces"], data["lips"]) for name in ("true", "predicted"))
+Inspector(Comparison(true, predicted), Controls(region="face", count=100))
+"""
+# The moment a key goes down, and the moment the words change to other ones that are an answer.
+WATCH = """
+() => new Promise(resolve => {
+  const words = () => [...document.querySelectorAll('.widget-html')].map(one => one.innerText).find(
+    text => text.includes('SW_') && !text.startsWith('working')) ?? '';
+  const before = words();
+  let pressed = null;
+  document.addEventListener('keydown', () => { pressed ??= performance.now(); }, {capture: true, once: true});
+  const look = () => {
+    if (pressed !== null && words() && words() !== before) resolve((performance.now() - pressed) / 1000);
+    else requestAnimationFrame(look);
+  };
+  window.watching = true;
+  look();
+})
+"""
+
+
+def talking_heads() -> dict[str, np.ndarray]:
+    """A head of 9,976 faces that opens its mouth, and one that opens it less."""
+    head = make_head(resolution="medium")
+    controls = np.zeros((20, len(CONTROLS)))
+    controls[:, 0] = np.linspace(0.1, 0.8, len(controls))
+    return {"true": pose(head, controls), "predicted": pose(head, 0.6 * controls), "faces": head.faces,
+            "lips": head.regions["lips"]}
+
+
+def parts(data: dict[str, np.ndarray]) -> dict[str, float]:
+    """Seconds of each part of one answer on the whole face, alone: median of several."""
+    comparison = Comparison(*(MovingMesh(data[name], data["faces"], data["lips"]) for name in ("true", "predicted")))
+    scene = AlignmentScene()
+    alignment = comparison.align(Controls(region="face"))
+    jobs = {"alignment": lambda: comparison.align(Controls(region="face")), "panel": lambda: alignment_png(alignment),
+            "scene": lambda: scene.show(alignment), "rendering": scene.pictures}
+    return {name: round(median_seconds(job), 3) for name, job in jobs.items()}
+
+
+def median_seconds(job: Callable[[], object]) -> float:
+    """Median wall time of a job that has been done once before."""
+    job()
+    times = []
+    for _ in range(PRESSES):
+        start = time.perf_counter()
+        job()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def press(page: Page, control: str) -> float:
+    """Press an arrow key on a slider; return the seconds to the answer."""
+    page.locator(".widget-hslider", has_text=control).locator(".noUi-handle").focus()
+    page.evaluate(f"window.answer = ({WATCH})(); undefined")
+    page.keyboard.press("ArrowLeft" if control == "elevation" else "ArrowRight")
+    seconds = float(page.evaluate("window.answer"))
+    page.wait_for_function(  # so that one answer does not wait for another's estimate
+        "() => ![...document.querySelectorAll('.widget-html')].some(one => /working/.test(one.innerText))", timeout=60_000)
+    page.wait_for_timeout(300)
+    return seconds
+
+
+def main() -> int:
+    """Measure, print and write; return 1 where a median is above half a second."""
+    chromium = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if chromium is None:
+        print("no Chromium: on Debian or Ubuntu run `apt-get install chromium`", file=sys.stderr)
+        return 2
+    data = talking_heads()
+    with tempfile.TemporaryDirectory() as scratch:
+        np.savez(Path(scratch) / "heads.npz", **data)
+        write_notebook(Path(scratch) / "inspect.ipynb", NOTEBOOK)
+        with jupyter_lab(Path(scratch)) as address, open_page(chromium) as page:
+            run_all_cells(page, address, "inspect.ipynb")
+            page.wait_for_timeout(5000)
+            answers = {}
+            for control in ("frame", "elevation", "directions"):
+                presses = 3 if control == "directions" else PRESSES
+                times = [press(page, control) for _ in range(presses)]
+                answers[control] = {"median_s": round(statistics.median(times), 3), "slowest_s": round(max(times), 3)}
+    torch.set_num_threads(1)
+    result = {"faces": len(data["faces"]), "goal_s": GOAL_SECONDS, "answers": answers, "parts_s": parts(data),
+              "machine": machine()}
+    for name, answer in answers.items():
+        print(f"{name:12} {answer['median_s']:.3f} s, slowest {answer['slowest_s']:.3f} s")
+    print("parts:", ", ".join(f"{name} {seconds:.3f} s" for name, seconds in result["parts_s"].items()))
+    write_json(TARGET, result)
+    return 0 if all(answer["median_s"] < GOAL_SECONDS for answer in answers.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
