@@ -8,10 +8,13 @@ AUDIO ?=
 PROFILE ?= fast
 # an index with CPU builds of torch, where pip's default would bring CUDA: make demo TORCH_INDEX=...
 TORCH_INDEX ?=
+# a sweep of notebooks/suite.yaml, and its options: make sweep NAME=ablation SWEEP="--seeds 2 --jobs 8"
+NAME ?= ablation
+SWEEP ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks bench lint clean
+.PHONY: help demo test lab notebooks sweep bench lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +48,9 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks into notebooks/
 	@$(BIN)/python notebooks/run.py --profile fast --force
 	@$(BIN)/python notebooks/publish.py
+
+sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
+	@$(BIN)/python notebooks/sweep.py "$(NAME)" $(SWEEP)
 
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT (at most 20 minutes)
 	@$(BIN)/python tests/benchmarks/bench_sliced.py

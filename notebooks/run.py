@@ -14,9 +14,7 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,24 +24,23 @@ sys.path.insert(0, str(ROOT))  # run as a script, from any folder
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that rounding does not depend on how many cores there are
 
 import nbformat  # noqa: E402
-import papermill  # noqa: E402
 import yaml  # noqa: E402
-from nbclient.exceptions import CellTimeoutError, DeadKernelError  # noqa: E402
-from papermill.exceptions import PapermillExecutionError  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
+from notebooks.execution import (  # noqa: E402
+    StepFailed,
+    check_parameters,
+    default_parameters,
+    execute_notebook,
+    failed_copy,
+)
 from notebooks.time_left import TimeLeft  # noqa: E402
 from otlib.audio import read_recording  # noqa: E402
 from otlib.errors import InputError  # noqa: E402
-from otlib.files import atomic_write, read_json, sha256, write_json  # noqa: E402
+from otlib.files import read_json, sha256, write_json  # noqa: E402
 from otlib.rendering import RenderingUnavailable, ensure_rendering  # noqa: E402
 
 NOTEBOOKS = ROOT / "notebooks"
-RENDER_TAG = "render"  # cells that draw in 3-D, left out on a machine that cannot
-
-
-class StepFailed(RuntimeError):
-    """A notebook did not come to its end; the message says which one and why."""
 
 
 @dataclass(frozen=True)
@@ -99,28 +96,10 @@ def read_suite(profile: str, audio: Path | None = None, out: str | None = None) 
         outputs = tuple(path.format(profile=profile, head=head) for path in entry.get("outputs", ()))
         step = Step(entry["name"], needs, outputs, {"PROFILE": profile, **chosen.get("parameters", {})}, chosen["budget"],
                     chosen["usual"])
-        if audio and "AUDIO" in default_parameters(step):
+        if audio and "AUDIO" in default_parameters(step.source):
             step.parameters["AUDIO"] = str(audio.resolve())
         steps.append(step)
     return steps
-
-
-def default_parameters(step: Step) -> dict[str, Any]:
-    """Return what the notebook's ``parameters`` cell defines, by name."""
-    return {name: ast.literal_eval(parameter["default"])
-            for name, parameter in papermill.inspect_notebook(str(step.source)).items()}
-
-
-def check_parameters(step: Step) -> None:
-    """Refuse a parameter that the notebook's ``parameters`` cell does not define; papermill would ignore it.
-
-    Raises:
-        InputError: names the parameter and those that exist.
-    """
-    known = default_parameters(step)
-    for name in step.parameters:
-        if name not in known:
-            raise InputError(f"{step.source.name}: has no parameter {name!r}; it has {', '.join(sorted(known))}")
 
 
 def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
@@ -164,44 +143,9 @@ def is_done(step: Step, key: str, folder: Path) -> bool:
 
 
 def execute(step: Step, folder: Path, draws: bool) -> None:
-    """Run one notebook and leave the executed copy in ``folder`` under its name, whole or not at all.
-
-    Parameters that equal the notebook's own are not injected, so that the copy is the notebook as a person would run it.
-
-    Raises:
-        InputError: the notebook itself met bad input.
-        StepFailed: a cell failed or took too long; what there is of the copy is kept as NAME.failed.ipynb.
-    """
-    notebook = nbformat.read(step.source, as_version=4)
-    if not draws:
-        notebook.cells = [cell for cell in notebook.cells if RENDER_TAG not in cell.metadata.get("tags", ())]
-    known = default_parameters(step)
-    changed = {name: value for name, value in step.parameters.items() if known[name] != value}
-    end = time.monotonic() + step.budget
-    with tempfile.TemporaryDirectory() as scratch, atomic_write(_executed(folder, step)) as target:
-        source = Path(scratch) / step.source.name
-        nbformat.write(notebook, source)
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # papermill and its kernel warn of things a user cannot mend
-                papermill.execute_notebook(str(source), str(target), parameters=changed, cwd=str(NOTEBOOKS),
-                                           kernel_name="python3", progress_bar=False,
-                                           extra_arguments=["--IPKernelApp.log_level=ERROR"],
-                                           timeout_func=lambda cell: max(1, round(end - time.monotonic())))
-        except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
-            if getattr(error, "ename", None) in ("InputError", "RenderingUnavailable"):
-                raise InputError(error.evalue) from error
-            if target.exists():
-                os.replace(target, _failed(folder, step))
-            raise StepFailed(_reason(step, error)) from error
-
-
-def _reason(step: Step, error: Exception) -> str:
-    if isinstance(error, CellTimeoutError):
-        return f"{step.name}: took more than the {step.budget} s that suite.yaml allows it"
-    if isinstance(error, DeadKernelError):
-        return f"{step.name}: its kernel died, often for want of memory"
-    return f"{step.name}: {error}"
+    """Run one notebook of the suite and leave the executed copy in ``folder``; see :func:`execute_notebook`."""
+    execute_notebook(step.source, _executed(folder, step), step.parameters, name=step.name, budget=step.budget,
+                     cwd=NOTEBOOKS, draws=draws)
 
 
 def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws: bool) -> list[str]:
@@ -217,7 +161,7 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
             needed.update(step.needs)
     chosen = [step for step in steps if step.name in needed]
     for step in chosen:
-        check_parameters(step)
+        check_parameters(step.source, step.parameters)
     records: dict[str, Any] = {}
     ran: list[str] = []
     bar = TimeLeft(sum(step.usual for step in chosen), ROOT / "data")
@@ -243,7 +187,7 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
 
 
 def _run_step(step: Step, key: str, folder: Path, draws: bool) -> None:
-    for left in (_stamp(folder, step), _executed(folder, step), _failed(folder, step)):
+    for left in (_stamp(folder, step), _executed(folder, step), failed_copy(_executed(folder, step))):
         left.unlink(missing_ok=True)  # of an earlier run: nothing old may look like this one's
     execute(step, folder, draws)
     outputs = {path: fingerprint(ROOT / path) for path in step.outputs}
@@ -259,10 +203,6 @@ def _stamp(folder: Path, step: Step) -> Path:
 
 def _executed(folder: Path, step: Step) -> Path:
     return folder / f"{step.name}.ipynb"
-
-
-def _failed(folder: Path, step: Step) -> Path:
-    return folder / f"{step.name}.failed.ipynb"
 
 
 def parse_value(text: str) -> Any:

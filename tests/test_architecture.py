@@ -21,7 +21,7 @@ LAYERS = {  # of otlib: a module imports from its own layer and from those above
                                               "transport_kernel", "losses", "temporal", "model", "metrics", "pretraining",
                                               "gltf", "video"},
     "training and records": {"checkpoint", "clips", "train_settings", "train", "parallel", "predict", "record",
-                             "quoted"},
+                             "quoted", "sweeps"},
     "showing": {"viz", "inspector"},
 }
 LAYER_OF = {module: number for number, modules in enumerate(LAYERS.values()) for module in modules}

@@ -215,7 +215,7 @@ def test_parameters_are_read_as_python_or_yaml_reads_them(text, value):
 
 def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):
     step = driver.read_suite("fast")[0]
-    assert driver.default_parameters(step) == {"PROFILE": "fast", "COUNT": 3, "RATE": 0.001}
+    assert driver.default_parameters(step.source) == {"PROFILE": "fast", "COUNT": 3, "RATE": 0.001}
 
 
 @pytest.mark.parametrize("arguments, sentence", [
@@ -334,7 +334,7 @@ def test_the_real_suite_can_be_read():
         steps = driver.read_suite(profile)
         assert len({step.name for step in steps}) == len(steps) > 0
         for step in steps:
-            driver.check_parameters(step)
+            driver.check_parameters(step.source, step.parameters)
             assert step.usual <= step.budget
 
 
@@ -342,4 +342,4 @@ def test_an_unknown_parameter_names_the_known_ones(root):
     step = driver.read_suite("fast")[0]
     step.parameters["SEEDS"] = 3
     with pytest.raises(InputError, match="has no parameter 'SEEDS'; it has COUNT, PROFILE, RATE"):
-        driver.check_parameters(step)
+        driver.check_parameters(step.source, step.parameters)
