@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import notebooks.exercises as package
-from notebooks.exercises import chebyshev, measures, sliced, solutions, windows
+from notebooks.exercises import chebyshev, measures, metrics, sliced, solutions, windows
 from notebooks.exercises.exercise import Differs, Exercise, same
 from tests.conftest import ROOT
 
@@ -60,6 +60,9 @@ WRONG = {  # what a learner may well hand in, and what the check then says
         (np.sort(x @ directions.T, axis=0) - np.sort(y @ directions.T, axis=0)) ** 2)), "it is 2.23607, it should be 5"),
     "half the gradient": (sliced.SLICED_GRADIENT, lambda *clouds: solution("sliced", "SLICED_GRADIENT")(*clouds) / 2,
                           "every number is 0.5 times what it should be"),
+    "the mean of distances": (metrics.LIP_VERTEX_ERROR, lambda truth, prediction, lips: np.linalg.norm(
+        (prediction - truth)[:, lips], axis=-1).max(1).mean(), "it is 0.0025, it should be 1.25e-05"),
+    "early for late": (metrics.DELAY, lambda *gaps: -solution("metrics", "DELAY")(*gaps), "it is -3, it should be 3"),
     "edges, not terms": (chebyshev.LEAST_TERMS, lambda edges, start, goal: 0, "from 2 to 2: it is 0, it should be 1"),
     "windows that only touch": (windows.WINDOW_EDGES, lambda frames, window, reach: [
         (first, first, min(first + window, frames), min(first + window, frames)) for first in range(0, frames, window)],
