@@ -1,6 +1,7 @@
 """Figures: the numbers they state, the colours they use, and what they refuse."""
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -121,6 +122,17 @@ def test_interval_plot_holds_values_within_intervals():
         viz.interval_plot(["template", "OT-Talk"], middle, low, low, "error (mm)")
     with pytest.raises(ValueError, match="expected 1 as names"):
         viz.interval_plot(["template"], middle, low, high, "error (mm)")
+
+
+def test_a_picture_may_be_kept_in_few_colours(tmp_path):
+    shades = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    shades[:30] = 200
+    for colours, most in ((None, 2401), (16, 16)):
+        shown = viz.show(shades, "shades", tmp_path / "shades.png", colours=colours)
+        assert shown.data == (tmp_path / "shades.png").read_bytes()
+        kept = np.asarray(PIL.Image.open(tmp_path / "shades.png").convert("RGB"))
+        assert kept.shape == shades.shape and len(np.unique(kept.reshape(-1, 3), axis=0)) <= most
+        assert (kept[:30] == 200).all()
 
 
 def line_measure(millimetres, masses):

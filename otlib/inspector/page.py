@@ -92,20 +92,22 @@ def _pack(alignments: list[Alignment], start: int) -> dict[str, Any]:
     gaps = {"true": [1e3 * one.gaps[0] for one in alignments], "predicted": [1e3 * one.gaps[1] for one in alignments]}
     limit = max(cost_limit_mm(one) for one in alignments)
     point_unit = float(np.abs(everything - middle).max()) / _SLOTS
-    move_unit = max(float(np.abs(move).max()) for side in moves.values() for move in side) / _SLOTS or 1.0
+    move_unit = max(float(np.abs(move).max()) for side in moves.values() for move in side) / 127 or 1.0
+    mass_unit = max(float(measure.weights.max()) for one in alignments for measure in (one.true, one.predicted)) / 65535
     extent = np.ptp(everything, axis=0)
     packed: dict[str, Any] = {
         name: [{"points": _coded((points[name][k] - middle) / point_unit, np.int16),
-                "masses": base64.b64encode(getattr(one, name).weights.numpy().astype("<f4").tobytes()).decode(),
+                "masses": _coded(getattr(one, name).weights.numpy() / mass_unit, np.uint16),
                 "gaps": _coded(255 * gaps[name][k] / limit, np.uint8),
-                "moves": _coded(moves[name][k] / move_unit, np.int16)} for k, one in enumerate(alignments)]
+                "moves": _coded(moves[name][k] / move_unit, np.int8)} for k, one in enumerate(alignments)]
         for name in points
     }
     shown = [np.argsort(-moved.cost.numpy(), kind="stable")[:MOST_ARROWS].tolist()
              for moved in (first.from_true, first.from_predicted)]
     colours = matplotlib.colormaps[palette.COST_COLOURMAP](np.arange(256))
     packed.update(
-        limit=limit, point_unit=point_unit, move_unit=move_unit, shown=shown, factor=arrow_factor(first, "gradient"),
+        limit=limit, point_unit=point_unit, move_unit=move_unit, mass_unit=mass_unit, shown=shown,
+        factor=arrow_factor(first, "gradient"),
         extent=[float(np.hypot(extent[0], extent[2])) if extent[2] > extent[0] else float(extent[0]), float(extent[1])],
         side=float(extent.max()), bar=max([bar for bar in _BARS_MM if bar < 0.3 * extent.max()], default=1),
         colours=[to_hex(colour) for colour in colours], series=[palette.TRUE, palette.PREDICTED],

@@ -74,8 +74,8 @@ def draw_estimate(axes: Axes, estimate: Estimate, count: int) -> None:
         axes.plot([count, count], [low[chosen], high[chosen]], color="black", linewidth=2.5)
         axes.plot(count, 1e3 * estimate.middle[chosen], "o", color="black", markersize=6, label=f"{count} directions")
     if estimate.bound is not None:
-        axes.axhline(1e3 * estimate.bound, color=palette.HIGHLIGHT, linewidth=2.0, linestyle="--",
-                     label=f"at most: exact $W_{{{estimate.p:g}}}$ = {1e3 * estimate.exact:.3g} mm")
+        label = f"at most {1e3 * estimate.bound:.3g}: exact $W_{{{estimate.p:g}}}$ = {1e3 * estimate.exact:.3g}"
+        axes.axhline(1e3 * estimate.bound, color=palette.HIGHLIGHT, linewidth=2.0, linestyle="--", label=label)
     axes.set_xscale("log")
     axes.set_xticks([6, 24, 100, 500])
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -128,14 +128,14 @@ def still(alignment: Alignment, estimate: Estimate, *, arrows: Arrows = "gradien
     Raises:
         RenderingUnavailable: no GL on this machine.
     """
-    scene = AlignmentScene(size=(1400, 640), camera=camera)
+    scene = AlignmentScene(size=(1100, 500), camera=camera)
     try:
         scene.show(alignment, arrows)
         pictures = scene.pictures()
         mm_per_pixel = 1e3 * scene.metres_per_pixel
     finally:
         scene.close()
-    figure = Figure(figsize=(10.4, 8.2))
+    figure = Figure(figsize=(9.6, 7.6))
     panels = [figure.add_axes((left, 0.49, 0.47, 0.47)) for left in (0.02, 0.51)]
     for panel, picture, name, measure in zip(panels, pictures, ("true", "predicted"),
                                              (alignment.true, alignment.predicted), strict=True):
