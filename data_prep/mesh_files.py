@@ -1,0 +1,158 @@
+"""Mesh files as their author wrote them: vertices in the file's own order and number, polygons cut into triangles.
+
+trimesh reads them. Texture coordinates, normals and materials are left out, since for their sake a reader splits vertices.
+"""
+
+import io
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import trimesh
+from trimesh.resolvers import Resolver
+
+from otlib.errors import InputError
+
+SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
+_OPTIONS = {"process": False, "maintain_order": True, "skip_materials": True, "fix_texture": False}
+_CORNER = re.compile(rb"/\S*")  # of "7/3/2" the 7 stays
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Vertices (V, 3) float64, in the file's unit, and faces (F, 3) int64."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+
+def read_mesh(path: Path | str) -> Mesh:
+    """Read one OBJ, PLY, GLB or glTF file.
+
+    Args:
+        path: a glTF file may name a buffer that lies beside it, and no other file.
+
+    Raises:
+        InputError: no such file, another format, cut short or damaged, no face, more than one mesh, a face that names a
+            vertex that is not there, or a position that is not finite; one sentence.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: is not an OBJ, PLY, glTF or GLB file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        vertices, faces = _read_obj(content) if path.suffix.lower() == ".obj" else _read_scene(content, path)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a parser trips over, of three formats, in bytes that anyone may have written
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: is damaged, cut short or not one mesh ({reason}); export it again") from error
+    if vertices.ndim != 2 or vertices.shape[1:] != (3,) or not len(vertices) or faces.ndim != 2 or not len(faces):
+        raise InputError(f"{path}: is cut short, or holds no mesh of vertices and faces; export it again")
+    if not np.isfinite(vertices).all():
+        raise InputError(f"{path}: vertex {int((~np.isfinite(vertices)).any(1).argmax())} is not a finite position")
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        wrong = int(faces.min() if faces.min() < 0 else faces.max())
+        raise InputError(f"{path}: a face names vertex {wrong} (counted from 0), there are {len(vertices)}")
+    return Mesh(vertices, faces)
+
+
+def _read_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+    positions, corners = [], []
+    for line in content.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").splitlines():
+        line = line.lstrip()
+        if line.startswith((b"v ", b"v\t")):
+            positions.append(b" ".join(line.split()[:4]))  # without weight or colour
+        elif line.startswith((b"f ", b"f\t")):
+            corners.append(_CORNER.sub(b"", line))
+    vertices = _load(b"\n".join(positions), "obj").vertices
+    if len(vertices) != len(positions):
+        raise ValueError(f"{len(positions)} lines of vertices hold {len(vertices)} positions")
+    return np.asarray(vertices, dtype=float), _obj_faces(b"\n".join(corners), len(vertices))
+
+
+@lru_cache(maxsize=2)  # the frames of a recording repeat one list of faces
+def _obj_faces(lines: bytes, vertex_count: int) -> np.ndarray:
+    numbers = [[int(number) for number in line.split()[1:]] for line in lines.splitlines()]
+    if any(len(face) < 3 for face in numbers):
+        raise ValueError("a face has fewer than three corners")
+    used = [number for face in numbers for number in face]
+    if not used:
+        return np.zeros((0, 3), dtype=np.int64)
+    if 0 in used or max(used) > vertex_count or min(used) < -vertex_count:
+        wrong = 0 if 0 in used else max(used, key=abs)
+        raise ValueError(f"a face names vertex {wrong}, there are {vertex_count}")
+    points = b"v 0 0 0\n" * vertex_count
+    return np.asarray(_load(points + lines, "obj").faces, dtype=np.int64) % vertex_count  # negative: counted from the end
+
+
+def _read_scene(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    kind = path.suffix.lower()[1:]
+    promised = _ply_counts(content) if kind == "ply" else (0, 0)
+    loaded = _load(content, kind, _Beside(path))
+    if not hasattr(loaded, "faces"):
+        raise ValueError("it holds points or lines without faces")
+    vertices, faces = np.asarray(loaded.vertices, dtype=float), np.asarray(loaded.faces, dtype=np.int64)
+    if len(vertices) < promised[0] or len(faces) < promised[1]:
+        raise ValueError(f"its header promises {promised[0]} vertices and {promised[1]} faces, it holds {len(vertices)} and "
+                         f"{len(faces)}")
+    return vertices, faces
+
+
+def _ply_counts(content: bytes) -> tuple[int, int]:
+    """Return how many vertices and faces a PLY header promises.
+
+    Raises:
+        ValueError: text with too few rows: cut at the end of a line, it would read like a shorter file.
+    """
+    header, end, body = content.partition(b"end_header")
+    if not end:
+        raise ValueError("its header does not end")
+    promised = {name: int(count) for name, count in re.findall(rb"^element\s+(\w+)\s+(\d+)", header, re.M)}
+    rows = sum(1 for line in body.splitlines() if line.strip())
+    if re.search(rb"^format\s+ascii", header, re.M) and rows < sum(promised.values()):
+        raise ValueError(f"its header promises {sum(promised.values())} rows, it has {rows}")
+    return promised.get(b"vertex", 0), promised.get(b"face", 0)
+
+
+def _load(content: bytes, kind: str, resolver: Resolver | None = None):
+    """Return the one geometry of a file, in the place that the file's scene gives it."""
+    scene = trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
+    if len(scene.geometry) != 1:
+        raise ValueError(f"it holds {len(scene.geometry)} meshes, expected one")
+    (name, geometry), nodes = next(iter(scene.geometry.items())), scene.graph.nodes_geometry
+    if len(nodes) != 1:
+        raise ValueError(f"its scene shows the mesh {name} {len(nodes)} times, expected once")
+    geometry.apply_transform(scene.graph.get(nodes[0])[0])
+    return geometry
+
+
+class _Beside(Resolver):
+    """Opens the files that a glTF file names, in its own folder alone."""
+
+    def __init__(self, mesh: Path) -> None:
+        self._mesh = mesh
+
+    def get(self, name: str) -> bytes:
+        path = self._mesh.parent / name
+        if PurePosixPath(name).name != name or "\\" in name or path.is_symlink():
+            raise InputError(f"{self._mesh}: names the file {name!r}, which does not lie beside it; export it as GLB")
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{self._mesh}: names the file {name!r}, which cannot be read ({error.strerror}); put it "
+                             "beside the mesh, or export it as GLB") from error
+
+    def keys(self) -> list[str]:
+        return [path.name for path in self._mesh.parent.iterdir()]
+
+    def write(self, name: str, data: bytes) -> None:
+        raise NotImplementedError("meshes are only read")
+
+    def namespaced(self, namespace: str) -> "Resolver":
+        raise NotImplementedError("meshes name no folders")
