@@ -1,0 +1,136 @@
+"""Files that a user brings: found by name, kept inside their folder, and read whole or refused in one sentence."""
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from otlib.errors import InputError
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # as the writer wants it
+_UNKNOWN_LENGTH = (0, 0xFFFFFFFF)  # what a program that writes wav into a pipe leaves in the header
+
+
+def inside(folder: Path, path: Path) -> Path:
+    """Return ``path``, a file or folder in ``folder``.
+
+    Raises:
+        InputError: it is a link that leads out of the folder.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise InputError(f"{path}: leads out of {folder}; put the file itself there")
+    return path
+
+
+def files_by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
+    """Return the files of a folder with one of the suffixes (lower case), by their names without it, sorted.
+
+    Hidden files are left out.
+
+    Raises:
+        InputError: no such folder, two files with one name, a name with odd characters, or a link out of the folder.
+    """
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror})") from error
+    found: dict[str, Path] = {}
+    folded: dict[str, Path] = {}
+    for path in paths:
+        if (other := folded.setdefault(path.stem.casefold(), path)) is not path:
+            raise InputError(f"{path}: has the name of {other.name}; keep one of the two")
+        found[safe_name(path.stem, path)] = inside(folder, path)
+    return found
+
+
+def safe_name(name: object, source: Path) -> str:
+    """Return a name that becomes a file's name.
+
+    Raises:
+        InputError: it is not text, or could name a file elsewhere; ``source`` is the file that gives the name.
+    """
+    if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
+        raise InputError(f"{source}: gives the name {name!r}, which cannot name a file; use letters, digits, '_', '-', '.'")
+    return name
+
+
+def map_numbers(path: Path) -> np.ndarray:
+    """Map a .npy file of numbers read-only; nothing is unpickled.
+
+    Raises:
+        InputError: no such file, cut short, or no array of numbers.
+    """
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load it knows no archives and no pickles
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: is not a whole .npy array of numbers; copy it again") from error
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{path}: is not a .npy array of numbers")
+    return array
+
+
+def map_motion(path: Path, vertex_count: int) -> np.ndarray:
+    """Map a motion read-only as (T, V, 3), its number type kept; values are not looked at.
+
+    Args:
+        path: a .npy of (T, 3V), rows x0 y0 z0 x1 ..., or of (T, V, 3).
+        vertex_count: V.
+
+    Raises:
+        InputError: it cannot be read, holds no floating-point numbers, or another number of vertices.
+    """
+    array = map_numbers(path)
+    if array.dtype.kind != "f":
+        raise InputError(f"{path}: holds numbers of the type {array.dtype}, expected floating-point numbers")
+    if not array.ndim or not len(array) or array.shape[1:] not in ((3 * vertex_count,), (vertex_count, 3)):
+        raise InputError(f"{path}: has shape {array.shape}, expected (T, {3 * vertex_count}) for {vertex_count} vertices")
+    return array.reshape(len(array), vertex_count, 3)
+
+
+def check_finite(frames: np.ndarray, source: Path | str) -> np.ndarray:
+    """Return the frames (T, V, 3).
+
+    Raises:
+        InputError: one of them holds a value that is not finite.
+    """
+    finite = np.isfinite(frames).all((1, 2))
+    if not finite.all():
+        raise InputError(f"{source}: frame {int((~finite).argmax())} holds a value that is not finite; leave the clip out")
+    return frames
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """Read a wav file as (S,) int16 and its rate in Hz; 16-bit mono comes through as it is, channels are averaged.
+
+    Raises:
+        InputError: no such file, no wav file, cut short, no samples, or a sample that is not finite.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
+            raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
+        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise InputError(f"{path}: is not a wav file that can be read; convert it to 16-bit wav") from error
+    if not len(samples) or not np.isfinite(samples).all():
+        raise InputError(f"{path}: has {'a sample that is not finite' if len(samples) else 'no samples'}; export it again")
+    return np.clip(np.rint(samples.mean(1) * 2**15), -(2**15), 2**15 - 1).astype(np.int16), rate
+
+
+def _promised_bytes(path: Path) -> int:
+    """Return how long a wav file must be by its own header; libsndfile reads a shorter one without a word."""
+    with open(path, "rb") as file:
+        if file.read(12)[:4] != b"RIFF":
+            return 0
+        while len(header := file.read(8)) == 8:
+            size = int.from_bytes(header[4:], "little")
+            if header[:4] == b"data":
+                return 0 if size in _UNKNOWN_LENGTH else file.tell() + size
+            file.seek(size + size % 2, os.SEEK_CUR)
+    raise InputError(f"{path}: is cut short, it holds no samples; copy it again")
