@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import card, card_page, ict_facekit, synthetic
+from data_prep import card, card_page, ict_facekit, synthetic, vocaset
 from otlib.dataset import validate
 from otlib.errors import InputError
 
-SOURCES = {"synthetic": synthetic, "ict-facekit": ict_facekit}
+SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "ict-facekit": ict_facekit}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from data_prep.mesh_files import read_mesh
 from data_prep.safe_pickle import read_pickle
-from data_prep.source_files import files_by_stem, inside, map_motion, safe_name
+from data_prep.source_files import check_sound, files_by_stem, inside, map_motion, safe_name
 from otlib.errors import InputError
 
 MOTION, SOUND, TEMPLATES = "vertices_npy", "wav", "templates.pkl"
@@ -69,7 +69,7 @@ def is_processed_layout(folder: Path) -> bool:
 
 
 def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedLayout:
-    """Find and check what a folder of the processed layout holds; motion by its headers alone.
+    """Find and check what a folder of the processed layout holds; motion and sound by their headers alone.
 
     Args:
         folder: of the layout.
@@ -94,6 +94,7 @@ def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedL
         elif subject not in templates or not sentence:
             left_out[name] = f"no template of a subject {subject!r} in {TEMPLATES}"
         else:
+            check_sound(sounds[name])
             frames = len(map_motion(motions[name], len(mesh.vertices)))
             clips.append(ProcessedClip(name, subject, sentence, motions[name], sounds[name], frames))
     if not clips:

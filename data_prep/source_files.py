@@ -110,17 +110,27 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
     Raises:
         InputError: no such file, no wav file, cut short, no samples, or a sample that is not finite.
     """
+    check_sound(path)
+    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
+    if not len(samples) or not np.isfinite(samples).all():
+        raise InputError(f"{path}: has {'a sample that is not finite' if len(samples) else 'no samples'}; export it again")
+    return np.clip(np.rint(samples.mean(1) * 2**15), -(2**15), 2**15 - 1).astype(np.int16), rate
+
+
+def check_sound(path: Path) -> None:
+    """Check a wav file by its header.
+
+    Raises:
+        InputError: no such file, no wav file, or cut short.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
         if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
             raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
-        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+        soundfile.info(path)
+    except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: is not a wav file that can be read; convert it to 16-bit wav") from error
-    if not len(samples) or not np.isfinite(samples).all():
-        raise InputError(f"{path}: has {'a sample that is not finite' if len(samples) else 'no samples'}; export it again")
-    return np.clip(np.rint(samples.mean(1) * 2**15), -(2**15), 2**15 - 1).astype(np.int16), rate
 
 
 def _promised_bytes(path: Path) -> int:

@@ -126,6 +126,7 @@ HOSTILE = {
     "name": ("templates.pkl", lambda p: pickled(p, {"../a": np.zeros((6, 3))}), r"gives the name '\.\./a'"),
     "number": ("templates.pkl", lambda p: pickled(p, {7: np.zeros((6, 3))}), "gives the name 7"),
     "two files": ("wav/a_e02.wav", lambda p: shutil.copy(p, p.with_name("A_e02.WAV")), r"has the name of A_e02\.WAV"),
+    "cut sound": ("wav/a_e02.wav", cut, r"a_e02\.wav: is cut short, \d+ bytes of \d+; copy it again"),
     "odd name": ("wav/a_e02.wav", lambda p: os.rename(p, p.with_name("a e02.wav")), "gives the name 'a e02'"),
     "linked motion": ("vertices_npy/a_e02.npy", link_out, r"a_e02\.npy: leads out of .*; put the file itself there"),
     "linked sound": ("wav/a_e02.wav", link_out, r"a_e02\.wav: leads out of"),
