@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import card, card_page, ict_facekit, recordings, synthetic, vocaset
+from data_prep import biwi, card, card_page, ict_facekit, recordings, synthetic, vocaset
 from otlib.dataset import validate
 from otlib.errors import InputError
 
-SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "ict-facekit": ict_facekit, "recordings": recordings}
+SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "recordings": recordings}
 
 
 def main(arguments: list[str] | None = None) -> int:

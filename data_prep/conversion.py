@@ -16,6 +16,7 @@ from otlib.dataset_manifest import SPLITS
 from otlib.errors import InputError
 
 _LARGEST_RATIO = 1.5  # of the lengths of sound and motion: past it one of the two rates is wrong, not an end cut by hand
+_NAMES_SAID = 6  # of the clips that one reason leaves out
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def _account(source: Source, cut: Mapping[str, float]) -> str:
     if gaps := [clip.name for clip in source.clips if clip.extras.get("missing_frames")]:
         said.append(f"in {len(gaps)} clips the frames' numbers have gaps, and the frames were taken as if they had none: "
                     + ", ".join(gaps))
-    if source.left_out:
-        said.append(f"left out: {len(source.left_out)}")
-        said += [f"  {name}: {reason}" for name, reason in source.left_out.items()]
+    for reason in dict.fromkeys(source.left_out.values()):
+        names = [name for name in source.left_out if source.left_out[name] == reason]
+        more = f" and {len(names) - _NAMES_SAID} more, which the manifest names" if len(names) > _NAMES_SAID else ""
+        said.append(f"left out for {reason}: {', '.join(names[:_NAMES_SAID])}{more}")
     return "\n".join(said)

@@ -118,7 +118,7 @@ def test_clips_are_those_of_the_published_splits(tmp_path, source, capsys):
     assert {(sequence.subject, sequence.sentence): sequence.split for sequence in dataset.sequences} == CONVERTED
     left_out = dataset.provenance["left_out"]
     assert left_out["_".join(NO_MOTION)] == "no motion" and left_out["_".join(NO_SOUND)] == "no sound"
-    assert f"{'_'.join(NO_SOUND)}: no sound" in said
+    assert f"left out for no sound: {'_'.join(NO_SOUND)}\n" in said and " more, which the manifest names" in said
     assert f"{VAL[0]}_sentence20" not in left_out  # not of a split, so nothing is missing
     assert len(left_out) == len(published_clips()) - len(CONVERTED) == 395
     assert [dataset.subjects[subject].get("one_hot") for subject in (TRAIN[0], TRAIN[3], VAL[0])] == [0, 3, None]
