@@ -145,8 +145,9 @@ def build(out: Path | str, found: Recordings, folder: Path, options: argparse.Na
         regions |= {name: region for name, region in _derived(found, templates, options.unit).items() if name in derived}
     provenance = {"tool": "data_prep recordings", "source": folder.resolve().name, "metres_per_unit": options.unit,
                   "regions_found_from_motion": derived, "licence": "the recordings' owner's"}
+    left_out = {name: reason.removeprefix(f"{name}: ") for name, reason in wrong.items()}
     source = Source(folder.resolve().name, options.frame_rate, found.faces, regions,
-                    {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, wrong, {}, provenance)
+                    {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, left_out, {}, provenance)
     try:
         account = convert(source, out)
     except InputError as error:

@@ -363,7 +363,8 @@ def test_what_is_wrong_can_be_left_out(folder, capsys, named):
     (folder / "ben_01.wav").unlink()
     assert convert(folder, *named, "--leave-out") == 0
     said = capsys.readouterr().out
-    assert "left out: 2" in said and "ben_01: has motion and no sound" in said and "frame 2 holds a value" in said
+    assert "left out for has motion and no sound (a wav file of that name): ben_01" in said
+    assert "frame 2 holds a value that is not finite" in said
     made = Dataset.open(folder.parent / "out")
     assert [sequence.id for sequence in made.sequences] == ["anna_01", "ben_03"]
     assert sorted(made.provenance["left_out"]) == ["anna_02", "ben_01"]
