@@ -67,15 +67,20 @@ class Source:
     provenance: Mapping[str, Any]
 
 
-def convert(source: Source, out: Path | str) -> str:
+def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
     """Write the data set; it is whole or absent.
+
+    Args:
+        source: what to write.
+        out: the folder to make.
+        thorough: where a clip is at fault, look through the others too and say all that is wrong, one line each.
 
     Returns:
         what there is to say of it: sentences for people.
 
     Raises:
-        InputError: clips cannot be read, hold a value that is not finite, or sound and motion of very different lengths
-            (one line for each of them); the folder cannot be written.
+        InputError: a clip cannot be read, holds a value that is not finite, or sound and motion of very different lengths;
+            the folder cannot be written.
     """
     provenance = dict(source.provenance) | {"left_out": dict(source.left_out), "versions": _versions()}
     cut: dict[str, float] = {}
@@ -89,9 +94,11 @@ def convert(source: Source, out: Path | str) -> str:
             try:
                 frames, samples, rate, apart = read_clip(clip, source.frame_rate)
             except InputError as error:
+                if not thorough:
+                    raise
                 problems.append(str(error))
             if problems:
-                continue  # nothing more is written, but what is wrong with the others is said too
+                continue  # nothing more is written
             entry, files = write_sequence(
                 writer.folder, sequence=clip.name, subject=clip.subject, sentence=clip.sentence, split=clip.split,
                 vertices=frames, samples=samples, sample_rate=rate)

@@ -149,7 +149,7 @@ def build(out: Path | str, found: Recordings, folder: Path, options: argparse.Na
     source = Source(folder.resolve().name, options.frame_rate, found.faces, regions,
                     {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, left_out, {}, provenance)
     try:
-        account = convert(source, out)
+        account = convert(source, out, thorough=True)
     except InputError as error:
         raise InputError(_listed(folder, str(error).splitlines())) from error
     if derived:
