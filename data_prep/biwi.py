@@ -36,7 +36,7 @@ from data_prep.lip_gap import find_lip_gap
 from data_prep.mesh_files import read_mesh
 from data_prep.processed_layout import find_faces_file, is_processed_layout, read_processed_layout
 from data_prep.region_files import add_region_arguments, named_regions, read_indices
-from data_prep.source_files import check_sound, files_by_stem, inside, map_motion, read_sound
+from data_prep.source_files import check_sound, files_by_stem, given_folder, inside, map_motion, read_sound
 from otlib.errors import InputError
 from otlib.mesh import face_areas
 
@@ -238,7 +238,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: something is missing, damaged or of another form.
     """
-    folder, unit = arguments.raw, arguments.unit
+    folder, unit = given_folder(arguments.raw), arguments.unit
     if unit is not None and (arguments.normalisation == "per-frame" or not 0 < unit < math.inf):
         reason = "goes with --normalisation per-subject alone" if unit > 0 else f"is {unit:g}, it must be above 0"
         raise InputError(f"--unit {reason}")
@@ -248,6 +248,7 @@ def run(arguments: argparse.Namespace) -> None:
     source = read(folder, arguments.faces, settings)
     source = replace(source, regions=_regions(arguments, source))
     print(convert(source, arguments.out))
+    print("BIWI has been withdrawn by its owner: keep this copy to yourself, under the terms under which you got yours")
     if arguments.lip_gap is None:
         print("lip gap: vertices {} (upper) and {} (lower), found from motion; --lip-gap names others".format(
             *source.regions["lip_gap"]))

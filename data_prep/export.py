@@ -3,7 +3,7 @@
   vertices_npy/<subject>_<sentence>.npy   (T, 3V) float32, metres, bit for bit those of the data set
   wav/<subject>_<sentence>.wav            the data set's own sound
   templates.pkl                           subject -> (V, 3) float32; numpy 1 and 2 read it
-  templates/*.ply                         the faces, under the name that the code opens
+  *.ply, templates/*.ply                  the faces, under the name and in the places where that code looks for them
   regions/lve.txt, regions/fdd.txt        the lips and the upper face, counted from 0
   export.json                             subjects of each split as that code wants them, and which clip is which
 
@@ -98,7 +98,9 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         subjects = list(dict.fromkeys(sequence.subject for sequence in kept))
         templates = {subject: dataset.template(subject) for subject in subjects}
         write_templates(folder / "templates.pkl", templates)
-        trimesh.Trimesh(templates[subjects[0]], dataset.faces, process=False).export(folder / f"templates/{chosen.faces}")
+        mesh = trimesh.Trimesh(templates[subjects[0]], dataset.faces, process=False)
+        for place in (folder, folder / "templates"):  # CodeTalker looks here, FaceFormer there
+            mesh.export(place / chosen.faces)
         for region, file in (("lips", "lve.txt"), ("upper_face", "fdd.txt")):
             (folder / f"regions/{file}").write_text(", ".join(map(str, dataset.regions[region])) + "\n", encoding="utf-8")
         account = _account(dataset, convention, kept, names, doubled)

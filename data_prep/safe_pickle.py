@@ -6,15 +6,17 @@ are made from those parts afterwards, so that no file reaches numpy's own unpick
 
 import math
 import pickle
+import pickletools
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from otlib.errors import InputError
 
 _NUMBER = re.compile(r"[|<>=]?[biufc]\d{1,2}")  # the code of a number's type; never objects, structures or references
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 _SCALARS = (bool, int, float, complex, str, bytes, type(None))
 _ADVICE = "open it where it was made, and save it as a dictionary of plain numpy arrays"
 
@@ -34,6 +36,7 @@ def read_pickle(path: Path | str) -> Any:
     path = Path(path)
     try:
         with open(path, "rb") as file:
+            _check_memo(file, path.stat().st_size)
             value = _PlainUnpickler(file, path).load()
         return _finished(value, {})
     except InputError:
@@ -46,12 +49,27 @@ def read_pickle(path: Path | str) -> Any:
         raise InputError(f"{path}: is cut short or damaged ({error or type(error).__name__}); copy it again") from error
 
 
+def _check_memo(file: BinaryIO, size: int) -> None:
+    """Refuse a part numbered beyond the file's own length: Python makes room for all numbers below it, up to 64 GB."""
+    name = ""
+    while name != "STOP":
+        opcode = pickletools.code2op[file.read(1).decode("latin1")]
+        name = opcode.name
+        if name == "STRING":  # whose reader in pickletools takes ASCII alone
+            file.readline()
+        elif opcode.arg is not None:
+            argument = opcode.arg.reader(file)
+            if name in _PUTS and not 0 <= argument < size:
+                raise ValueError(f"it numbers a part {argument} in {size} bytes")
+    file.seek(0)
+
+
 class _NotPlain(Exception):
     """The pickle holds something else than plain data."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
-    def __init__(self, file: Any, path: Path) -> None:
+    def __init__(self, file: BinaryIO, path: Path) -> None:
         super().__init__(file, encoding="latin1")
         self._path = path
 

@@ -14,6 +14,17 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # as the writer wa
 _UNKNOWN_LENGTH = (0, 0xFFFFFFFF)  # what a program that writes wav into a pipe leaves in the header
 
 
+def given_folder(folder: Path) -> Path:
+    """Return the folder that the user names.
+
+    Raises:
+        InputError: there is none.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give --raw the folder that holds the files")
+    return folder
+
+
 def inside(folder: Path, path: Path) -> Path:
     """Return ``path``, a file or folder in ``folder``.
 

@@ -32,7 +32,7 @@ from data_prep.region_files import (
     read_flame_masks,
 )
 from data_prep.safe_pickle import read_pickle
-from data_prep.source_files import inside, map_motion, map_numbers, read_sound
+from data_prep.source_files import given_folder, inside, map_motion, map_numbers, read_sound
 from otlib.errors import InputError
 
 HELP = "VOCASET, for those who hold it: raw release or processed layout"
@@ -191,6 +191,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: something is missing, damaged or of another form.
     """
+    given_folder(arguments.raw)
     regions = {"lip_gap": np.array(FLAME_LIP_GAP)} | named_regions(arguments, FLAME_VERTICES)
     if not {"lips", "upper_face"} <= regions.keys():
         masks = arguments.masks or arguments.raw / MASKS

@@ -66,7 +66,7 @@ def test_clips_are_those_of_the_published_splits(tmp_path, request, capsys, form
     assert "F1_e01" not in left_out and len(left_out) == 192 + 24 + 24 + 32 - len(CONVERTED)
     said = capsys.readouterr().out
     assert "BIWI: 6 clips at 25 frames a second, 2 to train, 1 to validate, 3 to test" in said
-    assert "left out for no " in said and "lip gap: vertices" in said
+    assert "left out for no " in said and "withdrawn by its owner" in said and "lip gap: vertices" in said
     assert dataset.subjects["M5"]["one_hot"] == 5 and "one_hot" not in dataset.subjects["F1"]
 
 
@@ -200,6 +200,8 @@ def test_files_that_are_not_whole_are_refused(tmp_path, raw, capsys, name):
 
 
 def test_options_that_cannot_be_right_are_refused(tmp_path, raw, layout, capsys):
+    assert convert(tmp_path / "none", tmp_path / "out") == 2
+    assert "none: no such folder; give --raw" in capsys.readouterr().err
     assert convert(raw, tmp_path / "out", "--unit", "-1") == 2
     assert "--unit is -1, it must be above 0" in capsys.readouterr().err
     assert convert(raw, tmp_path / "out", "--unit", "1", "--normalisation", "per-frame") == 2

@@ -12,6 +12,7 @@ import soundfile
 from data_prep import export as export_module
 from data_prep.__main__ import main
 from data_prep.export import CONVENTIONS, export, with_frames_between
+from data_prep.mesh_files import read_mesh
 from data_prep.processed_layout import read_processed_layout
 from data_prep.safe_pickle import read_pickle
 from data_prep.source_files import map_motion, read_sound
@@ -84,6 +85,9 @@ def test_what_is_exported_is_the_data_set_bit_for_bit(tmp_path, corpus, conventi
         samples, rate = read_sound(clip.sound)
         np.testing.assert_array_equal(samples, soundfile.read(sequence.audio_path, dtype="int16")[0])
         assert (clip.subject, rate) == (sequence.subject, sequence.audio[1])
+    faces = {"vocaset": "FLAME_sample.ply", "any": "topology.ply"}[convention]
+    for place in (tmp_path / "out", tmp_path / "out/templates"):
+        np.testing.assert_array_equal(read_mesh(place / faces).faces, dataset.faces)
     for file, region in (("lve.txt", "lips"), ("fdd.txt", "upper_face")):
         written = (tmp_path / "out/regions" / file).read_text().split(", ")
         assert [int(index) for index in written] == list(dataset.regions[region])

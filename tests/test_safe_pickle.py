@@ -50,6 +50,11 @@ def test_what_python_2_wrote_is_read_as_latin1(tmp_path):
     assert_same(pickle.loads(content, encoding="latin1"), PLAIN)  # so the test's writer writes what numpy reads
 
 
+def test_text_of_python_2s_oldest_protocol_is_read_as_latin1(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(b"(dp0\nS'audio'\np1\nS'\\xff\\x00caf\\xe9'\np2\ns.")
+    assert read_pickle(tmp_path / "a.pkl") == {"audio": "\xff\x00caf\xe9"}
+
+
 def test_what_is_shared_stays_shared(tmp_path):
     part, array = [1.0], np.arange(3)
     for _ in range(200):  # copied instead of shared, it would have 2 ** 200 parts
@@ -101,6 +106,9 @@ HOSTILE = {
     "nothing": (b"", "is cut short or damaged"),
     "itself": (b"\x80\x02]q\x00h\x00a.", "is cut short or damaged"),
     "attribute of a function": (b"\x80\x02" + named("_codecs", "encode") + b"}X\x01\x00\x00\x00aK\x01sb.", "is cut short"),
+    "memo of 4 GB": (b"\x80\x02]r\xff\xff\xff\x0f.", "it numbers a part 268435455 in 9 bytes"),
+    "memo of 64 GB, as text": (b"(lp4294967294\n.", "it numbers a part 4294967294 in 15 bytes"),
+    "text of 1 EB": (b"\x80\x04\x8d" + b"\x00" * 7 + b"\x10a.", "is cut short or damaged"),
     "wrong length": (pickle.dumps(np.arange(3.0), 2).replace(b"K\x03\x85", b"K\x04\x85"), r"shape \(4,\) has 24 bytes"),
     "type with objects": (pickle.dumps(np.arange(3.0), 2).replace(b"NNNJ", b"N)}J"), "holds an array of structures"),
 }

@@ -235,6 +235,40 @@ def test_a_raw_release_that_is_not_whole_is_refused(tmp_path, raw, capsys, name)
     assert not [path for path in tmp_path.iterdir() if path.name not in ("raw", "x.npy")]
 
 
+def nan(path):
+    motion = np.load(path)
+    motion[4, 7] = np.nan
+    array(path, motion)
+
+
+NAME = "_".join((TRAIN[3], "sentence02"))
+LAYOUT_FAULTS = {
+    "NaN": (f"vertices_npy/{NAME}.npy", nan, f"{NAME}.npy ({NAME}): frame 2 holds a value that is not finite"),  # 4 of 60 Hz
+    "cut motion": (f"vertices_npy/{NAME}.npy", cut, f"{NAME}.npy: is not a whole .npy array"),
+    "vertices": (f"vertices_npy/{NAME}.npy", lambda p: array(p, np.zeros((12, 9))), "has shape (12, 9), expected (T, 15"),
+    "cut sound": (f"wav/{NAME}.wav", cut, f"{NAME}.wav: is cut short"),
+    "two names": (f"wav/{NAME.lower()}.wav", lambda p: p.write_bytes(b""), f"has the name of {NAME}.wav; keep one"),
+    "command": ("templates.pkl", lambda p: replaced(p, b"cposix\nsystem\n(S'exit 1'\ntR."), "asks for posix.system"),
+    "faces": ("topology.ply", cut, "cut short"),
+    "outside": (f"wav/{NAME}.wav", lambda p: p.symlink_to(p.rename(p.parents[2] / "x.wav")), f"{NAME}.wav: leads out of"),
+    "no template": ("templates.pkl", lambda p: edited(p, lambda v: [v.pop(s) for s in list(v)[1:]] and v.update(
+        {"x": v.pop(next(iter(v)))})), "no clip has motion, sound and a template"),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUT_FAULTS)
+def test_a_processed_layout_that_is_not_whole_is_refused(tmp_path, layout, capsys, name):
+    relative, damage, message = LAYOUT_FAULTS[name]
+    folder = copy(layout, tmp_path / "layout")
+    damage(folder / relative)
+    assert convert(folder, tmp_path / "out") == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert message in said and str(folder) in said, said
+    assert {path.name for path in tmp_path.iterdir()} <= {"layout", "x.wav"}
+    assert convert(tmp_path / "none", tmp_path / "out") == 2
+    assert "none: no such folder; give --raw" in capsys.readouterr().err
+
+
 LISTS = {"from 1": ("5023", "names vertex 5023 (counted from 0), there are 5023; does it count from 1? Then say --counted"),
          "words": ("1 two", "cannot be read as a list of vertices"), "nothing": (" ", "is empty or not a list"),
          "infinite": ("inf", "holds a number that is not whole"), "negative": ("-1", "names vertex -1")}
