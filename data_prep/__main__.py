@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import biwi, card, card_page, export, synthetic, vocaset
+from data_prep import biwi, card, card_page, export, ict_facekit, recordings, synthetic, vocaset
 from otlib.dataset import validate
 from otlib.errors import InputError
 
-SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "export": export}
+SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "recordings": recordings,
+           "export": export}
 
 
 def main(arguments: list[str] | None = None) -> int:

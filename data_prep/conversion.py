@@ -67,26 +67,38 @@ class Source:
     provenance: Mapping[str, Any]
 
 
-def convert(source: Source, out: Path | str) -> str:
+def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
     """Write the data set; it is whole or absent.
+
+    Args:
+        source: what to write.
+        out: the folder to make.
+        thorough: where a clip is at fault, look through the others too and say all that is wrong, one line each.
 
     Returns:
         what there is to say of it: sentences for people.
 
     Raises:
-        InputError: a clip holds a value that is not finite, or sound and motion of very different lengths; the folder
-            cannot be written.
+        InputError: a clip cannot be read, holds a value that is not finite, or sound and motion of very different lengths;
+            the folder cannot be written.
     """
     provenance = dict(source.provenance) | {"left_out": dict(source.left_out), "versions": _versions()}
-    cut = {}
+    cut: dict[str, float] = {}
+    problems: list[str] = []
     with DatasetWriter(out, name=source.name, frame_rate=source.frame_rate, provenance=provenance) as writer:
-        writer.set_mesh(source.faces, source.regions)
+        lips = np.flatnonzero(np.isin(source.faces, source.regions.get("lips", ())).all(axis=1))
+        writer.set_mesh(source.faces, source.regions, {"lips": lips} if len(lips) else None)
         for subject in dict.fromkeys(clip.subject for clip in source.clips):
             writer.add_subject(subject, source.templates[subject], **source.subject_extras.get(subject, {}))
         for clip in tqdm(source.clips, desc=source.name, unit="clip"):
-            frames, samples, rate = clip.read()
-            check_finite(frames, f"{clip.origin} ({clip.name})")
-            frames, samples, apart = fit(frames, samples, rate, source.frame_rate, f"{clip.origin} ({clip.name})")
+            try:
+                frames, samples, rate, apart = read_clip(clip, source.frame_rate)
+            except InputError as error:
+                if not thorough:
+                    raise
+                problems.append(str(error))
+            if problems:
+                continue  # nothing more is written
             entry, files = write_sequence(
                 writer.folder, sequence=clip.name, subject=clip.subject, sentence=clip.sentence, split=clip.split,
                 vertices=frames, samples=samples, sample_rate=rate)
@@ -94,7 +106,21 @@ def convert(source: Source, out: Path | str) -> str:
             if apart:
                 entry["cut_seconds"] = cut[clip.name] = round(apart, 4)
             writer.add_sequence(entry, files)
+        if problems:
+            raise InputError("\n".join(problems))
     return _account(source, cut)
+
+
+def read_clip(clip: SourceClip, frame_rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Return the frames, samples and sample rate of a clip, and by how many seconds they were cut (:func:`fit`).
+
+    Raises:
+        InputError: as :func:`convert` says.
+    """
+    frames, samples, rate = clip.read()
+    check_finite(frames, f"{clip.origin} ({clip.name})")
+    frames, samples, apart = fit(frames, samples, rate, frame_rate, f"{clip.origin} ({clip.name})")
+    return frames, samples, rate, apart
 
 
 def fit(frames: np.ndarray, samples: np.ndarray, rate: int, frame_rate: float,
