@@ -46,8 +46,9 @@ notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks in
 	@$(BIN)/python notebooks/run.py --profile fast --force
 	@$(BIN)/python notebooks/publish.py
 
-bench: $(STAMP) ## time the sliced Wasserstein distance beside POT (at most 20 minutes)
+bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
 	@$(BIN)/python tests/benchmarks/bench_sliced.py
+	@$(BIN)/python tests/benchmarks/bench_encoder.py
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .

@@ -8,22 +8,26 @@ from otlib.viz.heads import HeadRenderer
 from otlib.viz.lessons import convergence, pull_panels, surface_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
-from otlib.viz.speech import speech_panels
+from otlib.viz.speech import feature_tracks, phoneme_rows, probe_layers, self_similarity, speech_panels
 
 __all__ = [
     "HeadRenderer",
     "add_measure",
     "convergence",
+    "feature_tracks",
     "film_strip",
     "head_triptych",
     "interval_plot",
     "lip_gap_curves",
     "loss_curves",
     "measure_views",
+    "phoneme_rows",
+    "probe_layers",
     "pull_panels",
     "quantile_matching",
     "render_frames",
     "row_of_heads",
+    "self_similarity",
     "show",
     "speech_panels",
     "surface_row",
