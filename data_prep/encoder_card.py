@@ -6,7 +6,8 @@ how many of the closures that pocketsphinx finds are found by our own aligner:
 
     python -m data_prep.encoder_card --recording speech.wav "What is said in it."
 
-The numbers go into quality.json beside the encoder; the card, README.md there, reads them between its marks.
+The numbers go into quality.json beside the encoder; the card, README.md there, reads them, and the recipe from
+pretraining.json, between its marks.
 """
 
 import argparse
@@ -26,8 +27,8 @@ from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, sha256, write_json
 from otlib.forced_alignment import load_aligner
 
-QUALITY, CARD = "quality.json", "README.md"
-MARKS = "<!-- quality:start -->", "<!-- quality:end -->"
+QUALITY, STORY, CARD = "quality.json", "pretraining.json", "README.md"
+BLOCKS = ("recipe", "quality")
 _OURS, _INDEPENDENT = ("frames", "ctc"), "pocketsphinx"
 
 
@@ -87,15 +88,35 @@ def summary(figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def filled(card: str, figures: dict[str, Any]) -> str:
-    """Return the card's text with the figures between its marks.
+def recipe(story: dict[str, Any]) -> str:
+    """Return how the encoder was made, in Markdown, from what its pre-training has written down."""
+    settings = story["recipe"]
+    ends = {name: sum(row["loss"] for row in rows[-4:]) / len(rows[-4:]) for name, rows in story["log"].items()}
+    first, second, third = settings["steps"]
+    mfcc_units, inner_units = settings["units"]
+    return "\n".join([
+        f"Masked prediction of hidden units in three rounds, on {settings['hours']:g} hours of speech, seed "
+        f"{settings['seed']}: {first:,} steps on {mfcc_units} k-means units of MFCC, {second:,} on {inner_units} units of "
+        f"layer {settings['inner_layer']} of the first round's encoder, {third:,} on phonemes; {settings['batch']} clips of "
+        f"{settings['crop_frames'] / 50:.0f} s a step, AdamW, peak rate {settings['learning_rate']:g}. Loss at the end of "
+        f"each, hidden plus seen frames: {', '.join(f'{loss:.2f}' for loss in ends.values())}. `{STORY}` holds every "
+        "setting and the learning curves.", "", "```",
+        f"python -m data_prep.pretrain_hubert --out otlib/encoders/hubert-small --hours {settings['hours']:g} "
+        f"--steps {first} {second} {third} --seed {settings['seed']}", "```"])
+
+
+def filled(card: str, figures: dict[str, Any], story: dict[str, Any]) -> str:
+    """Return the card's text with recipe and figures between their marks.
 
     Raises:
         ValueError: it has no marks.
     """
-    if not all(mark in card for mark in MARKS):
-        raise ValueError(f"the card has no place for its figures, {MARKS[0]} to {MARKS[1]}")
-    return re.sub(f"(?s){MARKS[0]}.*?{MARKS[1]}", lambda _: f"{MARKS[0]}\n{summary(figures)}\n{MARKS[1]}", card)
+    for block, content in zip(BLOCKS, (recipe(story), summary(figures)), strict=True):
+        start, end = f"<!-- {block}:start -->", f"<!-- {block}:end -->"
+        if start not in card or end not in card:
+            raise ValueError(f"the card has no place for its {block}, {start} to {end}")
+        card = re.sub(f"(?s){start}.*?{end}", lambda _, text=f"{start}\n{content}\n{end}": text, card)
+    return card
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -120,7 +141,8 @@ def main(arguments: list[str] | None = None) -> int:
             write_json(folder / QUALITY, {**figures, "sentences": options.sentences,
                                           "weights_sha256": sha256(folder / "model.safetensors")})
         if (folder / CARD).is_file():
-            text = filled((folder / CARD).read_text(encoding="utf-8"), read_json(folder / QUALITY))
+            text = filled((folder / CARD).read_text(encoding="utf-8"), read_json(folder / QUALITY),
+                          read_json(folder / STORY))
             with atomic_write(folder / CARD) as temporary:
                 temporary.write_text(text, encoding="utf-8")
     except InputError as error:

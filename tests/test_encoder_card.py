@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from data_prep import encoder_card
-from data_prep.encoder_card import CARD, MARKS, QUALITY, filled, main, summary
+from data_prep.encoder_card import BLOCKS, CARD, QUALITY, STORY, filled, main, summary
 from otlib import hubert
 from otlib.files import read_json, sha256
 
@@ -24,6 +24,11 @@ FIGURES = {
 REAL = {"real_speech": {name: {"recordings": 3, "closures": 7, "found_with_text": 6, "found_without_text": 2}
                         for name in ("frames", "ctc")}}
 
+TOLD = {"recipe": {"hours": 5.0, "steps": [800, 900, 4200], "units": [100, 200], "inner_layer": 4, "batch": 8, "seed": 3,
+                   "crop_frames": 199, "learning_rate": 1e-3},
+        "log": {f"round{number}": [{"loss": 9.0}, {"loss": 3.0 + number}] for number in (1, 2, 3)}}
+EMPTY = "before\n" + "".join(f"<!-- {block}:start -->\nold\n<!-- {block}:end -->\n" for block in BLOCKS) + "after"
+
 
 def test_the_summary_has_every_figure():
     text = summary(FIGURES)
@@ -32,19 +37,20 @@ def test_the_summary_has_every_figure():
     assert "Real speech" not in text and "of 7 closures" in summary(FIGURES | REAL)
 
 
-def test_figures_stand_between_the_marks_and_nowhere_else():
-    card = f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter"
-    once = filled(card, FIGURES)
+def test_recipe_and_figures_stand_between_their_marks_and_nowhere_else():
+    once = filled(EMPTY, FIGURES, TOLD)
     assert once.startswith("before\n") and once.endswith("\nafter") and "old" not in once
-    assert filled(once, FIGURES) == once
-    with pytest.raises(ValueError, match="no place"):
-        filled("a card without marks", FIGURES)
+    assert "5 hours" in once and "--steps 800 900 4200 --seed 3" in once and "6.50, 7.00, 7.50." in once and "71.3%" in once
+    assert filled(once, FIGURES, TOLD) == once
+    with pytest.raises(ValueError, match="no place for its recipe"):
+        filled("a card without marks", FIGURES, TOLD)
 
 
 def test_a_card_is_filled_again_without_measuring(tmp_path, monkeypatch):
     monkeypatch.setattr(encoder_card, "measure", None)
     (tmp_path / QUALITY).write_text(json.dumps(FIGURES))
-    (tmp_path / CARD).write_text(f"{MARKS[0]}\n{MARKS[1]}\n")
+    (tmp_path / STORY).write_text(json.dumps(TOLD))
+    (tmp_path / CARD).write_text(EMPTY)
     assert main(["--encoder", str(tmp_path), "--card-only"]) == 0
     assert "71.3%" in (tmp_path / CARD).read_text(encoding="utf-8")
 
@@ -60,7 +66,8 @@ def test_no_encoder_is_said_in_one_sentence(name, tmp_path, monkeypatch, capsys)
 @measured
 def test_the_bundled_card_says_what_was_measured():
     card = (hubert.BUNDLED / CARD).read_text(encoding="utf-8")
-    assert filled(card, read_json(hubert.BUNDLED / QUALITY)) == card, "run python -m data_prep.encoder_card --card-only"
+    again = filled(card, read_json(hubert.BUNDLED / QUALITY), read_json(hubert.BUNDLED / STORY))
+    assert again == card, "run python -m data_prep.encoder_card --card-only"
 
 
 @measured
