@@ -52,8 +52,9 @@ notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks in
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
 	@$(BIN)/python notebooks/sweep.py "$(NAME)" $(SWEEP)
 
-bench: $(STAMP) ## time the sliced Wasserstein distance beside POT (at most 20 minutes)
+bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
 	@$(BIN)/python tests/benchmarks/bench_sliced.py
+	@$(BIN)/python tests/benchmarks/bench_encoder.py
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .

@@ -8,7 +8,7 @@ Klatt voices the C library's ``rand``. Then the same text and voice give the sam
 
 import ctypes
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -41,11 +41,15 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True)
 class Phoneme:
-    """An IPA symbol as espeak-ng names it (stress marks kept, empty for a pause), from ``start`` to ``end`` seconds."""
+    """An IPA symbol as espeak-ng names it (stress marks kept, empty for a pause), from ``start`` to ``end`` seconds.
+
+    ``word`` is the index of its word in :attr:`Speech.words`, -1 where it belongs to none.
+    """
 
     symbol: str
     start: float
     end: float
+    word: int = field(default=-1, compare=False)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
         while events[index].type != _EVENT_END:
             event = events[index]
             if event.type == _EVENT_PHONEME:
-                phoneme_events.append((event.sample, event.id.string.decode("utf-8", "ignore")))
+                phoneme_events.append((event.sample, event.id.string.decode("utf-8", "ignore"), len(word_events) - 1))
             elif event.type == _EVENT_WORD:
                 word_events.append((event.sample, event.text_position - 1, event.length))
             index += 1
@@ -158,19 +162,20 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
                   tuple((text[start:start + length], sample / sample_rate) for sample, start, length in word_events))
 
 
-def _spans(events: list[tuple[int, str]], samples: np.ndarray, sample_rate: int) -> tuple[Phoneme, ...]:
+def _spans(events: list[tuple[int, str, int]], samples: np.ndarray, sample_rate: int) -> tuple[Phoneme, ...]:
     """Turn events at sample positions into spans that tile the utterance; language switches such as "(en)" drop out.
 
     espeak-ng puts the event of a stop at its release and counts the silent closure before it to the sound that
     precedes. The articulators are closed during that silence, so here it belongs to the stop.
     """
-    named = [(sample, symbol) for sample, symbol in events if not symbol.startswith("(")]
-    starts = [sample for sample, _ in named]
+    named = [event for event in events if not event[1].startswith("(")]
+    starts = [sample for sample, _, _ in named]
     for index in range(1, len(named)):
         if named[index][1].lstrip("ˈˌ").startswith(_STOPS) and named[index - 1][1]:
             starts[index] = _closure_start(samples, starts[index - 1], starts[index], sample_rate)
-    spans = [Phoneme(symbol, start / sample_rate, end / sample_rate)
-             for (_, symbol), start, end in zip(named, starts, starts[1:] + [len(samples)], strict=True) if end > start]
+    ends = starts[1:] + [len(samples)]
+    spans = [Phoneme(symbol, start / sample_rate, end / sample_rate, word if symbol else -1)
+             for (_, symbol, word), start, end in zip(named, starts, ends, strict=True) if end > start]
     if spans and spans[0].start > 0:
         spans.insert(0, Phoneme("", 0.0, spans[0].start))
     return tuple(spans)

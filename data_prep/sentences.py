@@ -69,6 +69,11 @@ def sentences(generator: np.random.Generator, *, test: bool = False) -> Iterator
             yield text
 
 
+def training_phrases() -> tuple[str, ...]:
+    """Return every phrase that training and validation sentences are put together from."""
+    return (*(phrase for known, _ in _VOCABULARY.values() for phrase in known), *_TRAIN_QUESTIONS, *_ALL_OPENERS)
+
+
 def _sentence(generator: np.random.Generator, test: bool) -> str:
     questions = _TEST_ONLY if test else _TRAIN_QUESTIONS
     if generator.random() < 0.08:

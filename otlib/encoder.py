@@ -83,16 +83,16 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
     def refusal(reason: str) -> InputError:
         return InputError(f"{name}: {reason}; {remedy}")
 
-    with _silently():
+    with silently():
         try:
-            config = _local_first(HubertConfig.from_pretrained, source)
+            config = local_first(HubertConfig.from_pretrained, source)
         except Exception as error:  # whatever transformers, json and the hub raise over a file that is not as it should be
             raise refusal(missing) from error
         if config.model_type != "hubert":
             raise refusal(f"is a {config.model_type}, not a HuBERT")
         attention = hubert.ATTENTION if _is_local(config) else "sdpa"
         try:
-            model, report = _local_first(HubertModel.from_pretrained, source, config=config, dtype=torch.float32,
+            model, report = local_first(HubertModel.from_pretrained, source, config=config, dtype=torch.float32,
                                          output_loading_info=True, attn_implementation=attention)
         except Exception as error:  # likewise, of safetensors and pickle
             raise refusal("its weights are missing, damaged or do not fit its config.json") from error
@@ -100,7 +100,7 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
     return Encoder(name, model.eval().requires_grad_(False), _fingerprint(model), _is_local(config))
 
 
-def _local_first(load: Callable, source: str, **settings: Any) -> Any:
+def local_first(load: Callable, source: str, **settings: Any) -> Any:
     """Call ``from_pretrained`` without the network and only then with it: what is cached waits for no hub."""
     try:
         return load(source, local_files_only=True, **settings)
@@ -111,7 +111,7 @@ def _local_first(load: Callable, source: str, **settings: Any) -> Any:
 
 
 @contextlib.contextmanager
-def _silently() -> Iterator[None]:
+def silently() -> Iterator[None]:
     """Keep transformers from drawing progress bars and tables of weights, and from using up global random numbers."""
     log = transformers.utils.logging
     verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,42 +10,77 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.audio import Recording, align_by_interpolation, read_recording, resampled
+from otlib.audio import Recording, align_by_interpolation, align_by_pairs, read_recording, resampled
 from otlib.encoder import encode, load_encoder
+from otlib.errors import InputError
 from otlib.files import atomic_write, sha256
 from otlib.prosody import prosody
 
 PROSODY = "prosody"
+INTERPOLATION, PAIRS = "interpolation", "pairs"
+_PAIRED_RATE = 25.0  # frames a second that pairs make of features at 50 Hz
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """What turns 16 kHz samples into features (T, layers, C) at 50 Hz, with a fingerprint of how."""
+    """What turns 16 kHz samples into features at 50 Hz and those into features of mesh frames, with a fingerprint of how.
+
+    Attributes:
+        name: of the encoder.
+        fingerprint: of everything that shapes the features.
+        layers, channels: of a mesh frame.
+        extract: samples (S,) to features (T, layers, C) at 50 Hz.
+        alignment: "interpolation", or "pairs", which lays each two features side by side.
+    """
 
     name: str
     fingerprint: str
     layers: int
     channels: int
     extract: Callable[[Tensor], Tensor]
+    alignment: str = INTERPOLATION
 
 
-def feature_source(name: str) -> FeatureSource:
+def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
     """Return "prosody" (loudness and pitch alone), or the HuBERT that :func:`otlib.encoder.load_encoder` finds by name.
 
+    Args:
+        name: of the encoder.
+        alignment: "interpolation" (by the times of features and frames, for any rate) or "pairs" (the published recipe
+            for 25 frames a second: twice the channels).
+
     Raises:
-        InputError: there is no such encoder.
+        InputError: there is no such encoder or alignment.
     """
+    if alignment not in (INTERPOLATION, PAIRS):
+        raise InputError(f"{alignment}: no such alignment; there are {INTERPOLATION} and {PAIRS}")
     if name == PROSODY:
-        return FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody)
-    encoder = load_encoder(name)
-    return FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x))
+        source = FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody)
+    else:
+        encoder = load_encoder(name)
+        source = FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x))
+    if alignment == PAIRS:
+        source = replace(source, fingerprint=f"{source.fingerprint} {PAIRS}", channels=2 * source.channels, alignment=PAIRS)
+    return source
 
 
 def recording_features(source: FeatureSource, recording: Recording, frame_rate: float) -> Float[Tensor, "T layers C"]:
-    """Return features of a recording at the times of its mesh frames."""
+    """Return features of a recording at the times of its mesh frames.
+
+    Raises:
+        InputError: features are laid side by side and the mesh has other than 25 frames a second.
+    """
+    if source.alignment == PAIRS and frame_rate != _PAIRED_RATE:
+        raise InputError(f"alignment {PAIRS!r} makes {_PAIRED_RATE:g} frames a second, not {frame_rate:g}; use "
+                         f"{INTERPOLATION!r}")
     features = source.extract(resampled(recording))
-    aligned = align_by_interpolation(features.flatten(1), recording.frames(frame_rate), frame_rate)
+    frames = recording.frames(frame_rate)
+    if source.alignment == PAIRS:
+        padded = torch.cat([features, features[-1:].expand(2 * frames, -1, -1)])  # the last feature is held
+        pairs = [align_by_pairs(padded[: 2 * frames, layer].contiguous()) for layer in range(source.layers)]
+        return torch.stack(pairs, 1)
+    aligned = align_by_interpolation(features.flatten(1), frames, frame_rate)
     return aligned.unflatten(1, features.shape[1:])
 
 

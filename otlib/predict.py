@@ -12,7 +12,7 @@ from otlib.checkpoint import load_model
 from otlib.clips import clip_features, shared_hierarchy
 from otlib.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.features import FeatureSource, feature_source, recording_features
+from otlib.features import INTERPOLATION, FeatureSource, feature_source, recording_features
 from otlib.files import read_json
 from otlib.model import OTTalk, animate, prepare_geometry
 from otlib.train import RUN
@@ -33,7 +33,8 @@ def load_trained(run: Path) -> Trained:
         InputError: there is none, or its encoder is not to be had or has changed since.
     """
     model, record = load_model(run), read_json(run / RUN)
-    source = feature_source(record["settings"]["encoder"])
+    settings = record["settings"]
+    source = feature_source(settings["encoder"], settings.get("alignment", INTERPOLATION))
     if source.fingerprint != record["encoder"]:
         raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
     return Trained(model, source)

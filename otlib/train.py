@@ -53,7 +53,7 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
             the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
-    dataset, source = Dataset.open(data), feature_source(settings.encoder)
+    dataset, source = Dataset.open(data), feature_source(settings.encoder, settings.alignment)
     if settings.batch % accelerator.num_processes:
         raise InputError(f"batch {settings.batch} cannot be shared out among {accelerator.num_processes} processes; "
                          "choose a multiple")
@@ -199,7 +199,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    named = ("encoder", "seed", "steps", "batch", "window", "learning_rate")
+    named = ("encoder", "alignment", "seed", "steps", "batch", "window", "learning_rate")
     for name in named:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")

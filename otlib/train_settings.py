@@ -18,6 +18,7 @@ class TrainSettings:
 
     Attributes:
         encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
+        alignment: of features to mesh frames, "interpolation", or for 25 frames a second "pairs" (FaceXHuBERT's).
         seed: of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
@@ -31,6 +32,7 @@ class TrainSettings:
     """
 
     encoder: str = "bundled"
+    alignment: str = "interpolation"
     seed: int = 0
     steps: int = 900
     batch: int = 4

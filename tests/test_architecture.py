@@ -19,7 +19,7 @@ LAYERS = {  # of otlib: a module imports from its own layer and from those above
                                   "prosody", "encoder", "features", "dataset", "dataset_manifest", "dataset_check"},
     "distances, models, losses and metrics": {"sliced", "sliced_cpu", "sliced_kernel", "sliced_torch", "transport",
                                               "transport_kernel", "losses", "temporal", "model", "metrics", "pretraining",
-                                              "gltf", "video"},
+                                              "gltf", "video", "forced_alignment"},
     "training and records": {"checkpoint", "clips", "train_settings", "train", "parallel", "predict", "record",
                              "quoted", "sweeps"},
     "showing": {"viz", "inspector"},

@@ -115,3 +115,26 @@ def test_encoders_have_fingerprints_of_their_own(tmp_path):
 def test_unknown_encoder_is_refused():
     with pytest.raises(InputError, match="/no/such/encoder"):
         feature_source("/no/such/encoder")
+
+
+@pytest.mark.parametrize("samples", [16000, 16319, 700])
+def test_pairs_lie_side_by_side_in_every_layer(samples, tmp_path):
+    """The published recipe; where the last frame has no two features of its own, the last one is held."""
+    encoder = saved(local_hubert(), tmp_path / "encoder")
+    source, plain = feature_source(encoder, "pairs"), feature_source(encoder)
+    recording = read_recording(write(tmp_path / "a.wav", seconds=samples / SAMPLE_RATE, rate=SAMPLE_RATE))
+    features = plain.extract(torch.from_numpy(recording.samples))
+    paired = recording_features(source, recording, 25.0)
+    assert paired.shape == (samples // 640, 3, 64) and source.channels == 64
+    assert source.fingerprint != plain.fingerprint
+    for frame in range(len(paired)):
+        for layer in range(3):
+            two = [features[min(2 * frame + k, len(features) - 1), layer] for k in (0, 1)]
+            assert torch.equal(paired[frame, layer], torch.cat(two))
+
+
+def test_pairs_at_another_rate_and_unknown_alignments_are_refused(sound):
+    with pytest.raises(InputError, match="25 frames a second, not 30"):
+        recording_features(feature_source(PROSODY, "pairs"), read_recording(sound), 30.0)
+    with pytest.raises(InputError, match="^stretch: no such alignment"):
+        feature_source(PROSODY, "stretch")

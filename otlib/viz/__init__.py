@@ -10,7 +10,7 @@ from otlib.viz.lessons import convergence, pull_panels, surface_row
 from otlib.viz.matrices import answer_map, count_bars, matrix_row
 from otlib.viz.measures import add_measure, measure_views, quantile_matching
 from otlib.viz.rows import row_of_heads
-from otlib.viz.speech import speech_panels
+from otlib.viz.speech import feature_tracks, phoneme_rows, probe_layers, self_similarity, speech_panels
 
 __all__ = [
     "HeadRenderer",
@@ -20,6 +20,7 @@ __all__ = [
     "count_bars",
     "curve_panels",
     "field_row",
+    "feature_tracks",
     "film_strip",
     "head_triptych",
     "interval_plot",
@@ -27,10 +28,13 @@ __all__ = [
     "loss_curves",
     "matrix_row",
     "measure_views",
+    "phoneme_rows",
+    "probe_layers",
     "pull_panels",
     "quantile_matching",
     "render_frames",
     "row_of_heads",
+    "self_similarity",
     "show",
     "speech_panels",
     "surface_row",

@@ -1,0 +1,83 @@
+"""Say which phoneme is when in a recording: `python -m data_prep.align RECORDING.wav --text "What is said."`
+
+Prints one phoneme a line, with its start and end in seconds; an empty one is a pause. Without a text the sounds are
+recognised, which is less sure. espeak-ng turns the text into phonemes; without a text it is not needed.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from data_prep.labelled_speech import text_to_phonemes
+from otlib.audio import SILENCE_DB, read_recording, resampled
+from otlib.dataset import PhonemeSpan
+from otlib.errors import InputError
+from otlib.files import atomic_write, write_json
+from otlib.forced_alignment import BACK_ENDS, load_aligner
+
+
+def align(file: Path, text: str | None = None, back_end: str = "frames", model: str | None = None,
+          voice: str = "en-us") -> tuple[PhonemeSpan, ...]:
+    """Return the phonemes of a recording.
+
+    Args:
+        file: any sound file.
+        text: what is said, if it is known.
+        back_end, model: see :func:`otlib.forced_alignment.load_aligner`.
+        voice: accent by which espeak-ng pronounces the text.
+
+    Raises:
+        InputError: the recording cannot be read, is silent or cannot be aligned, or something needed is not installed.
+    """
+    recording = read_recording(file)
+    if recording.peak_db < SILENCE_DB:
+        raise InputError(f"{file}: is silent (it never rises above {SILENCE_DB:g} dB); give a recording of speech")
+    transcript = text_to_phonemes(text, voice) if text is not None else None
+    return load_aligner(back_end, model).phonemes(resampled(recording), transcript, name=str(file))
+
+
+def draw(file: Path, rows: dict[str, tuple[PhonemeSpan, ...]], picture: Path) -> None:
+    """Write a PNG of the waveform with the phonemes above it, one row for each aligner.
+
+    Raises:
+        InputError: the packages that draw are not installed.
+    """
+    try:
+        from otlib.viz import phoneme_rows
+    except ModuleNotFoundError as error:
+        raise InputError(f"{picture}: pictures need `pip install otlib[notebook]`; leave the picture out") from error
+    recording = read_recording(file)
+    figure = phoneme_rows(recording.samples, recording.sample_rate,
+                          {name: [span._asdict() for span in spans] for name, spans in rows.items()})
+    with atomic_write(picture) as temporary:
+        figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png", metadata={"Software": None})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.align", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=Path, help="any sound file")
+    parser.add_argument("--text", help="what is said; without it the sounds are recognised")
+    parser.add_argument("--backend", default="frames", choices=BACK_ENDS, help="which aligner (%(default)s)")
+    parser.add_argument("--model", metavar="NAME", help="an encoder with phoneme heads, or for 'transformers' a CTC model")
+    parser.add_argument("--voice", default="en-us", help="accent of the text, as espeak-ng names it (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the phonemes there, as the corpus stores them")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw waveform and phonemes")
+    options = parser.parse_args(arguments)
+    try:
+        spans = align(options.recording, options.text, options.backend, options.model, options.voice)
+        if options.json:
+            write_json(options.json, [span._asdict() for span in spans])
+        if options.picture:
+            draw(options.recording, {options.backend: spans}, options.picture)
+    except InputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    for span in spans:
+        print(f"{span.start:8.3f} {span.end:8.3f}  {span.phoneme}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
