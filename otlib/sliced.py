@@ -141,10 +141,10 @@ def check_pair(x: Measure, y: Measure) -> None:
     for name, measure in (("x", x), ("y", y)):
         # A Measure was checked when it was made, but its tensors can be written to since; compiled code must not see NaN.
         for part in ("points", "weights"):
-            low, high = torch.aminmax(getattr(measure, part).detach())
-            if not bool(torch.maximum(-low, high) <= COORDINATE_LIMIT):
+            low, high = (float(extreme) for extreme in torch.aminmax(getattr(measure, part).detach()))
+            if not max(-low, high) <= COORDINATE_LIMIT:  # NaN fails the comparison too
                 raise ValueError(f"{name}.{part} must be finite and within +-{COORDINATE_LIMIT:g}, "
-                                 f"found values from {float(low)} to {float(high)}")
+                                 f"found values from {low} to {high}")
 
 
 def check_directions(directions: Tensor, x: Measure) -> None:

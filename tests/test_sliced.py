@@ -131,6 +131,18 @@ def test_most_of_the_mass_on_a_few_atoms_at_one_end(backend, p, light, generator
 
 
 @both_backends
+@pytest.mark.parametrize("length", [1e-9, 1.0, 1e12])
+def test_no_length_is_too_large_or_too_small_for_single_precision(backend, length):
+    """From a nanometre to seven times the way to the sun: its square fits float32, but not in the kernel's units of mass."""
+    line, mass = torch.ones(2, 1), torch.ones(1)
+    points = torch.full((1, 1), length).requires_grad_()
+    found = sliced_wasserstein(Measure(points, mass), Measure(torch.zeros(1, 1), mass), line, backend=backend)
+    assert found.item() == pytest.approx(length**2, rel=SINGLE)
+    found.backward()
+    assert points.grad.item() == pytest.approx(2 * length, rel=SINGLE)
+
+
+@both_backends
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_far_from_the_origin(backend, dtype, generator):
     """Sixteenths of a metre a thousand kilometres away, along the axes, so that projections are exact."""
