@@ -66,8 +66,8 @@ def report(result: dict[str, Any]) -> str:
     for cell in found["pot_over_kernel_at_equal_error"]:
         ratio = ("no design that was tried is as good" if cell["pot_over_kernel"] is None
                  else f"{cell['pot_over_kernel']:.0f} with {cell['design_directions']} directions")
-        lines.append(f"  {cell['error'].replace('_', ' of the '):19} d = {cell['dimension']}, {cell['atoms']:6,} atoms, "
-                     f"{cell['pair']}: {ratio}")
+        lines.append(f"  error of the {cell['error'].removesuffix('_error'):8} d = {cell['dimension']}, "
+                     f"{cell['atoms']:6,} atoms, {cell['pair']}: {ratio}")
     if "pot_over_torch_on_device" in found:
         lines.append(f"torch path on {machine['device']}: {found['pot_over_torch_on_device']['least']:.3g} to "
                      f"{found['pot_over_torch_on_device']['most']:.3g} times faster than POT on the CPU")
