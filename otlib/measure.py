@@ -49,7 +49,7 @@ class Measure:
             raise ValueError(f"the measure is empty: points have shape {tuple(points.shape)}")
         check_finite("points", points)
         check_finite("weights", weights)
-        if bool((weights.detach() < 0).any()):
+        if float(weights.detach().amin()) < 0:
             index = (weights.detach() < 0).nonzero()[0].tolist()
             raise ValueError(f"weights must not be negative, found {float(weights[tuple(index)])} at index {tuple(index)}")
         total = weights.detach().sum(dim=-1, dtype=torch.float64)

@@ -1,4 +1,15 @@
-"""The sliced Wasserstein distance between weighted measures, with gradients in points and masses."""
+"""The sliced Wasserstein distance between weighted measures, with gradients in points and masses.
+
+Where it parts from POT 0.9.7's ``ot.sliced_wasserstein_distance`` (a minimal case of each is in tests/test_sliced_pot.py):
+
+- POT returns the root, SW_p; we return SW_p^p unless asked for the root.
+- Weights that are negative, all zero or do not sum to one: POT returns a number without a word (1 % too much mass turns
+  0.010 into 0.018 in the test), we refuse them by name.
+- An atom without mass: POT lets it shift the value when it lies far away, here it changes nothing.
+- Equal measures: POT's gradient is NaN, ours is zero.
+- float32 numpy arrays, POT's default: its value drifts by some 1e-5 at 20,000 atoms; with torch tensors it does not.
+- Directions: ``torch.manual_seed`` does not reach POT; pass it ``projections``, of shape (d, L).
+"""
 
 import torch
 from jaxtyping import Float
@@ -130,10 +141,10 @@ def check_pair(x: Measure, y: Measure) -> None:
     for name, measure in (("x", x), ("y", y)):
         # A Measure was checked when it was made, but its tensors can be written to since; compiled code must not see NaN.
         for part in ("points", "weights"):
-            low, high = torch.aminmax(getattr(measure, part).detach())
-            if not bool(torch.maximum(-low, high) <= COORDINATE_LIMIT):
+            low, high = (float(extreme) for extreme in torch.aminmax(getattr(measure, part).detach()))
+            if not max(-low, high) <= COORDINATE_LIMIT:  # NaN fails the comparison too
                 raise ValueError(f"{name}.{part} must be finite and within +-{COORDINATE_LIMIT:g}, "
-                                 f"found values from {float(low)} to {float(high)}")
+                                 f"found values from {low} to {high}")
 
 
 def check_directions(directions: Tensor, x: Measure) -> None:

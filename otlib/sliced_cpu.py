@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.sliced_kernel import directions_block, prepare
+from otlib.sliced_kernel import directions_block, make_buffers, prepare
 
 LEAST_TASKS = 8
 """Tasks that a call is cut into at least: enough to share out, few enough that their gradients take little room."""
@@ -47,11 +47,18 @@ def solve(
     point_gradient = np.zeros((kept, x.shape[2], x.shape[1]), x.dtype)  # T d N, as the kernel makes it
     weight_gradient = np.zeros((kept, x.shape[1]), x.dtype)
     prepared = [prepare(x[t], a[t], y[t], b[t]) for t in range(frames)] if blocks > 1 else None
+    idle: deque[tuple] = deque()  # buffers that no task is using: as many are made as threads
 
     def task(number: int) -> tuple[float, np.ndarray, np.ndarray]:
         frame, block = divmod(number, blocks)
         ready = prepare(x[frame], a[frame], y[frame], b[frame]) if prepared is None else prepared[frame]
-        return directions_block(*ready, theta[frame % len(theta)], block, blocks, p, gradient)
+        try:
+            buffers = idle.pop()
+        except IndexError:
+            buffers = make_buffers(x[0], y[0])
+        found = directions_block(*ready, theta[frame % len(theta)], block, blocks, p, gradient, buffers)
+        idle.append(buffers)
+        return found
 
     for number, (cost, point_part, weight_part) in enumerate(_in_order(task, frames * blocks)):
         frame = number // blocks

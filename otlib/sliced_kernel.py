@@ -8,7 +8,9 @@ projected points and what the dual potential needs in one go.
   among equal keys are repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge
   sort takes over.
 - Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no mass is lost.
-- Two directions are merged at a time, because one merge waits on its own loads.
+- The merge is cut in two halves that run side by side, because one alone waits on its own loads. They take the same
+  steps as one merge from end to end would.
+- One direction at a time, in buffers made once for each thread, so that ten thousand atoms stay in a core's own cache.
 
 All compiled functions stand in this one file: the cache on disk watches the file of the function that is called, not
 those it calls. ``no_type_check`` keeps the test run's shape checks from wrapping what numba must compile.
@@ -27,85 +29,91 @@ UNIT_MASS = 1 << 62
 
 RADIX_BITS = 11
 FEW_ATOMS, FEW_RADIX_BITS = 4096, 9  # below, most of the time would go into counting empty buckets
-NEVER = np.int64(np.iinfo(np.int64).max)  # height of a staircase past its end
+STRETCH = 64  # sorted atoms that are checked for inversions at once
+PORTION = 2048  # atoms projected at once: they stay in the fastest cache from axis to axis
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
 def prepare(x, a, y, b):
-    """Points (d, n) and (d, m), contiguous along each axis, and masses as integers of the same sum."""
+    """Of both measures: points (d, n), contiguous along each axis; their bounds (d, 2); masses, integers of one sum."""
     x_masses, y_masses = _integer_masses(a), _integer_masses(b)
     # Both staircases must end at the same height: the heaviest atom of y takes the difference in rounding.
     y_masses[np.argmax(y_masses)] += np.sum(x_masses) - np.sum(y_masses)
-    return _transpose(x), x_masses, _transpose(y), y_masses
+    x_axes, x_bounds = _transpose(x)
+    y_axes, y_bounds = _transpose(y)
+    return (x_axes, x_bounds, x_masses), (y_axes, y_bounds, y_masses)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def directions_block(x_axes, x_masses, y_axes, y_masses, directions, block, blocks, p, gradient):
+def make_buffers(x, y):
+    """What :func:`directions_block` writes to for measures as large as the points ``x`` and ``y``; one for each thread."""
+    n, m = len(x), len(y)
+    dtype = x.dtype
+    longest = max(n, m)
+    projection, key, swap = np.empty(longest, dtype), np.empty(longest, np.uint32), np.empty(longest, np.uint32)
+    histograms = np.empty((2, 1 << RADIX_BITS), np.uint32)
+    by_rank = (np.empty(n, np.uint32), np.empty(n, dtype), np.empty(n, np.int64), np.empty(m, dtype), np.empty(m, np.int64))
+    exchange = np.empty(n, dtype), np.empty(n, np.uint32)
+    return projection, key, swap, histograms, by_rank, exchange
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
     """One block of the directions of one frame, each result summed over the block and divided by L.
 
-    Returns the costs, and if ``gradient`` the gradients in the points (d, n) and in the weights (n), else empty arrays.
+    Takes the measures as :func:`prepare` returns them. Returns the costs, and if ``gradient`` the gradients in the
+    points (d, n) and in the weights (n), else empty arrays.
     """
+    x_axes, x_bounds, x_masses = x
+    y_axes, y_bounds, y_masses = y
+    projection, key, swap, histograms, by_rank, (slopes, partners) = buffers
+    x_order, x_sorted, x_heights, y_sorted, y_heights = by_rank
     d, n = x_axes.shape
-    m = y_axes.shape[1]
-    dtype = x_axes.dtype
-    longest = max(n, m)
-    projection = np.empty(longest, dtype)
-    key, swap = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
-    histograms = np.empty((2, 1 << RADIX_BITS), np.uint32)
-    # Two of each: two directions are under way at a time. One slot past the end holds the staircases' end marks.
-    x_order, y_order = np.empty((2, n), np.uint32), np.empty(m, np.uint32)
-    x_sorted, y_sorted = np.empty((2, n + 1), dtype), np.empty((2, m + 1), dtype)
-    x_heights, y_heights = np.empty((2, n + 1), np.int64), np.empty((2, m + 1), np.int64)
-    slopes, partners = np.empty((2, n + 1), dtype), np.empty((2, n + 1), np.uint32)
     held = n if gradient else 0
-    point_gradient, weight_gradient = np.zeros((d, held), dtype), np.zeros(held, dtype)
+    point_gradient, weight_gradient = np.zeros((d, held), x_axes.dtype), np.zeros(held, x_axes.dtype)
 
     count = len(directions)
-    pairs = (count + 1) // 2
     cost = 0.0
-    for pair in range(pairs * block // blocks, pairs * (block + 1) // blocks):
-        members = min(2, count - 2 * pair)
-        for k in range(members):
-            theta = directions[2 * pair + k]
-            _project(x_axes, theta, projection)
-            _sort(projection, n, key, swap, histograms, x_order[k], x_sorted[k])
-            _cumulate(x_masses, x_order[k], x_heights[k])
-            _project(y_axes, theta, projection)
-            _sort(projection, m, key, swap, histograms, y_order, y_sorted[k])
-            _cumulate(y_masses, y_order, y_heights[k])
-            x_sorted[k, n] = x_sorted[k, n - 1]
-            y_sorted[k, m] = y_sorted[k, m - 1]
-        if p == 2.0 and members == 2:
-            cost += _merge_two_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, partners)
+    for number in range(count * block // blocks, count * (block + 1) // blocks):
+        theta = directions[number]
+        _project(x_axes, theta, projection)
+        _sort(projection, _range(x_bounds, theta), key, swap, histograms, x_order, x_sorted)
+        _cumulate(x_masses, x_order, x_heights)
+        _project(y_axes, theta, projection)
+        y_order = key  # the keys are read before the order is written
+        _sort(projection, _range(y_bounds, theta), key, swap, histograms, y_order, y_sorted)
+        _cumulate(y_masses, y_order, y_heights)
+        if p == 2.0:
+            cost += _merge_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, partners)
         else:
-            for k in range(members):
-                cost += _merge(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], p, slopes[k], partners[k])
+            cost += _merge(x_sorted, x_heights, y_sorted, y_heights, p, slopes, partners)
         if gradient:
-            for k in range(members):
-                _spread_slopes(slopes[k], x_order[k], directions[2 * pair + k], projection, point_gradient)
-                _add_potential(x_sorted[k], x_heights[k], y_sorted[k], y_heights[k], partners[k], x_order[k], p,
-                               weight_gradient)
+            _back_to_atoms(x_sorted, x_heights, y_sorted, y_heights, slopes, partners, x_order, p, projection,
+                           weight_gradient)
+            _add_along(projection, theta, point_gradient)
     if gradient:
-        point_gradient *= dtype.type(p / (float(UNIT_MASS) * count))
-        mean = 0.0
-        for i in range(n):
-            mean += float(x_masses[i]) * weight_gradient[i]
-        mean /= float(UNIT_MASS)
-        for i in range(n):
-            weight_gradient[i] = (weight_gradient[i] - mean) / count
+        point_gradient *= x_axes.dtype.type(p / (float(UNIT_MASS) * count))
+        _centre(weight_gradient, x_masses, count)
     return cost / (float(UNIT_MASS) * count), point_gradient, weight_gradient
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
 def _transpose(points):
-    axes = np.empty((points.shape[1], points.shape[0]), points.dtype)
-    for axis in range(points.shape[1]):
-        for i in range(points.shape[0]):
-            axes[axis, i] = points[i, axis]
-    return axes
+    n, d = points.shape
+    axes, bounds = np.empty((d, n), points.dtype), np.empty((d, 2), points.dtype)
+    for axis in range(d):
+        low = high = points[0, axis]
+        for i in range(n):
+            value = points[i, axis]
+            axes[axis, i] = value
+            low = min(low, value)
+            high = max(high, value)
+        bounds[axis, 0], bounds[axis, 1] = low, high
+    return axes, bounds
 
 
 @njit(cache=True, nogil=True)
@@ -125,23 +133,41 @@ def _integer_masses(weights):
 @no_type_check
 def _project(axes, direction, projection):
     n = axes.shape[1]
-    for i in range(n):
-        projection[i] = axes[0, i] * direction[0]
-    for axis in range(1, axes.shape[0]):
-        share = direction[axis]
-        along = axes[axis]
-        for i in range(n):
-            projection[i] += along[i] * share
+    for start in range(0, n, PORTION):
+        stop = min(n, start + PORTION)
+        part = projection[start:stop]
+        along, share = axes[0, start:stop], direction[0]
+        for i in range(len(part)):
+            part[i] = along[i] * share
+        for axis in range(1, len(axes)):
+            along, share = axes[axis, start:stop], direction[axis]
+            for i in range(len(part)):
+                part[i] += along[i] * share
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _sort(values, n, key, swap, histograms, order, ordered):
-    """Write the order of ``values[:n]`` and the sorted values."""
+def _range(bounds, direction):
+    """Interval that holds the projections of all atoms, rounding included."""
+    low = high = slack = 0.0
+    for axis in range(len(direction)):
+        one, other = bounds[axis, 0] * np.float64(direction[axis]), bounds[axis, 1] * np.float64(direction[axis])
+        low += min(one, other)
+        high += max(one, other)
+        slack += max(abs(one), abs(other))
+    slack *= (len(direction) + 4) * float(np.finfo(bounds.dtype).eps)
+    return bounds.dtype.type(low - slack), bounds.dtype.type(high + slack)
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _sort(values, limits, key, swap, histograms, order, ordered):
+    """Write the order and the sorted values of as many values as ``ordered`` has room for."""
+    n = len(ordered)
     bits = FEW_RADIX_BITS if n < FEW_ATOMS else RADIX_BITS
-    _quantise(values, n, key, bits)
-    _radix_order(key, n, swap, histograms, order, bits)
-    if not _gather_and_repair(values, n, order, ordered):
+    _quantise(values, n, limits, key, bits)
+    _radix_order(values, key, swap, histograms, order, ordered, bits)
+    if not _repair(order, ordered):
         exact = np.argsort(values[:n], kind="mergesort")
         for k in range(n):
             order[k] = exact[k]
@@ -150,13 +176,9 @@ def _sort(values, n, key, swap, histograms, order, ordered):
 
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
-def _quantise(values, n, key, bits):
-    """Keys of 2 ``bits`` bits, evenly spaced over the range of the values."""
-    low = values[0]
-    high = values[0]
-    for i in range(n):
-        low = min(low, values[i])
-        high = max(high, values[i])
+def _quantise(values, n, limits, key, bits):
+    """Keys of 2 ``bits`` bits, evenly spaced over an interval that holds the values."""
+    low, high = limits
     span = high - low
     scale = values.dtype.type(0)
     if span > 1e-30:  # below, the scale would overflow; equal keys are then repaired like any others
@@ -167,8 +189,9 @@ def _quantise(values, n, key, bits):
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _radix_order(key, n, swap, histograms, order, bits):
+def _radix_order(values, key, swap, histograms, order, ordered, bits):
     """Stable order of keys of 2 ``bits`` bits: one pass for the low half, one for the high half."""
+    n = len(ordered)
     buckets = 1 << bits
     low, high = histograms[0, :buckets], histograms[1, :buckets]
     low[:] = 0
@@ -194,25 +217,25 @@ def _radix_order(key, n, swap, histograms, order, bits):
         swap[place] = ((key[i] >> half) << index_bits) | np.uint32(i)  # high half and index share the word
     for i in range(n):
         bucket = swap[i] >> index_bits
+        index = swap[i] & index_mask
         place = high[bucket]
         high[bucket] = place + np.uint32(1)
-        order[place] = swap[i] & index_mask
+        order[place] = index
+        ordered[place] = values[index]
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _gather_and_repair(values, n, order, ordered):
-    """Sorted values by insertion of what the keys left out of order; False if that would take more than 4 n moves."""
+def _repair(order, ordered):
+    """Sort by insertion what the keys left out of order; False if that would take more than 4 n moves."""
+    n = len(ordered)
     budget = 4 * n + 64
-    highest = values[order[0]]
-    ordered[0] = highest
-    for k in range(1, n):
-        index = order[k]
-        value = values[index]
-        if value >= highest:
-            ordered[k] = value
-            highest = value
-        else:
+    for start in range(1, n, STRETCH):
+        stop = min(n, start + STRETCH)
+        if _inversions(ordered[start - 1:stop - 1], ordered[start:stop]) == 0:
+            continue
+        for k in range(start, stop):
+            value, index = ordered[k], order[k]
             place = k
             while place > 0 and value < ordered[place - 1]:
                 ordered[place] = ordered[place - 1]
@@ -228,12 +251,20 @@ def _gather_and_repair(values, n, order, ordered):
 
 @njit(cache=True, nogil=True)
 @no_type_check
+def _inversions(before, after):
+    found = 0
+    for k in range(len(after)):
+        found += after[k] < before[k]
+    return found
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
 def _cumulate(masses, order, heights):
     height = np.int64(0)
-    for k in range(len(order)):
+    for k in range(len(masses)):
         height += masses[order[k]]
         heights[k] = height
-    heights[len(order)] = NEVER
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -242,105 +273,117 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
     """Cost of one direction x 2^62.
 
     ``slopes[i]``: sum over the pieces of mass of atom i of mass x sign(gap) |gap|^(p - 1), gap = x - y.
-    ``partners[i]``: the last atom that i exchanges mass with. All by rank.
+    ``partners[i]``: the last atom that i exchanges mass with. All by rank. What is left of y after the last atom of x
+    has no mass.
     """
-    i = np.int64(0)
-    j = np.int64(0)
+    i = j = np.uint64(0)  # unsigned indices are not checked for counting from the end
     below = np.int64(0)
     cost = 0.0
     slope = 0.0
-    for _ in range(len(xs) + len(ys) - 2):
+    while i < len(xs):
         x_height, y_height = x_heights[i], y_heights[j]
         height = min(x_height, y_height)
-        gap = xs[i] - ys[j]
-        force = float(gap) if p == 2.0 else np.sign(gap) * float(np.abs(gap)) ** (p - 1.0)
-        push = float(height - below) * force
+        gap = np.float64(xs[i] - ys[j])
+        push = np.float64(height - below) * np.sign(gap) * np.abs(gap) ** (p - 1.0)
         below = height
         cost += push * gap
         slope += push
         slopes[i] = slope
         partners[i] = j
-        advance = np.int64(x_height <= y_height)
-        slope *= 1 - advance
-        i += advance
-        j += 1 - advance
+        x_ends = x_height <= y_height
+        slope = 0.0 if x_ends else slope
+        i += np.uint64(x_ends)
+        j += np.uint64(not x_ends)
     return cost
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _merge_two_squared(xs, x_heights, ys, y_heights, slopes, partners):
-    """:func:`_merge` for p = 2 and two directions at once, so that one works while the other waits for memory."""
-    xs0, xs1 = xs[0], xs[1]
-    ys0, ys1 = ys[0], ys[1]
-    x_heights0, x_heights1 = x_heights[0], x_heights[1]
-    y_heights0, y_heights1 = y_heights[0], y_heights[1]
-    slopes0, slopes1 = slopes[0], slopes[1]
-    partners0, partners1 = partners[0], partners[1]
-    i0 = i1 = j0 = j1 = below0 = below1 = np.int64(0)
+def _merge_squared(xs, x_heights, ys, y_heights, slopes, partners):
+    """:func:`_merge` for p = 2, from the lowest atom of x and from its middle one at the same time."""
+    n = len(xs)
+    middle = n // 2
+    half_mass = x_heights[middle - 1] if middle > 0 else np.int64(0)
+    y_middle = np.searchsorted(y_heights, half_mass) if middle > 0 else 0  # steps of y below it, as the merge takes them
+    y_end = np.searchsorted(y_heights, x_heights[n - 1])
+    steps0, steps1 = middle + y_middle, n - middle + y_end - y_middle
+    i0 = j0 = np.uint64(0)
+    i1, j1 = np.uint64(middle), np.uint64(y_middle)
+    below0, below1 = np.int64(0), half_mass
     cost0 = cost1 = 0.0
     slope0 = slope1 = xs.dtype.type(0)
-    for _ in range(len(xs0) + len(ys0) - 2):
-        x_height, y_height = x_heights0[i0], y_heights0[j0]
-        height = min(x_height, y_height)
-        gap = xs0[i0] - ys0[j0]
-        push = xs.dtype.type(height - below0) * gap
-        below0 = height
-        cost0 += float(push * gap)
-        slope0 += push
-        slopes0[i0] = slope0
-        partners0[i0] = j0
-        advance = np.int64(x_height <= y_height)
-        slope0 *= xs.dtype.type(1 - advance)
-        i0 += advance
-        j0 += 1 - advance
-
-        x_height, y_height = x_heights1[i1], y_heights1[j1]
-        height = min(x_height, y_height)
-        gap = xs1[i1] - ys1[j1]
-        push = xs.dtype.type(height - below1) * gap
-        below1 = height
-        cost1 += float(push * gap)
-        slope1 += push
-        slopes1[i1] = slope1
-        partners1[i1] = j1
-        advance = np.int64(x_height <= y_height)
-        slope1 *= xs.dtype.type(1 - advance)
-        i1 += advance
-        j1 += 1 - advance
+    for _ in range(min(steps0, steps1)):
+        i0, j0, below0, slope0, cost = _step(xs, x_heights, ys, y_heights, slopes, partners, i0, j0, below0, slope0)
+        cost0 += cost
+        i1, j1, below1, slope1, cost = _step(xs, x_heights, ys, y_heights, slopes, partners, i1, j1, below1, slope1)
+        cost1 += cost
+    if steps0 > steps1:
+        i1, j1, below1, slope1 = i0, j0, below0, slope0
+    for _ in range(abs(steps0 - steps1)):
+        i1, j1, below1, slope1, cost = _step(xs, x_heights, ys, y_heights, slopes, partners, i1, j1, below1, slope1)
+        cost1 += cost
     return cost0 + cost1
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
-def _spread_slopes(slopes, order, direction, buffer, point_gradient):
-    """Add slope x direction to each atom's gradient."""
-    n = len(order)
-    for k in range(n):
-        buffer[order[k]] = slopes[k]
-    for axis in range(len(direction)):
-        share = direction[axis]
-        along = point_gradient[axis]
-        for i in range(n):
-            along[i] += buffer[i] * share
+def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
+    """One piece of mass, p = 2: the state after it, and its cost."""
+    x_height, y_height = x_heights[i], y_heights[j]
+    height = min(x_height, y_height)
+    gap = xs[i] - ys[j]
+    push = xs.dtype.type(height - below) * gap
+    slope += push
+    slopes[i] = slope
+    partners[i] = np.uint32(j)
+    x_ends = x_height <= y_height
+    x_step = np.uint64(x_ends)
+    slope = xs.dtype.type(0) if x_ends else slope
+    return i + x_step, j + (x_step ^ np.uint64(1)), height, slope, np.float64(push) * np.float64(gap)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _add_potential(xs, x_heights, ys, y_heights, partners, order, p, weight_gradient):
-    """Add the dual potential on the line: zero at the first atom, then what the cost to the same partner changes by.
+def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, atom_slopes, weight_gradient):
+    """Write each atom's slope and add the dual potential on the line to its gradient in the weight.
 
-    Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
-    derivative's own mean from both sides, and makes it zero between equal measures.
+    The potential is zero at the first atom, then changes by what the cost to the same partner changes by. Where both
+    staircases step at once the partner before and the one after serve as well; the mean of both is the derivative's own
+    mean from both sides, and makes it zero between equal measures.
     """
-    height = 0.0
+    potential = 0.0
+    atom_slopes[order[0]] = slopes[0]
     for k in range(1, len(order)):
+        atom = order[k]
+        atom_slopes[atom] = slopes[k]
         partner = partners[k - 1]
         after = partner + (x_heights[k - 1] == y_heights[partner])
-        step = xs[k] - xs[k - 1]
         if p == 2.0:
-            height += step * ((xs[k] - ys[partner]) + (xs[k - 1] - ys[after]))
+            potential += (xs[k] - xs[k - 1]) * ((xs[k] - ys[partner]) + (xs[k - 1] - ys[after]))
         else:
             for y in (ys[partner], ys[after]):
-                height += (np.abs(xs[k] - y) ** p - np.abs(xs[k - 1] - y) ** p) / 2
-        weight_gradient[order[k]] += height
+                potential += (np.abs(xs[k] - y) ** p - np.abs(xs[k - 1] - y) ** p) / 2
+        weight_gradient[atom] += potential
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def _add_along(atom_slopes, direction, point_gradient):
+    """Add slope x direction to each atom's gradient."""
+    for axis in range(len(direction)):
+        share = direction[axis]
+        along = point_gradient[axis]
+        for i in range(len(along)):
+            along[i] += atom_slopes[i] * share
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+@no_type_check
+def _centre(weight_gradient, masses, count):
+    """Make the masses times the gradient sum to zero, and divide by the number of directions."""
+    mean = 0.0
+    for i in range(len(masses)):
+        mean += float(masses[i]) * weight_gradient[i]
+    mean /= float(UNIT_MASS)
+    for i in range(len(masses)):
+        weight_gradient[i] = (weight_gradient[i] - mean) / count

@@ -74,6 +74,16 @@ def test_a_face_without_area_has_no_mass_and_no_nan_in_the_gradient(make, grid):
     assert (make(moved, flat).weights[-2:] == 0).all() and torch.isfinite(moved.grad).all()
 
 
+@pytest.mark.parametrize(("make", "dimension"), [(barycentres, 3), (varifold, 6)])
+def test_moving_a_mesh_costs_its_square_over_the_dimension(make, dimension, grid, generator):
+    """|t|^2 / 3 for points, |t|^2 / 6 with normals, which do not move; exactly so for one block of orthogonal directions."""
+    vertices, faces = grid
+    shift = torch.tensor([0.01, -0.02, 0.03], dtype=torch.float64)
+    directions = draw_directions(dimension, dimension, sampler="orthogonal", generator=generator, dtype=torch.float64)
+    found = sliced_wasserstein(make(vertices, faces), make(vertices + shift, faces), directions).item()
+    assert found == pytest.approx((shift @ shift).item() / dimension, rel=1e-10)
+
+
 def test_samples_lie_on_the_surface_and_follow_the_vertices(generator):
     vertices = torch.tensor([[0.0, 0, 1], [1, 0, 1], [1, 1, 1], [0, 1, 1]], dtype=torch.float64).requires_grad_()
     samples = surface_samples(vertices, torch.tensor([[0, 1, 2], [0, 2, 3]]), 1000, generator)

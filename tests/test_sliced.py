@@ -115,6 +115,46 @@ def test_gaussians_on_the_line(backend):
     assert found == pytest.approx(gaussian_cost(1, 2, -0.5, 0.7), rel=1e-3)  # the tails past the last quantile
 
 
+@both_backends
+@pytest.mark.parametrize("p", [2.0, 3.0])
+@pytest.mark.parametrize("light", ["low", "high"])
+def test_most_of_the_mass_on_a_few_atoms_at_one_end(backend, p, light, generator):
+    """One side of the merge is then much longer than the other."""
+    x, y = (random_measure(generator, atoms, 1) for atoms in (31, 50))
+    order = x.points[:, 0].argsort(descending=light == "high")
+    weights = torch.full((31,), 1e-9, dtype=torch.float64)
+    weights[order[20:]] = 1.0
+    x = Measure(x.points, weights / weights.sum())
+    line = torch.ones(1, 1, dtype=torch.float64)
+    expected = sliced_cost(*(part.numpy() for part in (x.points, x.weights, y.points, y.weights)), line.numpy(), p)
+    assert sliced_wasserstein(x, y, line, p=p, backend=backend).item() == pytest.approx(expected, rel=EXACT)
+
+
+@both_backends
+@pytest.mark.parametrize("length", [1e-9, 1.0, 1e12])
+def test_no_length_is_too_large_or_too_small_for_single_precision(backend, length):
+    """From a nanometre to seven times the way to the sun: its square fits float32, but not in the kernel's units of mass."""
+    line, mass = torch.ones(2, 1), torch.ones(1)
+    points = torch.full((1, 1), length).requires_grad_()
+    found = sliced_wasserstein(Measure(points, mass), Measure(torch.zeros(1, 1), mass), line, backend=backend)
+    assert found.item() == pytest.approx(length**2, rel=SINGLE)
+    found.backward()
+    assert points.grad.item() == pytest.approx(2 * length, rel=SINGLE)
+
+
+@both_backends
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_far_from_the_origin(backend, dtype, generator):
+    """Sixteenths of a metre 500 km away, which float32 just holds, along the axes, so that projections are exact."""
+    near = [Measure(torch.randint(0, 1600, (atoms, 3), generator=generator).to(dtype) / 16,
+                    torch.full((atoms,), 1 / atoms, dtype=dtype)) for atoms in (5000, 4800)]
+    far = [Measure(measure.points + 2.0**19, measure.weights) for measure in near]
+    axes = torch.eye(3, dtype=dtype)
+    expected = sliced_wasserstein(*near, axes, backend=backend).item()
+    found = sliced_wasserstein(*far, axes, backend=backend).item()
+    assert found == pytest.approx(expected, rel=SINGLE if dtype == torch.float32 else EXACT)
+
+
 # properties
 
 
@@ -381,6 +421,16 @@ def test_a_measure_spoilt_after_it_was_made_is_refused(backend, generator):
     x, y = random_measure(generator, 5), random_measure(generator, 6)
     y.points[3, 1] = float("nan")
     with pytest.raises(ValueError, match="y.points must be finite"):
+        sliced_wasserstein(x, y, random_directions(generator, 4), backend=backend)
+
+
+@both_backends
+def test_measures_on_two_devices_are_refused(backend, generator):
+    """The second one without values, on the meta device, so that no GPU is needed; a Measure would refuse to be made."""
+    x, y = random_measure(generator, 5), object.__new__(Measure)
+    for name in ("points", "weights"):
+        object.__setattr__(y, name, getattr(x, name).to("meta"))
+    with pytest.raises(ValueError, match="x and y must share one device, got cpu and meta"):
         sliced_wasserstein(x, y, random_directions(generator, 4), backend=backend)
 
 

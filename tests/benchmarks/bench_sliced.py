@@ -8,12 +8,16 @@ Four parts, the most telling first:
   dimensions, directions and frames, beside numpy's sorts of the same keys (the floor of any method that sorts);
 - memory: extra peak of one call in a fresh process.
 
-The slow methods are timed on at most four frames and scaled; their rows say so. Every finished row is kept beside the
-result, so that a run that is stopped, or stops by itself when its time is up, goes on where it was. When all rows are
-there, results/bench/sliced_wasserstein.json and .png are written and the kept rows removed.
+The slow methods are timed on at most four frames and scaled; their rows say so. Where there is a GPU (or with
+``--device``) the torch path is timed on it too. Every finished row is kept beside the result, so that a run that is
+stopped, or stops by itself when its time is up, goes on where it was; rows of other code or another machine are made
+anew. When all rows are there, results/bench/sliced_wasserstein.json and .png are written, the kept rows removed, and each
+goal printed with what was measured.
 """
 
 import argparse
+import functools
+import hashlib
 import json
 import os
 import platform
@@ -29,6 +33,7 @@ import torch
 from sliced_errors import equal_error_rows, error_row
 from sliced_figure import draw_figure
 from sliced_problems import METHODS, TalkingHeads, run_sorts, sort_keys
+from sliced_summary import report, summary
 from tqdm import tqdm
 
 from otlib.files import atomic_write, read_json, write_json
@@ -42,7 +47,7 @@ REPEATS = 3
 SHORT_SECONDS = 0.2  # calls shorter than this are repeated more often
 
 
-def machine() -> dict[str, object]:
+def machine(device: str | None) -> dict[str, object]:
     """What the numbers were measured on."""
     names = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
@@ -50,7 +55,15 @@ def machine() -> dict[str, object]:
         "threads": torch.get_num_threads(),
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in ("torch", "numba", "numpy", "pot")},
+        **({"device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device} if device else {}),
     }
+
+
+def measured_code() -> str:
+    """One hash of every file whose change would change the numbers."""
+    library = [*ROOT.glob("otlib/sliced*.py"), *(ROOT / "otlib").glob("direction*"), ROOT / "otlib" / "measure.py"]
+    own = [Path(__file__).with_name(name) for name in ("bench_sliced.py", "sliced_errors.py", "sliced_problems.py")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(library + own))).hexdigest()
 
 
 def _lines(path: str) -> list[str]:
@@ -63,8 +76,9 @@ def seconds_of(call) -> float:
     return time.perf_counter() - start
 
 
-def time_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, frames: int) -> dict[str, object]:
-    """Median seconds of each method, taken in turns."""
+def time_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, frames: int,
+             device: str | None) -> dict[str, object]:
+    """Median seconds of each method, taken in turns; "device" is the torch path there, without the way there."""
     problem = heads.problem(atoms, dimension, directions, frames)
     few = problem.first(SCALED_FRAMES)
     scale = frames / len(few.points)
@@ -76,18 +90,23 @@ def time_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int, f
         "argsort": lambda: run_sorts(keys, np.argsort),
         "sort": lambda: run_sorts(keys, np.sort),
     }
-    for call in calls.values() if frames == 1 else [calls["kernel"]]:
-        call()  # warm: compiled code, allocators
+    whole = ["kernel"]  # timed on all frames
+    if device:
+        there = problem.to(device)
+        calls["device"] = lambda: METHODS["torch"](there)
+        whole.append("device")
+    for name in calls if frames == 1 else whole:
+        calls[name]()  # warm: compiled code, allocators
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for repeat in range(REPEATS):
         for name, call in calls.items():
             if repeat == 0 or name not in ("torch", "pot") or frames == 1:
                 times = 5 if taken[name] and taken[name][0] < SHORT_SECONDS else 1
                 taken[name] += [seconds_of(call) for _ in range(times)]
-    seconds = {name: float(np.median(values)) * (1 if name == "kernel" else scale) for name, values in taken.items()}
+    seconds = {name: float(np.median(values)) * (1 if name in whole else scale) for name, values in taken.items()}
     return {
         "atoms": atoms, "dimension": dimension, "directions": directions, "frames": frames, "seconds": seconds,
-        "scaled_from_frames": {name: len(few.points) for name in calls if name != "kernel"} if scale > 1 else {},
+        "scaled_from_frames": {name: len(few.points) for name in calls if name not in whole} if scale > 1 else {},
         "pot_over_kernel": seconds["pot"] / seconds["kernel"],
         "kernel_over_argsort": seconds["kernel"] / seconds["argsort"],
     }
@@ -119,29 +138,13 @@ def jobs(grid: dict[str, tuple[int, ...]]) -> list[tuple[str, tuple]]:
     ]
 
 
-def summary(rows: dict[str, list[dict]]) -> dict[str, object]:
-    """The figures the project promises."""
-    times, memory = rows["time"], rows["memory"]
-    largest = max(row["atoms"] for row in times)
-    extra = {(r["atoms"], r["dimension"], r["directions"], r["frames"], r["method"]): r["extra_mb"] for r in memory}
-    return {
-        "least_pot_over_kernel": min(row["pot_over_kernel"] for row in times),
-        f"least_pot_over_kernel_at_{largest}": min(row["pot_over_kernel"] for row in times if row["atoms"] == largest),
-        "largest_kernel_over_argsort": max(row["kernel_over_argsort"] for row in times),
-        "least_pot_memory_over_kernel_one_frame": min(
-            extra[(*key[:4], "pot")] / mb for key, mb in extra.items() if key[3] == 1 and key[4] == "kernel"),
-        "kernel_memory_mb_largest": max(mb for key, mb in extra.items() if key[4] == "kernel"),
-        "pot_over_kernel_at_equal_error": [
-            {name: cell[name] for name in ("atoms", "dimension", "error", "pair", "design_directions", "pot_over_kernel")}
-            for row in rows["equal"] for cell in row["cells"]],
-    }
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20, help="stop before a row after this time; run again to go on")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--quick", action="store_true", help="a small grid, to try the program itself")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else None,
+                        help="where the torch path is timed besides the CPU (default: a GPU if there is one)")
     parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes; the figure beside it")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -150,15 +153,17 @@ def main() -> int:
         grid = {"atoms": (9976,), "directions": (50, 100), "frames": (1, 30), "error_atoms": (9976,)}
     kept_at = arguments.target.with_suffix(".partial.json")
     kept = read_json(kept_at) if kept_at.exists() else {}
-    if kept.get("machine") != machine():  # rows of another machine do not go with these
-        kept = {"machine": machine(), "rows": {}}
+    made_by = {"machine": machine(arguments.device), "code": measured_code()}
+    if {name: kept.get(name) for name in made_by} != made_by:  # rows of another machine or other code do not go with these
+        kept = {**made_by, "rows": {}}
     deadline = time.monotonic() + 60 * arguments.minutes
     heads = TalkingHeads()
 
     def equal_row(heads: TalkingHeads, atoms: int, dimension: int) -> dict[str, object]:
         return {"cells": equal_error_rows(heads, kept["rows"][f"error {atoms} {dimension}"], seconds_of)}
 
-    makers = {"error": error_row, "equal": equal_row, "time": time_row, "memory": memory_row}
+    makers = {"error": error_row, "equal": equal_row, "time": functools.partial(time_row, device=arguments.device),
+              "memory": memory_row}
     todo = jobs(grid)
     with tqdm(todo, desc="bench", unit="row") as bar:
         for part, values in bar:
@@ -173,12 +178,12 @@ def main() -> int:
             write_json(kept_at, kept)
     rows = {part: [kept["rows"][f"{kind} {' '.join(map(str, values))}"] for kind, values in todo if kind == part]
             for part in makers}
-    result = {"format": "otlib-bench", "version": 1, "machine": kept["machine"], "summary": summary(rows), **rows}
+    result = {"format": "otlib-bench", "version": 2, **made_by, "summary": summary(rows), **rows}
     write_json(arguments.target, result)
     with atomic_write(arguments.target.with_suffix(".png")) as temporary:
         draw_figure(result).savefig(temporary, dpi=120)
     kept_at.unlink()
-    print(json.dumps(result["summary"], indent=1))
+    print(report(result))
     return 0
 
 

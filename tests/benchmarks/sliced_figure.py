@@ -5,6 +5,7 @@ from matplotlib.ticker import ScalarFormatter
 
 # Okabe and Ito's colours, safe for colour-blind eyes: one for each method, one for each sampler.
 METHODS = {"pot": ("POT", "#D55E00"), "torch": ("otlib, torch", "#0072B2"), "kernel": ("otlib, kernel", "#009E73"),
+           "device": ("otlib, torch on the GPU", "#CC79A7"),
            "argsort": ("numpy.argsort alone", "#999999")}
 SAMPLERS = {"gaussian": ("Monte-Carlo", "#D55E00"), "orthogonal": ("orthogonal", "#0072B2"), "design": ("design", "#009E73")}
 STYLES = {3: "-", 6: "--"}
@@ -19,9 +20,10 @@ def draw_figure(result: dict) -> Figure:
                                  ("Error of the value", "Error of the gradient in the vertices"), strict=True):
         _draw_errors(axes, result["error"], kind)
         axes.set_title(title)
-    least = result["summary"]["least_pot_over_kernel"]
-    figure.suptitle(f"Sliced Wasserstein distance: the kernel is at least {least:.0f} times faster than POT "
-                    f"({result['machine']['processor']}, {result['machine']['threads']} threads)")
+    speed, machine = result["summary"]["pot_over_kernel"], result["machine"]
+    there = f"; GPU: {machine['device']}" if "device" in machine else ""
+    figure.suptitle(f"Sliced Wasserstein distance: the kernel is {speed['least']:.0f} to {speed['most']:.0f} times faster "
+                    f"than POT ({machine['processor']}, {machine['threads']} threads{there})")
     return figure
 
 
@@ -33,6 +35,8 @@ def _draw_times(axes, rows: list[dict]) -> None:
         chosen = sorted((row for row in rows if (row["dimension"], row["directions"], row["frames"]) ==
                          (dimension, count, frames)), key=lambda row: row["atoms"])
         for method, (name, colour) in METHODS.items():
+            if method not in chosen[0]["seconds"]:
+                continue
             axes.plot([row["atoms"] for row in chosen], [1e3 * row["seconds"][method] / frames for row in chosen],
                       style, marker="o", color=colour, label=name if dimension == 3 else None)
     axes.set(xscale="log", yscale="log", xlabel="atoms", ylabel="milliseconds a frame, forward and backward",

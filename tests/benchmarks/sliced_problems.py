@@ -47,6 +47,10 @@ class Problem:
         """The same, cut to its first frames."""
         return Problem(*(getattr(self, name)[:frames] for name in self.__dataclass_fields__))
 
+    def to(self, device: str) -> "Problem":
+        """The same on another device."""
+        return Problem(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
 
 class TalkingHeads:
     """Vertices of a head that talks, and of a prediction that lags by two frames at 30 frames a second."""
