@@ -100,19 +100,19 @@ def draw_scale(axes: Axes, limit_mm: float) -> None:
 
 def alignment_png(alignment: Alignment) -> bytes:
     """Return the colour scale and both projections as PNG; quick, for the live view."""
-    figure = Figure(figsize=(6.6, 3.5))
+    figure = Figure(figsize=(6.2, 3.5))
     controls = alignment.controls
     coordinate = coordinate_name(controls.azimuth, controls.elevation)
-    draw_scale(figure.add_axes((0.13, 0.93, 0.84, 0.035)), cost_limit_mm(alignment))
-    draw_matches(figure.add_axes((0.13, 0.14, 0.36, 0.56)), alignment.matching, coordinate)
-    draw_quantiles(figure.add_axes((0.59, 0.14, 0.38, 0.56)), alignment.matching, coordinate)
+    draw_scale(figure.add_axes((0.15, 0.93, 0.82, 0.035)), cost_limit_mm(alignment))
+    draw_matches(figure.add_axes((0.15, 0.14, 0.33, 0.56)), alignment.matching, coordinate)
+    draw_quantiles(figure.add_axes((0.6, 0.14, 0.37, 0.56)), alignment.matching, coordinate)
     return _png(figure)
 
 
 def estimate_png(estimate: Estimate, count: int) -> bytes:
     """Return the panel of the estimate as PNG, for the live view."""
-    figure = Figure(figsize=(3.6, 3.5))
-    draw_estimate(figure.add_axes((0.2, 0.14, 0.77, 0.76)), estimate, count)
+    figure = Figure(figsize=(3.4, 3.5))
+    draw_estimate(figure.add_axes((0.22, 0.14, 0.75, 0.76)), estimate, count)
     return _png(figure)
 
 

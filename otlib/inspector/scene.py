@@ -75,7 +75,7 @@ class AlignmentScene:
                 view.write(f"{side.name}: {len(side.points)} atoms", palette.named(side.name))
         if alignment.controls.region != self._region:
             self._region = alignment.controls.region
-            self.look(np.concatenate([side.points for side in sides]), self._camera)
+            self.look(np.concatenate([side.outermost() for side in sides]), self._camera)
 
     def look(self, points: Float[np.ndarray, "N 3"], camera: Camera) -> None:
         """Place the camera of both views so that all of ``points`` (metres) are seen."""
@@ -105,7 +105,7 @@ def cost_limit_mm(alignment: Alignment) -> float:
 def arrow_factor(alignment: Alignment, arrows: Arrows) -> int:
     """Return by how much arrows are drawn longer than what they show: a round number that makes the longest visible."""
     sides = _sides(alignment)
-    extent = max(float(np.ptp(side.points, axis=0).max()) for side in sides)
+    extent = max(side.extent for side in sides)
     longest = max(float(np.linalg.norm(side.moves(arrows), axis=1).max()) for side in sides)
     return max([factor for factor in _FACTORS if factor * longest <= _LONGEST_ARROW * extent], default=1)
 
@@ -117,6 +117,22 @@ class _Side:
         self.name, self.points, self.weights = name, measure.points.numpy(), measure.weights.numpy()
         self.gap_mm, self.cost = 1e3 * gap, moved.cost.numpy()
         self._moves = {"gradient": moved.descent.numpy(), "plan": moved.displacement.numpy()}
+
+    @property
+    def extent(self) -> float:
+        """Longest side of the box that holds the atoms, metres."""
+        return float(np.ptp(self.points, axis=0).max())
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Side (N,) of a square of each atom's area: the measure knows shares of the area only, and a surface of extent d
+        has an area of about d squared."""
+        return self.extent * np.sqrt(self.weights)
+
+    def outermost(self) -> np.ndarray:
+        """Points (2 N, 3) at two corners of the boxes that hold the balls."""
+        radii = _BALL_SHARE * self.lengths[:, None]
+        return np.concatenate([self.points - radii, self.points + radii])
 
     def moves(self, arrows: Arrows) -> np.ndarray:
         """Displacements (N, 3) that arrows show."""
@@ -151,10 +167,8 @@ class _View:
         """Exchange what is shown."""
         import pyvista
 
-        extent = float(np.ptp(side.points, axis=0).max())
         atoms = pyvista.PolyData(side.points)
-        # The measure knows shares of the area only; a surface of extent d has an area of about d squared.
-        atoms["side"] = extent * np.sqrt(side.weights)
+        atoms["side"] = side.lengths
         atoms["colour"] = matplotlib.colormaps[palette.COST_COLOURMAP](side.gap_mm / limit_mm, bytes=True)[:, :3]
         atoms.set_active_scalars("colour")
         self._atoms.mapper.dataset = atoms

@@ -74,7 +74,8 @@ class Inspector:
         self._estimate = functools.lru_cache(_REMEMBERED)(comparison.estimate)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inspector")
         self._make_controls(comparison, controls or Controls(region=comparison.regions[-1]))
-        self._alignment_panel, self._estimate_panel = (ipywidgets.Image(format="png") for _ in range(2))
+        self._alignment_panel, self._estimate_panel = (ipywidgets.Image(format="png", layout={"flex": "none"})
+                                                       for _ in range(2))
         self._status = ipywidgets.HTML()
         self._scene = AlignmentScene(size, camera, notebook=True)
         self._arrows = self.arrows.value
