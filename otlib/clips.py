@@ -21,7 +21,7 @@ class Clip:
 
     Attributes:
         id: of the sequence.
-        features: (T, layers, C).
+        features: (T, layers, C) in half precision, as they are cached; many clips in many voices fill the memory else.
         displacements: (T2, V, 3) metres; T2 = T unless the voice is another.
         speaker: number of the speaker in the set.
         speed: how much faster the sound is played; frame t of the features is frame ``speed * t`` of the motion.
@@ -40,7 +40,7 @@ class Clip:
         right = (left + 1).clamp(max=len(self.displacements) - 1)
         weight = (time - left).to(self.displacements.dtype)[:, None, None]
         moved = torch.lerp(self.displacements[left], self.displacements[right], weight)
-        return self.features[start: start + frames], moved
+        return self.features[start: start + frames].float(), moved
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
     for sequence in dataset.select(split=split):
         speaker = speakers.index(sequence.subject)
         displacements = torch.from_numpy(np.array(sequence.vertices)) - templates[speaker]
-        clips += [Clip(sequence.id, clip_features(source, sequence, cache, speed), displacements, speaker, speed)
+        clips += [Clip(sequence.id, clip_features(source, sequence, cache, speed).half(), displacements, speaker, speed)
                   for speed in speeds]
     return ClipSet(tuple(clips), templates, signals, hierarchy)
 

@@ -171,7 +171,7 @@ class _Loop:
         self.plain_model.eval()
         errors = []
         for clip in self.validation.clips:
-            motion = self.plain_model(clip.features[None].to(self.device),
+            motion = self.plain_model(clip.features[None].float().to(self.device),
                                       self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy)[0]
             errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
         return sum(errors) / len(errors)

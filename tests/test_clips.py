@@ -31,7 +31,7 @@ def test_clips_are_those_of_the_split_with_their_motion(dataset, clips):
     sequences = dataset.select("train")
     assert [clip.id for clip in clips.clips] == [sequence.id for sequence in sequences] == ["a0", "a1", "b0", "b1"]
     for clip, sequence in zip(clips.clips, sequences, strict=True):
-        assert clip.features.shape == (sequence.frames, 1, 3) and clip.features.dtype == torch.float32
+        assert clip.features.shape == (sequence.frames, 1, 3) and clip.features.dtype == torch.float16
         moved = clips.templates[clip.speaker] + clip.displacements
         torch.testing.assert_close(moved, torch.from_numpy(np.array(sequence.vertices)), **SINGLE)
 
@@ -71,7 +71,7 @@ def test_a_batch_is_windows_of_clips_with_their_speaker(clips):
     assert batch.features.shape == (12, WINDOW, 1, 3) and batch.displacements.shape == (12, WINDOW, 42, 3)
     for index in range(12):
         places = [(clip, start) for clip in clips.clips for start in range(len(clip.features) - WINDOW + 1)
-                  if torch.equal(clip.features[start: start + WINDOW], batch.features[index])]
+                  if torch.equal(clip.features[start: start + WINDOW].float(), batch.features[index])]
         assert len(places) == 1  # noise: no two windows sound alike
         clip, start = places[0]
         assert torch.equal(clip.displacements[start: start + WINDOW], batch.displacements[index])
@@ -89,7 +89,7 @@ def test_every_window_is_as_likely_as_any_other(clips):
     size = 2000
     batch = draw_batch(clips, size, WINDOW, torch.Generator().manual_seed(0))
     windows = [frames - WINDOW + 1 for frames in FRAMES]
-    first_of_all = clips.clips[0].features[:WINDOW]
+    first_of_all = clips.clips[0].features[:WINDOW].float()
     share = (batch.features == first_of_all).flatten(1).all(1).double().mean().item()
     expected = 1 / (2 * sum(windows))
     assert abs(share - expected) < 4 * (expected * (1 - expected) / size) ** 0.5
