@@ -18,7 +18,7 @@ LAYERS = {  # of otlib: a module imports from its own layer and from those above
     "measures, graphs and data": {"measure", "directions", "chebyshev", "hierarchy", "morph_targets", "audio", "hubert",
                                   "prosody", "encoder", "features", "dataset", "dataset_manifest", "dataset_check"},
     "distances, models, losses and metrics": {"sliced", "sliced_cpu", "sliced_kernel", "sliced_torch", "transport", "losses",
-                                              "temporal", "model", "metrics", "pretraining", "gltf", "video"},
+                                              "temporal", "style", "model", "metrics", "pretraining", "gltf", "video"},
     "training and records": {"checkpoint", "clips", "train_settings", "train", "parallel", "predict", "record", "sweeps"},
     "showing": {"viz", "inspector"},
 }
