@@ -1,7 +1,8 @@
 """Audio features at the mesh's frame rate, computed once and kept on disk by content."""
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,23 +12,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otlib.audio import Recording, align_by_interpolation, read_recording, resampled
-from otlib.encoder import encode, load_encoder
+from otlib.encoder import encode, encode_stream, load_encoder
 from otlib.files import atomic_write, sha256
+from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 from otlib.prosody import prosody
 
 PROSODY = "prosody"
+_KEPT = 2  # features of a stretch that the next one needs: its first mesh frame lies behind the last of them
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """What turns 16 kHz samples into features (T, layers, C) at 50 Hz, with a fingerprint of how."""
+    """What turns 16 kHz samples into features (T, layers, C) at 50 Hz, with a fingerprint of how.
+
+    ``stream`` yields the same stretch by stretch, in memory that does not grow with the recording; None where the whole
+    is small enough.
+    """
 
     name: str
     fingerprint: str
     layers: int
     channels: int
     extract: Callable[[Tensor], Tensor]
+    stream: Callable[[Tensor], Iterator[Tensor]] | None = None
 
 
 def feature_source(name: str) -> FeatureSource:
@@ -39,7 +47,8 @@ def feature_source(name: str) -> FeatureSource:
     if name == PROSODY:
         return FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody)
     encoder = load_encoder(name)
-    return FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x))
+    return FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x),
+                         lambda x: encode_stream(encoder, x))
 
 
 def recording_features(source: FeatureSource, recording: Recording, frame_rate: float) -> Float[Tensor, "T layers C"]:
@@ -47,6 +56,37 @@ def recording_features(source: FeatureSource, recording: Recording, frame_rate: 
     features = source.extract(resampled(recording))
     aligned = align_by_interpolation(features.flatten(1), recording.frames(frame_rate), frame_rate)
     return aligned.unflatten(1, features.shape[1:])
+
+
+def streamed_features(source: FeatureSource, recording: Recording,
+                      frame_rate: float) -> Iterator[Float[Tensor, "T layers C"]]:
+    """Yield the features of consecutive mesh frames; laid end to end they are those of :func:`recording_features`.
+
+    Memory beyond the samples is bounded by one window of the encoder, whatever the length of the recording.
+    """
+    samples, frames = resampled(recording), recording.frames(frame_rate)
+    if source.stream is None:
+        yield recording_features(source, recording, frame_rate)
+        return
+    held, dropped, done = None, 0, 0  # features at hand, how many came before them, mesh frames yielded
+    for stretch in source.stream(samples):
+        held = stretch if held is None else torch.cat([held, stretch])
+        ready = _frames_up_to(dropped + len(held) - 1, frames, frame_rate)
+        if ready > done:
+            yield align_by_interpolation(held.flatten(1), ready, frame_rate, first=done, skipped=dropped).unflatten(
+                1, held.shape[1:])
+            done = ready
+        spent = max(0, len(held) - _KEPT)
+        held, dropped = held[spent:], dropped + spent
+    if done < frames:  # after the last feature its value is held
+        yield align_by_interpolation(held.flatten(1), frames, frame_rate, first=done, skipped=dropped).unflatten(
+            1, held.shape[1:])
+
+
+def _frames_up_to(feature: int, frames: int, frame_rate: float) -> int:
+    """Return how many mesh frames lie at or before the middle of a feature."""
+    moment = (feature * HOP + WINDOW / 2) / SAMPLE_RATE
+    return min(frames, math.floor(moment * frame_rate) + 1)
 
 
 def _played_at(sample_rate: int, speed: float) -> int:
