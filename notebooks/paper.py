@@ -4,7 +4,7 @@
     python notebooks/paper.py vocaset --raw DIR --encoder facebook/hubert-base-ls960
 
 The data set goes to data/paper/NAME/corpus, the training to data/paper/NAME/runs, and the row to results/paper/NAME.json,
-with the quoted numbers of results/paper/quoted.json beside it. Killed and started again it goes on where it was. Options
+with the quoted numbers of results/paper/published_rows.json beside it. Killed and started again it goes on. Options
 that it does not know are handed to `python -m data_prep NAME`. Exit status: 0 done, 2 something cannot be used.
 """
 
@@ -34,7 +34,7 @@ from otlib.statistics import speaker_interval  # noqa: E402
 from otlib.train import train  # noqa: E402
 from otlib.train_settings import TrainSettings, settings_from  # noqa: E402
 
-QUOTED = "quoted.json"
+QUOTED = "published_rows.json"
 STEPS = 12_000  # as the suite's full profile
 OURS = "OT-Talk (this project)"
 
