@@ -11,13 +11,17 @@ TORCH_INDEX ?=
 # a sweep of notebooks/suite.yaml, and its options: make sweep NAME=ablation SWEEP="--seeds 2 --jobs 8"
 NAME ?= ablation
 SWEEP ?=
+# a published data set, its files, and more options: make paper DATA=vocaset RAW=... PAPER="--encoder facebook/hubert-base-ls960"
+DATA ?= vocaset
+RAW ?=
+PAPER ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks sweep bench lint clean
+.PHONY: help demo test lab notebooks sweep paper bench bench-model lint clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PY) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 14) else "otlib needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; name another one: make demo PY=python3.11")'
@@ -52,9 +56,15 @@ notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks in
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
 	@$(BIN)/python notebooks/sweep.py "$(NAME)" $(SWEEP)
 
+paper: $(STAMP) ## the row of a published table (DATA=vocaset RAW=the folder with its files, which you must hold)
+	@$(BIN)/python notebooks/paper.py "$(DATA)" --raw "$(RAW)" $(PAPER)
+
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
 	@$(BIN)/python tests/benchmarks/bench_sliced.py
 	@$(BIN)/python tests/benchmarks/bench_encoder.py
+
+bench-model: $(STAMP) ## time OT-Talk beside a FaceFormer-like baseline (at most 5 minutes)
+	@$(BIN)/python tests/benchmarks/bench_model.py
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .

@@ -101,7 +101,7 @@ def _resampled_without_table(samples: Float[Tensor, " S"], rate: int) -> Float[T
 
 
 def align_by_interpolation(features: Float[Tensor, "T C"], frames: int, frame_rate: float, *, hop: int = 320,
-                           window: int = 400) -> Float[Tensor, "T2 C"]:
+                           window: int = 400, first: int = 0, skipped: int = 0) -> Float[Tensor, "T2 C"]:
     """Carry features over to mesh frames by the times of both.
 
     Feature k looks at samples hop * k to hop * k + window and stands for their middle; mesh frame t stands for the
@@ -113,12 +113,14 @@ def align_by_interpolation(features: Float[Tensor, "T C"], frames: int, frame_ra
         frames: how many mesh frames to make.
         frame_rate: of the mesh, Hz.
         hop, window: of the encoder, in samples at 16 kHz.
+        first: make frames from this one on.
+        skipped: how many features came before ``features``, of a recording that is read in stretches.
 
     Returns:
-        (frames, C); before the first and after the last feature the value is held.
+        (frames - first, C); before the first and after the last feature the value is held.
     """
-    time = torch.arange(frames, device=features.device, dtype=torch.float64) / frame_rate
-    position = ((time * SAMPLE_RATE - window / 2) / hop).clamp(0, len(features) - 1)
+    time = torch.arange(first, frames, device=features.device, dtype=torch.float64) / frame_rate
+    position = ((time * SAMPLE_RATE - window / 2) / hop - skipped).clamp(0, len(features) - 1)
     left = position.floor().long().clamp(max=max(len(features) - 2, 0))
     weight = (position - left).to(features.dtype)[:, None]
     return torch.lerp(features[left], features[(left + 1).clamp(max=len(features) - 1)], weight)

@@ -36,7 +36,9 @@ def load_model(folder: Path) -> OTTalk:
                          "`make demo`")
     settings = read_json(folder / SETTINGS)
     try:
-        model = OTTalk(ModelSettings(**{**settings, "levels": tuple(settings["levels"])}))
+        # JSON has no tuples
+        lists = {name: tuple(value) for name, value in dict(settings).items() if isinstance(value, list)}
+        model = OTTalk(ModelSettings(**{**settings, **lists}))
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
     except (TypeError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({str(error).splitlines()[0]}); "

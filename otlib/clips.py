@@ -52,12 +52,14 @@ class ClipSet:
         templates: (speakers, V, 3) metres.
         signals: (speakers, M, C), the geometry of each template.
         hierarchy: shared by all, since they share their faces; see :func:`shared_hierarchy`.
+        speakers: their names.
     """
 
     clips: tuple[Clip, ...]
     templates: Tensor
     signals: Tensor
     hierarchy: MeshHierarchy
+    speakers: tuple[str, ...]
 
 
 def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path, settings: ModelSettings,
@@ -86,7 +88,7 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
         displacements = torch.from_numpy(np.array(sequence.vertices)) - templates[speaker]
         clips += [Clip(sequence.id, clip_features(source, sequence, cache, speed).half(), displacements, speaker, speed)
                   for speed in speeds]
-    return ClipSet(tuple(clips), templates, signals, hierarchy)
+    return ClipSet(tuple(clips), templates, signals, hierarchy, tuple(speakers))
 
 
 def shared_hierarchy(dataset: Dataset, settings: ModelSettings) -> MeshHierarchy:
@@ -117,12 +119,21 @@ def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "
 
 @dataclass(frozen=True)
 class Batch:
-    """Windows of clips: features (B, T, layers, C), displacements (B, T, V, 3), templates (B, V, 3), signals (B, M, C)."""
+    """Windows of clips: features (B, T, layers, C), displacements (B, T, V, 3), templates (B, V, 3), signals (B, M, C).
+
+    The speakers' names go with them.
+    """
 
     features: Tensor
     displacements: Tensor
     templates: Tensor
     signals: Tensor
+    speakers: tuple[str, ...]
+
+    def share(self, part: slice, device: torch.device) -> "Batch":
+        """Return some of the windows, on a device."""
+        tensors = (self.features, self.displacements, self.templates, self.signals)
+        return Batch(*(tensor[part].to(device) for tensor in tensors), self.speakers[part])
 
 
 def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generator) -> Batch:
@@ -137,7 +148,8 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
         features.append(heard)
         displacements.append(moved)
         speakers.append(clip.speaker)
-    return Batch(torch.stack(features), torch.stack(displacements), clips.templates[speakers], clips.signals[speakers])
+    return Batch(torch.stack(features), torch.stack(displacements), clips.templates[speakers], clips.signals[speakers],
+                 tuple(clips.speakers[speaker] for speaker in speakers))
 
 
 def lip_error_mm(predicted: Float[Tensor, "T V 3"], truth: Float[Tensor, "T V 3"], lips: Tensor) -> float:

@@ -1,7 +1,8 @@
 """Audio features at the mesh's frame rate, computed once and kept on disk by content."""
 
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otlib.audio import Recording, align_by_interpolation, align_by_pairs, read_recording, resampled
-from otlib.encoder import encode, load_encoder
+from otlib.encoder import encode, encode_stream, load_encoder
 from otlib.errors import InputError
 from otlib.files import atomic_write, sha256
+from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 from otlib.prosody import prosody
 
 PROSODY = "prosody"
 INTERPOLATION, PAIRS = "interpolation", "pairs"
 _PAIRED_RATE = 25.0  # frames a second that pairs make of features at 50 Hz
+_KEPT = 2  # features of a stretch that the next one needs: its first mesh frame lies behind the last of them
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
@@ -32,6 +35,8 @@ class FeatureSource:
         layers, channels: of a mesh frame.
         extract: samples (S,) to features (T, layers, C) at 50 Hz.
         alignment: "interpolation", or "pairs", which lays each two features side by side.
+        stream: the same stretch by stretch, in memory that does not grow with the recording; None where the whole is small
+            enough.
     """
 
     name: str
@@ -40,6 +45,7 @@ class FeatureSource:
     channels: int
     extract: Callable[[Tensor], Tensor]
     alignment: str = INTERPOLATION
+    stream: Callable[[Tensor], Iterator[Tensor]] | None = None
 
 
 def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
@@ -59,7 +65,8 @@ def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
         source = FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody)
     else:
         encoder = load_encoder(name)
-        source = FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x))
+        source = FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x),
+                               stream=lambda x: encode_stream(encoder, x))
     if alignment == PAIRS:
         source = replace(source, fingerprint=f"{source.fingerprint} {PAIRS}", channels=2 * source.channels, alignment=PAIRS)
     return source
@@ -82,6 +89,37 @@ def recording_features(source: FeatureSource, recording: Recording, frame_rate: 
         return torch.stack(pairs, 1)
     aligned = align_by_interpolation(features.flatten(1), frames, frame_rate)
     return aligned.unflatten(1, features.shape[1:])
+
+
+def streamed_features(source: FeatureSource, recording: Recording,
+                      frame_rate: float) -> Iterator[Float[Tensor, "T layers C"]]:
+    """Yield the features of consecutive mesh frames; laid end to end they are those of :func:`recording_features`.
+
+    Memory beyond the samples is bounded by one window of the encoder, whatever the length of the recording.
+    """
+    samples, frames = resampled(recording), recording.frames(frame_rate)
+    if source.stream is None or source.alignment == PAIRS:
+        yield recording_features(source, recording, frame_rate)
+        return
+    held, dropped, done = None, 0, 0  # features at hand, how many came before them, mesh frames yielded
+    for stretch in source.stream(samples):
+        held = stretch if held is None else torch.cat([held, stretch])
+        ready = _frames_up_to(dropped + len(held) - 1, frames, frame_rate)
+        if ready > done:
+            yield align_by_interpolation(held.flatten(1), ready, frame_rate, first=done, skipped=dropped).unflatten(
+                1, held.shape[1:])
+            done = ready
+        spent = max(0, len(held) - _KEPT)
+        held, dropped = held[spent:], dropped + spent
+    if done < frames:  # after the last feature its value is held
+        yield align_by_interpolation(held.flatten(1), frames, frame_rate, first=done, skipped=dropped).unflatten(
+            1, held.shape[1:])
+
+
+def _frames_up_to(feature: int, frames: int, frame_rate: float) -> int:
+    """Return how many mesh frames lie at or before the middle of a feature."""
+    moment = (feature * HOP + WINDOW / 2) / SAMPLE_RATE
+    return min(frames, math.floor(moment * frame_rate) + 1)
 
 
 def _played_at(sample_rate: int, speed: float) -> int:

@@ -122,9 +122,13 @@ def opening(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"
     return (weight * (across(prediction) - gap).square().sum(-1)).mean()
 
 
-def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], faces: Int[Tensor, "F 3"],
-              settings: LossSettings, generators: Sequence[torch.Generator]) -> Float[Tensor, ""]:
+def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V2 3"], faces: Int[Tensor, "F 3"],
+              settings: LossSettings, generators: Sequence[torch.Generator],
+              truth_faces: Int[Tensor, "F2 3"] | None = None) -> Float[Tensor, ""]:
     """Return SW_2^2 in mm^2 between the meshes as measures, mean over some random frames of each clip.
+
+    It needs no correspondence: a truth of another topology brings its own ``truth_faces``, and the term can be the only
+    one that says where the surface is.
 
     Each frame has its own random directions, which lowers the deviation of the mean. Each clip has its own generator,
     so that the loss of a batch does not depend on how its clips are shared out among processes.
@@ -132,11 +136,12 @@ def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 
     count = min(settings.frames, prediction.shape[1])
     chosen = torch.stack([torch.randperm(prediction.shape[1], generator=g)[:count] for g in generators]).to(truth.device)
     clips = torch.arange(len(chosen), device=truth.device)[:, None]
-    pair = [v[clips, chosen].flatten(0, 1) for v in (prediction, truth)]  # (B n) V 3
+    pair = [v[clips, chosen].flatten(0, 1) for v in (prediction, truth)]  # (B n) V 3 each
+    surfaces = list(zip(pair, (faces, faces if truth_faces is None else truth_faces), strict=True))
     if settings.measure == "varifold":
-        measures = [varifold(vertices, faces, settings.normal_weight) for vertices in pair]
+        measures = [varifold(vertices, triangles, settings.normal_weight) for vertices, triangles in surfaces]
     else:
-        measures = [barycentres(vertices, faces) for vertices in pair]
+        measures = [barycentres(vertices, triangles) for vertices, triangles in surfaces]
     directions = torch.cat([
         draw_directions(settings.directions, measures[0].points.shape[-1], sampler=settings.sampler, generator=generator,
                         batch=count, dtype=prediction.dtype) for generator in generators])

@@ -11,7 +11,7 @@ template can be animated. Convolutions run on the coarse levels of a mesh hierar
 displacements to all vertices.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -21,10 +21,12 @@ from torch import Tensor, nn
 from otlib.chebyshev import ChebyshevConvolution
 from otlib.hierarchy import MeshHierarchy, build_hierarchy
 from otlib.mesh import face_vectors, unit_vectors
+from otlib.style import STYLES, SpeakerStyle
 from otlib.temporal import TemporalTransformer
 
 DISPLACEMENT_UNIT = 0.01  # metres: the last layer works in centimetres, the size of a mouth's motion
 POSITION_UNIT = 0.1  # metres: half a head, so that positions are about one
+GEOMETRIES = ("template", "template and previous motion")
 _FREQUENCIES = (1.0, 2.0, 4.0)  # of the position encoding, in half periods per POSITION_UNIT
 GEOMETRY_CHANNELS = 3 + 3 + 6 * len(_FREQUENCIES)
 
@@ -43,6 +45,13 @@ class ModelSettings:
         terms: Chebyshev terms K, orders 0 to K - 1 (CoMA, the best-known Chebyshev model of faces, has 6); 1 turns the
             graph off and leaves a network that sees each vertex alone (the ablation).
         levels: vertices of the coarse graphs, finest first.
+        geometry: which geometry the graph convolutions read. "template": each frame is decoded by itself. "template and
+            previous motion": they also read how the frame before was displaced, frame after frame, in training as in use
+            (slower). The previous motion alone is no choice: without the template nothing would tell vertices apart,
+            since no parameter belongs to a vertex.
+        style: what tells who speaks: "template", the overall shape of the head alone, so that new speakers have a style
+            too; "one-hot" (as in FaceFormer) or "learned", see :class:`otlib.style.SpeakerStyle`.
+        speakers: names of the training speakers, for the last two styles; set by the data.
     """
 
     feature_layers: int
@@ -55,6 +64,14 @@ class ModelSettings:
     channels: int = 32
     terms: int = 5
     levels: tuple[int, ...] = (256, 64)
+    geometry: str = "template"
+    style: str = "template"
+    speakers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, choices in {"geometry": GEOMETRIES, "style": STYLES}.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(map(repr, choices))}")
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,10 @@ class OTTalk(nn.Module):
         self.feature_norm = nn.LayerNorm(settings.feature_channels)
         self.project = nn.Linear(settings.feature_channels, width)
         self.neighbours = nn.Conv1d(width, width, 5, padding=2)
-        self.style = nn.Linear(2 * channels, width)
+        if settings.style == "template":
+            self.style = nn.Linear(2 * channels, width)
+        else:
+            self.style = SpeakerStyle(settings.style, settings.speakers, width)
         self.temporal = TemporalTransformer(width, settings.layers, settings.heads, settings.radius, settings.dropout)
         self.geometry = nn.ModuleList([ChebyshevConvolution(GEOMETRY_CHANNELS, channels, terms),
                                        ChebyshevConvolution(channels, channels, terms)])
@@ -131,6 +151,7 @@ class OTTalk(nn.Module):
         self.out = nn.Linear(channels, 3)
         nn.init.zeros_(self.out.weight)  # the untrained model shows the template, as in the peers' systems
         nn.init.zeros_(self.out.bias)
+        self.feedback = ChebyshevConvolution(3, channels, terms) if settings.geometry != "template" else None
 
     @property
     def reach(self) -> int:
@@ -148,27 +169,60 @@ class OTTalk(nn.Module):
         return levels
 
     def listen(self, features: Float[Tensor, "B T layers C"], geometry: list[Tensor],
-               generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T W"]:
-        """Return one vector a frame from the audio around it and the template's overall shape."""
+               generators: Sequence[torch.Generator] | None = None,
+               speakers: Sequence[str] | None = None) -> Float[Tensor, "B T W"]:
+        """Return one vector a frame from the audio around it and who speaks: the template's overall shape, or a name."""
         weights = self.layer_logits.softmax(0)
         audio = self.project(self.feature_norm(torch.einsum("btlc,l->btc", features, weights)))
         audio = audio + nn.functional.gelu(self.neighbours(audio.transpose(1, 2))).transpose(1, 2)
-        style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
+        if self.settings.style == "template":
+            style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
+        else:
+            style = self.style(speakers or [""] * len(features))  # B W; nobody is called ""
         return self.temporal(audio + style[:, None], generators)
 
-    def move(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor],
-             hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
-        """Return every vertex's displacement in metres from one vector a frame."""
+    def coarse_motion(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor], hierarchy: MeshHierarchy,
+                      before: Float[Tensor, "B M 3"] | None = None) -> Float[Tensor, "B T M 3"]:
+        """Return the displacements of the finest coarse level, in units of DISPLACEMENT_UNIT.
+
+        Args:
+            latent: one vector a frame.
+            geometry: of :meth:`describe_template`.
+            hierarchy: of the mesh.
+            before: displacements of the frame before the first; None is a head at rest. Matters only where the geometry
+                that the model reads includes the previous motion.
+        """
+        if self.feedback is None:
+            return self._decode(latent, geometry, hierarchy)
+        if before is None:
+            before = latent.new_zeros(len(latent), geometry[0].shape[1], 3)
+        frames = []
+        for time in range(latent.shape[1]):
+            recalled = self.feedback(before, hierarchy.laplacians[1])[:, None]  # B 1 M C
+            frames.append(self._decode(latent[:, time, None], geometry, hierarchy, recalled))
+            before = frames[-1][:, 0]
+        return torch.cat(frames, 1)
+
+    def _decode(self, latent: Tensor, geometry: list[Tensor], hierarchy: MeshHierarchy,
+                recalled: Tensor | None = None) -> Tensor:
         signal = None
         for level in reversed(range(len(geometry))):  # coarse to fine
             shape = geometry[level][:, None]  # B 1 M C
             local = shape * self.gains[level](latent)[:, :, None] + self.shifts[level](latent)[:, :, None]  # B T M C
             signal = local if signal is None else local + hierarchy.upsample(signal, level + 2)
+            if level == 0 and recalled is not None:
+                signal = signal + recalled
             signal = signal + self.convolutions[level](nn.functional.gelu(signal), hierarchy.laplacians[level + 1])
-        return hierarchy.upsample(self.out(signal), 1) * DISPLACEMENT_UNIT
+        return self.out(signal)
+
+    def move(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor],
+             hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
+        """Return every vertex's displacement in metres from one vector a frame."""
+        return hierarchy.upsample(self.coarse_motion(latent, geometry, hierarchy), 1) * DISPLACEMENT_UNIT
 
     def forward(self, features: Float[Tensor, "B T layers C"], signal: Float[Tensor, "B M C2"], hierarchy: MeshHierarchy,
-                generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T V 3"]:
+                generators: Sequence[torch.Generator] | None = None,
+                speakers: Sequence[str] | None = None) -> Float[Tensor, "B T V 3"]:
         """Return displacements from the template, in metres.
 
         Args:
@@ -176,13 +230,14 @@ class OTTalk(nn.Module):
             signal: each clip's template, from :func:`geometric_signal`.
             hierarchy: of the topology that the clips share.
             generators: of dropout, one for each clip, while training; None drops nothing.
+            speakers: names, one for each clip; only the styles "one-hot" and "learned" know them.
         """
         geometry = self.describe_template(signal, hierarchy)
-        return self.move(self.listen(features, geometry, generators), geometry, hierarchy)
+        return self.move(self.listen(features, geometry, generators, speakers), geometry, hierarchy)
 
 
-def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
-            window: int = 300) -> Iterator[Float[Tensor, "T V 3"]]:
+def animate(model: OTTalk, features: Float[Tensor, "T layers C"] | Iterable[Tensor], template: Float[Tensor, "V 3"],
+            geometry: Geometry, window: int = 300, speaker: str = "") -> Iterator[Float[Tensor, "T V 3"]]:
     """Yield the talking mesh of a recording of any length, in stretches of at most ``window`` frames.
 
     Windows overlap by what the model can see, so the result is that of one pass over the whole recording and memory
@@ -190,10 +245,11 @@ def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Floa
 
     Args:
         model: trained; put in evaluation mode here.
-        features: of the whole recording.
+        features: of the whole recording, or of consecutive stretches of it, read one after the other.
         template: metres.
         geometry: of that template.
         window: new frames a stretch.
+        speaker: name, for the styles that know their training speakers.
 
     Yields:
         Vertices in metres of consecutive frames.
@@ -201,10 +257,33 @@ def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Floa
     model.eval()
     with torch.no_grad():
         levels = model.describe_template(geometry.signal[None], geometry.hierarchy)
-    for first in range(0, len(features), window):
-        last = min(first + window, len(features))
-        start, end = max(0, first - model.reach), min(len(features), last + model.reach)
+    before = None
+    for seen, lead, count in _windows([features] if isinstance(features, Tensor) else features, window, model.reach):
         with torch.no_grad():  # closed before the yield, which would carry it into the caller's code
-            latent = model.listen(features[None, start:end], levels)[:, first - start: last - start]
-            vertices = template + model.move(latent, levels, geometry.hierarchy)[0]
+            latent = model.listen(seen[None], levels, speakers=[speaker])[:, lead: lead + count]
+            coarse = model.coarse_motion(latent, levels, geometry.hierarchy, before)  # 1 T M 3
+            before = coarse[:, -1]
+            vertices = template + geometry.hierarchy.upsample(coarse, 1)[0] * DISPLACEMENT_UNIT
         yield vertices
+
+
+def _windows(stretches: Iterable[Tensor], window: int, reach: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Cut a recording into windows of new frames, each with the ``reach`` frames before and behind it that there are.
+
+    Yields:
+        Features, the number of frames before the new ones, and the number of new ones.
+    """
+    held, start, first, total = None, 0, 0, 0  # features at hand, the frame they begin at, the next new frame, frames read
+    for stretch in stretches:
+        held = stretch if held is None else torch.cat([held, stretch])
+        total += len(stretch)
+        while total >= first + window + reach:
+            begin = max(0, first - reach)
+            yield held[begin - start: first + window + reach - start], first - begin, window
+            first += window
+            kept = max(0, first - reach)
+            held, start = held[kept - start:], kept
+    while first < total:
+        count, begin = min(window, total - first), max(0, first - reach)
+        yield held[begin - start: first + count + reach - start], first - begin, count
+        first += count

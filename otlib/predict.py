@@ -12,8 +12,8 @@ from otlib.checkpoint import load_model
 from otlib.clips import clip_features, shared_hierarchy
 from otlib.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.features import INTERPOLATION, FeatureSource, feature_source, recording_features
-from otlib.files import read_json
+from otlib.features import INTERPOLATION, FeatureSource, feature_source, streamed_features
+from otlib.files import atomic_write, read_json
 from otlib.model import OTTalk, animate, prepare_geometry
 from otlib.train import RUN
 
@@ -52,12 +52,36 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
         frame_rate: as in training.
         lips: vertices of the lips, which get a denser coarse graph.
     """
-    features = recording_features(trained.source, recording, frame_rate)
+    features = streamed_features(trained.source, recording, frame_rate)
     vertices = torch.from_numpy(np.asarray(template, np.float32))
     geometry = prepare_geometry(vertices, torch.from_numpy(faces), trained.model.settings,
                                 None if lips is None else torch.from_numpy(lips))
     for stretch in animate(trained.model, features, vertices, geometry):
         yield stretch.numpy()
+
+
+def write_talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np.ndarray, frame_rate: float,
+               file: Path, lips: np.ndarray | None = None) -> tuple[int, int, int]:
+    """Write what :func:`talk` yields to a .npy file, stretch by stretch; open it with ``np.load(file, mmap_mode="r")``.
+
+    Memory does not grow with the recording but for its samples. The file is written in order and not through a memory
+    map: a full disk then is an error that can be told, where a map would end the process.
+
+    Args:
+        file: to write, whole or not at all; the other arguments are those of :func:`talk`.
+
+    Returns:
+        The shape (T, V, 3).
+
+    Raises:
+        InputError: the folder cannot be written or the disk is full.
+    """
+    shape = (recording.frames(frame_rate), len(template), 3)
+    with atomic_write(file) as temporary, open(temporary, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for stretch in talk(trained, recording, template, faces, frame_rate, lips):
+            stream.write(np.ascontiguousarray(stretch, "<f4").data)
+    return shape
 
 
 class Predictor:
@@ -73,4 +97,5 @@ class Predictor:
         template = torch.from_numpy(sequence.template)
         geometry = prepare_geometry(template, self.faces, self.trained.model.settings, hierarchy=self.hierarchy)
         features = clip_features(self.trained.source, sequence, self.cache)
-        return torch.cat(list(animate(self.trained.model, features, template, geometry))).numpy()
+        stretches = animate(self.trained.model, features, template, geometry, speaker=sequence.subject)
+        return torch.cat(list(stretches)).numpy()

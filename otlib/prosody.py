@@ -11,6 +11,8 @@ from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 
 _PITCH_WINDOW = 640  # samples, 40 ms; the longest lag, a period of 60 Hz, is added to each side
 
+_BLOCK = 1000  # frames at a time: their spectra take 33 MB, those of a long recording would take gigabytes
+
 
 def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
     """Return loudness (dB / 20 above -60 dB), pitch (octaves above 100 Hz) and voicing (0 to 1), 50 frames a second.
@@ -27,9 +29,12 @@ def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
     lags = torch.arange(SAMPLE_RATE // 400, SAMPLE_RATE // 60, device=samples.device)
     windows = padded.unfold(0, WINDOW + 2 * side, HOP)[:frames]
     size = 1 << (windows.shape[1] * 2 - 1).bit_length()
-    spectrum = torch.fft.rfft(windows - windows.mean(1, keepdim=True), size)
-    correlation = torch.fft.irfft(spectrum.abs().square(), size)
-    ratio = correlation[:, lags] / correlation[:, :1].clamp_min(1e-8)
-    voicing, best = ratio.clamp(0, 1).max(1)
+    peaks = []
+    for block in windows.split(_BLOCK):
+        spectrum = torch.fft.rfft(block - block.mean(1, keepdim=True), size)
+        correlation = torch.fft.irfft(spectrum.abs().square(), size)
+        ratio = correlation[:, lags] / correlation[:, :1].clamp_min(1e-8)
+        peaks.append(ratio.clamp(0, 1).max(1))
+    voicing, best = (torch.cat(part) for part in zip(*peaks, strict=True))
     pitch = torch.log2(SAMPLE_RATE / lags[best].to(samples.dtype) / 100)
     return torch.stack([loudness, pitch * (voicing > 0.3), voicing], 1)[:, None]

@@ -12,6 +12,8 @@ from otlib.files import read_json
 from otlib.statistics import PairedComparison, paired_comparison
 
 TABLE = "table.json"
+HIGHER_IS_BETTER = frozenset({"closure_recall", "closure_precision"})
+NEARER_ZERO_IS_BETTER = frozenset({"correlation_lag_frames"})
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,17 @@ def read_sweep(folder: Path, *, mixed: bool = False) -> list[CellResult]:
     Raises:
         InputError: there is none, a file is not a cell's result, or they are mixed.
     """
-    results = []
+    results, origins = [], set()
     for file in sorted(folder.glob("*.json")):
         if file.name == TABLE:
             continue
         record = read_json(file)
         try:
+            origins.add((record["code"], record["data"]))
             results.append(CellResult(record["cell"], record["seed"], record["parameters"], record["scores"], record))
         except (KeyError, TypeError) as error:
             raise InputError(f"{file}: is not the result of a sweep's cell; delete it and run the sweep again") from error
-    if not mixed and len({(result.record["code"], result.record["data"]) for result in results}) > 1:
+    if not mixed and len(origins) > 1:
         raise InputError(f"{folder}: its results come from different code or data; run `make sweep NAME={folder.name}` to "
                          "its end")
     if not results and not mixed:
@@ -94,6 +97,17 @@ class Difference:
     metric: str
     comparison: PairedComparison
     by_seed: tuple[float, ...]
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the cell is better than the baseline; None where the interval leaves it open.
+
+        Not defined for a signed lag, which is best at zero: there it is None, too.
+        """
+        gap = self.comparison.difference
+        if self.metric in NEARER_ZERO_IS_BETTER or not gap.excludes(0.0):
+            return None
+        return (gap.estimate > 0) == (self.metric in HIGHER_IS_BETTER)
 
 
 def difference(results: Iterable[CellResult], cell: str, baseline: str, metric: str, seeds: Iterable[int], *,

@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from tqdm import tqdm
 
 from otlib.checkpoint import STATE, load_state, read_facts, save_model, save_state
-from otlib.clips import Batch, ClipSet, draw_batch, lip_error_mm, read_clips
+from otlib.clips import ClipSet, draw_batch, lip_error_mm, read_clips
 from otlib.dataset import Dataset
 from otlib.errors import InputError
 from otlib.features import FeatureSource, feature_source
@@ -62,7 +62,7 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
     if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
         (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
-    model = _new_model(settings, source)
+    model = _new_model(settings, source, {sequence.subject for sequence in dataset.select("train")})
     training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds)
     validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy)
     loop = _Loop(settings, facts, model, dataset, training, validation, accelerator, out)
@@ -79,11 +79,11 @@ def _code_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _new_model(settings: TrainSettings, source: FeatureSource) -> OTTalk:
+def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str]) -> OTTalk:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         try:
-            return OTTalk(model_settings(settings, source))
+            return OTTalk(model_settings(settings, source, speakers))
         except ValueError as error:
             raise InputError(f"model settings: {error}") from error
 
@@ -149,12 +149,12 @@ class _Loop:
         share = settings.batch // accelerator.num_processes
         mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
         generators = [torch.Generator().manual_seed(int(seed)) for seed in clip_seeds[mine]]
-        batch = Batch(*(getattr(batch, f.name)[mine].to(self.device) for f in dataclasses.fields(batch)))
+        batch = batch.share(mine, self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, settings)
         self.model.train()
         with accelerator.autocast():
-            motion = self.model(batch.features, batch.signals, self.hierarchy, generators)
+            motion = self.model(batch.features, batch.signals, self.hierarchy, generators, batch.speakers)
         if not bool(motion.detach().abs().max() < ASTRAY):
             raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
         prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
@@ -172,7 +172,8 @@ class _Loop:
         errors = []
         for clip in self.validation.clips:
             motion = self.plain_model(clip.features[None].float().to(self.device),
-                                      self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy)[0]
+                                      self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy,
+                                      speakers=[self.validation.speakers[clip.speaker]])[0]
             errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
         return sum(errors) / len(errors)
 

@@ -1,6 +1,7 @@
 """Everything a training follows from, beside the data."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,7 @@ class TrainSettings:
         speeds: training clips are heard at each of these speeds, as voices with longer and shorter vocal tracts, their
             motion along with them: a handful of voices is too few to tell a sound from a speaker.
         validate: steps between two looks at the validation clips; the best model by their lip error is kept.
-        loss, model: see there; of ``model`` the first two fields are set by the encoder.
+        loss, model: see there; of ``model`` the first two fields are set by the encoder, the speakers by the data.
     """
 
     encoder: str = "bundled"
@@ -46,7 +47,7 @@ class TrainSettings:
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels"}
+        known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels", "speakers"}
         if unknown := set(self.model) - known:
             raise ValueError(f"model has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
         for name, least in {"steps": 1, "batch": 1, "window": 2, "validate": 1}.items():
@@ -58,9 +59,11 @@ class TrainSettings:
             raise ValueError(f"learning_rate must be finite and above 0, but is {self.learning_rate}")
 
 
-def model_settings(settings: TrainSettings, source: FeatureSource) -> ModelSettings:
-    """Return the sizes of the model that a training with these settings and features makes."""
+def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Iterable[str] = ()) -> ModelSettings:
+    """Return the sizes of the model that a training with these settings, features and speakers makes."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.model.items()}  # JSON
+    if values.get("style", "template") != "template":
+        values["speakers"] = tuple(sorted(speakers))
     return ModelSettings(source.layers, source.channels, **values)
 
 
