@@ -4,6 +4,7 @@ The same speakers say the same sentences as in the corpus on disk (:mod:`data_pr
 that an hour of it takes seconds. Test speakers and test words are those that no training of anything here hears.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -83,7 +84,8 @@ def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ..
     """
     starts = [0]
     for word, _ in speech.words[1:]:
-        starts.append(max(text.find(word, starts[-1] + 1), starts[-1]))
+        found = re.compile(rf"(?<!\w){re.escape(word.strip())}").search(text, starts[-1] + 1)
+        starts.append(found.start() if found else starts[-1])
     parts: list[list[Phoneme]] = [[] for _ in speech.words]
     for phoneme in speech.phonemes:
         if phoneme.symbol and phoneme.word >= 0:

@@ -106,14 +106,17 @@ def test_spans_of_known_sound():
     samples = np.full(1000, 5000, np.int16)
     samples[300:400] = 3
     samples[600:] = 0
-    events = [(100, "æ"), (400, "p"), (500, "(de)"), (600, "t"), (610, "d"), (800, ""), (900, "k"), (1000, "")]
-    found = [(span.symbol, round(span.start * rate), round(span.end * rate)) for span in _spans(events, samples, rate)]
+    events = [(100, "æ", 0), (400, "p", 0), (500, "(de)", 1), (600, "t", 1), (610, "d", 1), (800, "", 1), (900, "k", 2),
+              (1000, "", 2)]
+    spans = _spans(events, samples, rate)
+    found = [(span.symbol, round(span.start * rate), round(span.end * rate)) for span in spans]
+    assert [span.word for span in spans] == [-1, 0, 0, 1, 1, -1, 2]
     assert found == [("", 0, 100), ("æ", 100, 300), ("p", 300, 600), ("t", 600, 610), ("d", 610, 800), ("", 800, 900),
                      ("k", 900, 1000)]
 
 
 def test_sound_before_a_stop_keeps_20_milliseconds():
-    events = [(0, "s"), (500, "t")]
+    events = [(0, "s", 0), (500, "t", 0)]
     found = _spans(events, np.zeros(1000, np.int16), 1000)
     assert [(span.symbol, span.start) for span in found] == [("s", 0.0), ("t", 0.02)]
 
