@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from data_prep.articulation import Style, articulate, frame_count
@@ -152,7 +153,8 @@ def _ignore_interrupts() -> None:
 
 
 def _write_job(folder: Path, face: Face, seed: int, job: _Job) -> _Written:
-    return [_write_utterance(folder, face, seed, utterance) for utterance in job]
+    with threadpool_limits(1):  # a product of matrices shared out among threads is rounded otherwise
+        return [_write_utterance(folder, face, seed, utterance) for utterance in job]
 
 
 def _write_utterance(folder: Path, face: Face, seed: int, utterance: _Utterance) -> tuple[dict[str, Any], FileTable]:

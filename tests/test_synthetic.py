@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from data_prep import card
 from data_prep.__main__ import main
@@ -81,6 +82,13 @@ def test_only_validation_and_test_have_the_mean_style(corpus):
 def test_the_same_seed_gives_the_same_bytes_in_other_processes(tmp_path, corpus):
     build(tmp_path / "again", TINY, seed=0, workers=2)
     assert content(tmp_path / "again") == content(corpus.path)
+
+
+def test_how_many_threads_the_machine_lends_changes_no_byte(tmp_path):
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            build(tmp_path / str(threads), TINY, seed=0, workers=1)
+    assert content(tmp_path / "1") == content(tmp_path / "2")
 
 
 def test_another_seed_gives_other_speakers_and_sentences(tmp_path, corpus):
