@@ -82,7 +82,8 @@ def noise(seconds, rate=16_000, seed=0):
 @pytest.mark.parametrize("stretches", [[300], [1, 1, 2, 296], [100, 100, 100], [299, 1], [7] * 42 + [6]])
 def test_streamed_features_are_those_of_the_whole(frame_rate, stretches):
     whole = torch.randn(sum(stretches), 2, 3, generator=torch.Generator().manual_seed(0))
-    source = FeatureSource("made up", "", 2, 3, lambda samples: whole, lambda samples: iter(whole.split(stretches)))
+    source = FeatureSource("made up", "", 2, 3, lambda samples: whole,
+                           stream=lambda samples: iter(whole.split(stretches)))
     recording = noise(sum(stretches) * 0.02 + 0.005)
     streamed = list(streamed_features(source, recording, frame_rate))
     torch.testing.assert_close(torch.cat(streamed), recording_features(source, recording, frame_rate), **SAME)
