@@ -4,14 +4,13 @@
     python notebooks/paper.py vocaset --raw DIR --encoder facebook/hubert-base-ls960
 
 The data set goes to data/paper/NAME/corpus, the training to data/paper/NAME/runs, and the row to results/paper/NAME.json,
-with the quoted numbers of results/paper/published_rows.json beside it. Killed and started again it goes on. Options
+with the quoted numbers of results/paper/quoted.json beside it. Killed and started again it goes on. Options
 that it does not know are handed to `python -m data_prep NAME`. Exit status: 0 done, 2 something cannot be used.
 """
 
 import argparse
 import dataclasses
 import json
-import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -29,12 +28,15 @@ from otlib.errors import InputError  # noqa: E402
 from otlib.files import read_json, write_json  # noqa: E402
 from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_max_distance, published_scores  # noqa: E402
 from otlib.predict import Predictor, load_trained  # noqa: E402
+from otlib.quoted import QuotedTable, read_quoted  # noqa: E402
 from otlib.record import run_record  # noqa: E402
 from otlib.statistics import speaker_interval  # noqa: E402
 from otlib.train import train  # noqa: E402
 from otlib.train_settings import TrainSettings, settings_from  # noqa: E402
 
-QUOTED = "published_rows.json"
+TABLES = {"biwi": "biwi_test_a", "vocaset": "vocaset_test"}  # of results/paper/quoted.json
+CONVENTION = "codetalker"  # whose script these tables are made with
+_OURS_TOO = "square metre"  # the unit in which a quoted number compares with this project's
 STEPS = 12_000  # as the suite's full profile
 OURS = "OT-Talk (this project)"
 
@@ -90,21 +92,15 @@ def scores(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> dict[
             "conventions": {name: published_scores(clips, lips, upper, how) for name, how in CONVENTIONS.items()}}
 
 
-def table(quoted: Mapping[str, Any], own: Mapping[str, float]) -> str:
-    """Return the quoted rows and this project's as Markdown, best first by LVE, in the table's unit.
+def table(quoted: QuotedTable, own: Mapping[str, float]) -> str:
+    """Return the quoted rows and this project's as Markdown.
 
-    Where the unit of the quoted numbers is not one of length, this project's row stands in mm² and says so.
+    Where the unit of the quoted numbers is not one of length, this project's scores follow the table in mm² and say so.
     """
-    factor, unit = quoted["lve_factor"], quoted["lve_unit"]
-    lines = [f"| system | LVE ({unit}) | FDD ({quoted['fdd_unit'] or 'not quoted'}) | where from |", "|---|---|---|---|"]
-    rows = [(row["lve"], row["system"], f"{row['lve']:.4f}", "–" if row["fdd"] is None else f"{row['fdd']:.4f}",
-             f"quoted: {row['source']}") for row in quoted["rows"]]
-    how = f"measured here, convention {quoted['convention']}"
-    if factor is None:
-        rows.append((-math.inf, OURS, f"{own['lve'] * 1e6:.3f} mm²: another unit", f"{own['fdd'] * 1e6:.4f} mm²", how))
-    else:
-        rows.append((own["lve"] * factor, OURS, f"{own['lve'] * factor:.4f}", f"{own['fdd']:.3g} m²", how))
-    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for _, *cells in sorted(rows))])
+    if all(metric.unit == _OURS_TOO for metric in quoted.metrics):
+        return quoted.with_measured(OURS, own).markdown()
+    measured = ", ".join(f"{metric.title} {own[metric.name] * 1e6:.4f} mm²" for metric in quoted.metrics)
+    return f"{quoted.markdown()}\n\n{OURS}: {measured}. Another unit than the table's, so it stands outside of it."
 
 
 def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, root: Path = ROOT) -> str:
@@ -113,19 +109,16 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
     Raises:
         InputError: there is no table of that name, or the data, the encoder or the settings cannot be used.
     """
-    quoted = read_json(ROOT / "results" / "paper" / QUOTED)
-    tables = [key for key, value in quoted.items() if isinstance(value, dict)]
-    if name not in tables:
-        raise InputError(f"no published table of {name!r}; there are {', '.join(sorted(tables))}")
+    if name not in TABLES:
+        raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
+    quoted = read_quoted(ROOT / "results" / "paper" / "quoted.json").tables[TABLES[name]]
     folder = root / "data" / "paper" / name
     dataset = prepared(name, raw, options, folder)
     train(dataset.path, folder / "runs" / "ot_talk", settings, cache=folder / "features")
     found = scores(dataset, Predictor(load_trained(folder / "runs" / "ot_talk"), dataset, folder / "features"))
-    how = convention(quoted[name]["convention"])
-    own = found["conventions"][quoted[name]["convention"]]
-    text = table(quoted[name], own)
+    text = table(quoted, found["conventions"][CONVENTION])
     write_json(root / "results" / "paper" / f"{name}.json",
-               {"scores": found, "convention": {"name": quoted[name]["convention"], "source": how.source}, "table": text,
+               {"scores": found, "convention": {"name": CONVENTION, "source": convention(CONVENTION).source}, "table": text,
                 "provenance": run_record(dataset, {"settings": json.loads(json.dumps(dataclasses.asdict(settings)))},
                                          folder / "runs")})
     return text
