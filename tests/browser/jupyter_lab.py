@@ -14,6 +14,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.chromium import CHROMIUM_FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
 RUN_SECONDS = 300  # for imports, compiling and the first picture, on a machine that does other things too
@@ -23,18 +25,6 @@ SETTINGS = {  # no question whether news are wanted, no look for a newer version
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
 ERROR = "[data-mime-type='application/vnd.jupyter.error']"  # an exception in a cell's output
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
 
 
 def write_notebook(path: Path, *cells: str) -> None:

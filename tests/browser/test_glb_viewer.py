@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 from playwright.sync_api import sync_playwright
 
+from tests.browser.chromium import CHROMIUM_FLAGS
 from tests.talking_ball import FRAME_RATE, MOUTH, RADIUS
 
 _SIDE = 400  # pixels
@@ -54,19 +55,6 @@ window.loaded = true;
 </script>
 """
 
-_FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-]
-
 
 class _Handler(SimpleHTTPRequestHandler):
     """Serves the page, the model and three.js; prints nothing."""
@@ -107,7 +95,7 @@ def address(talking_glb, node_modules):
 def test_the_mouth_moves_in_three_js(address, chromium_path, tmp_path):
     problems = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path, headless=True, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path, headless=True, args=CHROMIUM_FLAGS)
         try:
             page = browser.new_page(viewport={"width": _SIDE, "height": _SIDE})
             page.on("pageerror", lambda error: problems.append(str(error)))
