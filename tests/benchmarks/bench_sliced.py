@@ -47,7 +47,7 @@ REPEATS = 3
 SHORT_SECONDS = 0.2  # calls shorter than this are repeated more often
 
 
-def machine(device: str | None) -> dict[str, object]:
+def machine(device: str | None = None) -> dict[str, object]:
     """What the numbers were measured on."""
     names = [line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     return {
