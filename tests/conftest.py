@@ -14,6 +14,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 import otlib  # noqa: E402, F401  (its import guard, before any test brings in torchaudio or transformers)
+from otlib.rendering import RenderingUnavailable, ensure_rendering  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
@@ -26,3 +27,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder shared/ with real recordings beside the checkout")
     return folder
+
+
+@pytest.fixture
+def gl() -> None:
+    """Skip where nothing can be drawn in 3-D, and say what is missing."""
+    try:
+        ensure_rendering()
+    except RenderingUnavailable as reason:
+        pytest.skip(str(reason))

@@ -13,7 +13,6 @@ from otlib.inspector import Comparison, Controls, Inspector, MovingMesh, still, 
 from otlib.inspector.comparison import DRAWS
 from otlib.inspector.panels import coordinate_name, estimate_line, headline
 from otlib.inspector.scene import MOST_ARROWS, AlignmentScene, arrow_factor
-from otlib.rendering import RenderingUnavailable, ensure_rendering
 from otlib.transport import EXACT_ATOMS, exact_plan, sliced_bound
 from tests.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
 
@@ -34,14 +33,6 @@ def mesh(subdivisions=2, frames=5, shift=(0.0, 0.0, 0.0), lips=True):
 def moved():
     """The same sequence twice, the second one shifted."""
     return Comparison(mesh(), mesh(shift=SHIFT))
-
-
-@pytest.fixture
-def gl():
-    try:
-        ensure_rendering()
-    except RenderingUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 def texts(figure):

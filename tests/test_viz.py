@@ -9,7 +9,6 @@ from matplotlib.colors import to_hex
 
 from otlib import viz
 from otlib.measure import Measure, barycentres, varifold
-from otlib.rendering import RenderingUnavailable, ensure_rendering
 from otlib.transport import sliced_matching
 from otlib.viz import palette
 from otlib.viz.tessellation import PhongTessellation
@@ -20,14 +19,6 @@ PHONEMES = [
     {"phoneme": "ˈaː", "start": 0.2, "end": 0.6},
     {"phoneme": "b", "start": 0.6, "end": 0.7},
 ]
-
-
-@pytest.fixture
-def gl():
-    try:
-        ensure_rendering()
-    except RenderingUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 def texts(figure):

@@ -4,16 +4,7 @@ import numpy as np
 import pytest
 
 from otlib import viz
-from otlib.rendering import RenderingUnavailable, ensure_rendering
 from tests.talking_ball import ball
-
-
-@pytest.fixture
-def gl():
-    try:
-        ensure_rendering()
-    except RenderingUnavailable as reason:
-        pytest.skip(str(reason))
 
 
 def middle(panel):
