@@ -16,7 +16,7 @@ from otlib.errors import InputError
 
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x1, 0x2, 0x8000
-_UTF8, _END_PAUSE = 0x1, 0x1000
+_UTF8, _PHONEME_NAMES, _END_PAUSE = 0x1, 0x100, 0x1000
 _BY_CHARACTER = 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _RATES = range(80, 450)  # at 450 espeak-ng begins to squeeze its sound, and its events no longer fit
@@ -95,7 +95,8 @@ def _check_voice(data: bytes, voice: str) -> None:
         raise InputError(f"espeak-ng has no voice variant {variant!r}; it has {', '.join(sorted(variants))}")
 
 
-def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50, pitch_range: int = 50) -> Speech:
+def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50, pitch_range: int = 50, *,
+               phoneme_names: bool = False) -> Speech:
     """Speak ``text`` and return the samples with phoneme and word times.
 
     Args:
@@ -104,6 +105,7 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
         rate: words a minute, 80 to 449.
         pitch: base pitch, 0 to 100.
         pitch_range: liveliness of the melody, 0 (flat) to 100.
+        phoneme_names: what stands in the text between "[[" and "]]" are espeak-ng's names of phonemes, not letters.
 
     Raises:
         InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text gives no sound.
@@ -116,13 +118,13 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
     _check_voice(data, voice)  # before the library is opened: one that stays open would change all that follows
     library = ctypes.CDLL(file)
     try:
-        return _synthesise(library, data, text, voice, rate, pitch, pitch_range)
+        return _synthesise(library, data, text, voice, rate, pitch, pitch_range, phoneme_names)
     finally:
         _close(library)
 
 
 def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: int, pitch: int,
-                pitch_range: int) -> Speech:
+                pitch_range: int, phoneme_names: bool) -> Speech:
     library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint,
                                      ctypes.c_uint, ctypes.POINTER(ctypes.c_uint), ctypes.c_void_p]
     sample_rate = library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS | _PHONEME_IPA | _DONT_EXIT)
@@ -153,7 +155,8 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
     for parameter, value in ((_RATE, rate), (_PITCH, pitch), (_RANGE, pitch_range)):
         library.espeak_SetParameter(parameter, value, 0)
     encoded = text.encode()
-    status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _BY_CHARACTER, 0, _UTF8 | _END_PAUSE, None, None)
+    flags = _UTF8 | _END_PAUSE | (_PHONEME_NAMES if phoneme_names else 0)
+    status = library.espeak_Synth(encoded, len(encoded) + 1, 0, _BY_CHARACTER, 0, flags, None, None)
     library.espeak_Synchronize()
     samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     if status != 0 or not samples.any():

@@ -1,6 +1,6 @@
 """Pre-train the bundled HuBERT from nothing but synthetic speech: units, masked prediction, better units, again.
 
-    python -m data_prep.pretrain_hubert --out otlib/encoders/hubert-small --hours 4 --steps 2000 2000 4000
+    python -m data_prep.pretrain_hubert --out otlib/encoders/hubert-small --hours 6 --steps 800 800 6000
 
 Round 1 predicts k-means units of MFCC, round 2 units of an inner layer of round 1's encoder (Hsu et al. 2021). Round 3
 is ours: the units are the phonemes that espeak-ng spoke. HuBERT clusters because nobody has labelled its recordings; here
@@ -50,8 +50,8 @@ class Recipe:
     """
 
     seed: int = 0
-    hours: float = 4.0
-    steps: tuple[int, int, int] = (2000, 2000, 4000)
+    hours: float = 6.0
+    steps: tuple[int, int, int] = (800, 800, 6000)
     units: tuple[int, int] = (100, 200)
     inner_layer: int = 4
     batch: int = 8

@@ -74,6 +74,11 @@ def training_phrases() -> tuple[str, ...]:
     return (*(phrase for known, _ in _VOCABULARY.values() for phrase in known), *_TRAIN_QUESTIONS, *_ALL_OPENERS)
 
 
+def kept_phrases() -> tuple[str, ...]:
+    """Return every phrase that stands in test sentences alone."""
+    return (*(phrase for _, kept in _VOCABULARY.values() for phrase in kept), *_TEST_ONLY, DEMO_SENTENCE)
+
+
 def _sentence(generator: np.random.Generator, test: bool) -> str:
     questions = _TEST_ONLY if test else _TRAIN_QUESTIONS
     if generator.random() < 0.08:

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.mesh import check_finite, check_mesh, face_areas, face_corners
+from otlib.mesh import check_finite, check_mesh, extremes, face_areas, face_corners
 
 WEIGHT_SUM_TOLERANCE = 1e-5
 """Largest accepted |sum of the weights - 1|: ten times the rounding of float32 weights of 50,000 atoms."""
@@ -49,10 +50,10 @@ class Measure:
             raise ValueError(f"the measure is empty: points have shape {tuple(points.shape)}")
         check_finite("points", points)
         check_finite("weights", weights)
-        if float(weights.detach().amin()) < 0:
+        if extremes(weights)[0] < 0:
             index = (weights.detach() < 0).nonzero()[0].tolist()
             raise ValueError(f"weights must not be negative, found {float(weights[tuple(index)])} at index {tuple(index)}")
-        total = weights.detach().sum(dim=-1, dtype=torch.float64)
+        total = _mass(weights.detach())
         off = ((total - 1).abs() > WEIGHT_SUM_TOLERANCE).nonzero()
         if len(off):
             raise ValueError(f"weights must sum to one within {WEIGHT_SUM_TOLERANCE}; those of measure "
@@ -174,6 +175,13 @@ def surface_samples(
     points = sum(share * corner.gather(-2, chosen) for share, corner in zip(coordinates, corners, strict=True))
     weights = torch.full((*batch, count), 1 / count, dtype=vertices.dtype, device=vertices.device)
     return Measure(points, weights)
+
+
+def _mass(weights: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
+    """Sums in float64; on the CPU by numpy, for the reason that :func:`otlib.mesh.extremes` gives."""
+    if weights.device.type == "cpu":
+        return torch.from_numpy(np.asarray(weights.numpy().sum(-1, dtype=np.float64)))
+    return weights.sum(dim=-1, dtype=torch.float64)
 
 
 def _normalise(weights: Float[Tensor, "*batch N"], name: str) -> Float[Tensor, "*batch N"]:

@@ -1,5 +1,7 @@
 """Triangle meshes as tensors: corners, areas, unit normals and barycentres of the faces."""
 
+import math
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -34,12 +36,25 @@ def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"])
 
 def check_finite(name: str, values: Tensor) -> None:
     """Raise ValueError naming ``name`` and the index of its first value that is NaN or infinite."""
-    # The extrema see every NaN and infinity in one pass without a temporary of the size of ``values``.
-    low, high = torch.aminmax(values.detach())
-    if not bool(torch.isfinite(high - low)):
+    low, high = extremes(values)
+    if not math.isfinite(high - low):
         bad = (~torch.isfinite(values.detach())).nonzero()
         where = f"at index {tuple(bad[0].tolist())}" if len(bad) else "(their range overflows)"
-        raise ValueError(f"{name} must be finite, found {float(values[tuple(bad[0])]) if len(bad) else float(high)} {where}")
+        raise ValueError(f"{name} must be finite, found {float(values[tuple(bad[0])]) if len(bad) else high} {where}")
+
+
+def extremes(values: Tensor) -> tuple[float, float]:
+    """Return the least and the largest of some values, NaN if one of them is: a check in one pass, without a temporary.
+
+    On the CPU numpy looks for them, on one thread: torch's threads, woken for a large tensor, go on spinning for
+    milliseconds on the cores that what is checked here is then computed on.
+    """
+    values = values.detach()
+    if values.device.type == "cpu":
+        array = values.numpy()
+        return float(array.min()), float(array.max())
+    low, high = torch.aminmax(values)
+    return float(low), float(high)
 
 
 def face_corners(

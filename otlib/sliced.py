@@ -11,6 +11,7 @@ Where it parts from POT 0.9.7's ``ot.sliced_wasserstein_distance`` (a minimal ca
 - Directions: ``torch.manual_seed`` does not reach POT; pass it ``projections``, of shape (d, L).
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +19,7 @@ from torch.autograd.function import once_differentiable
 
 from otlib import sliced_cpu, sliced_torch
 from otlib.measure import Measure
+from otlib.mesh import extremes
 from otlib.sliced_kernel import MAX_ATOMS
 
 COORDINATE_LIMIT = 1e15
@@ -100,10 +102,18 @@ class _SlicedWasserstein(torch.autograd.Function):
     @once_differentiable
     def backward(ctx, upstream):
         gradients = [
-            None if gradient is None or not needed else gradient * upstream.reshape(-1, *[1] * (gradient.ndim - 1))
+            None if gradient is None or not needed else _scaled(gradient, upstream)
             for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
         ]
         return *gradients, None, None, None
+
+
+def _scaled(gradient: Tensor, upstream: Float[Tensor, " T"]) -> Tensor:
+    """Gradients of T pairs times one number each; on the CPU by numpy, as :func:`otlib.mesh.extremes` looks."""
+    factor = upstream.reshape(-1, *[1] * (gradient.ndim - 1))
+    if gradient.device.type == "cpu":
+        return torch.from_numpy(np.multiply(gradient.numpy(), factor.numpy(), order="C"))
+    return gradient * factor
 
 
 def _root(value: Tensor, p: float) -> Tensor:
@@ -141,7 +151,7 @@ def check_pair(x: Measure, y: Measure) -> None:
     for name, measure in (("x", x), ("y", y)):
         # A Measure was checked when it was made, but its tensors can be written to since; compiled code must not see NaN.
         for part in ("points", "weights"):
-            low, high = (float(extreme) for extreme in torch.aminmax(getattr(measure, part).detach()))
+            low, high = extremes(getattr(measure, part))
             if not max(-low, high) <= COORDINATE_LIMIT:  # NaN fails the comparison too
                 raise ValueError(f"{name}.{part} must be finite and within +-{COORDINATE_LIMIT:g}, "
                                  f"found values from {low} to {high}")

@@ -88,7 +88,7 @@ class TalkingHeads:
 
 
 def _differentiable(problem: Problem) -> tuple[Tensor, Tensor]:
-    return problem.points.clone().requires_grad_(), problem.weights.clone().requires_grad_()
+    return problem.points.detach().requires_grad_(), problem.weights.detach().requires_grad_()
 
 
 def run_otlib(problem: Problem, backend: str) -> float:
