@@ -9,16 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 SAMPLERS = ("gaussian", "orthogonal", "design")
-TRAINING_DIRECTIONS = {3: 6, 6: 16}
+TRAINING_DIRECTIONS = {3: 6, 6: 12}
 """Training default by dimension: the smallest stored design whose gradient in the vertices, for two frames of a talking
 head, has a cosine of at least 0.95 with that of 5,000 directions, whatever the rotation.
 
-Measured with seven pairs of frames of two head models (9,976 and 18,460 faces; from one frame apart to closed against
-wide open), 30 rotations each, normals weighing 0.01 and 0.02 m: worst cosine 0.956 for 6 directions in R^3
-(barycentres) and 0.954 for 16 in R^6 (varifolds); the mean is 0.97 to 0.99. With 100 plain Monte-Carlo directions the
-worst are 0.97 and 0.91. ``python tests/benchmarks/training_directions.py`` repeats it on the built-in head of
-today: at 9,976 faces 6 and 16 keep 0.95 with normals worth the default of 0.01 m (12 would do), but with 0.02 m the worst
-of 16 is 0.90, between frames 1/15 s apart."""
+Measured with seven pairs of frames at 9,976 and 46,068 faces, from one frame apart to closed against wide open, 30
+rotations each, normals worth the default of 0.01 m: worst cosine 0.972 for 6 directions in R^3 (barycentres) and 0.969
+for 12 in R^6 (varifolds); the mean is 0.99. With normals worth twice that the worst falls to 0.81, and 16 directions do
+no better. ``python tests/benchmarks/training_directions.py`` repeats it."""
 
 _DESIGNS = "direction_designs.npz"
 
