@@ -1,6 +1,8 @@
 """Sound in: read a recording, bring it to 16 kHz mono, and carry features over to the frames of a mesh sequence."""
 
 import math
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +19,17 @@ SAMPLE_RATE = 16_000
 SILENCE_DB = -60.0  # a recording that never rises above this is silence to us
 _LARGEST_KERNEL = 4_000_000  # weights; torchaudio's table for 44,101 Hz would have 700 million
 _CROSSINGS, _ROLL_OFF = 6, 0.99  # torchaudio's window: zero crossings to each side, pass band as a share of the lower rate
-_BLOCK = 1 << 16  # output samples made at once
+_BLOCK = 1 << 16  # output samples made at once without a table
+_READ = 1 << 20  # samples read or resampled at once
+_IN_MEMORY = 10 * 60 * 48_000  # samples; those of longer recordings lie on disk and are mapped
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording: ``samples`` (S,) float32, mono, in [-1, 1], at ``sample_rate`` Hz."""
+    """One recording: ``samples`` (S,) float32, mono, in [-1, 1], at ``sample_rate`` Hz.
+
+    Samples of a long one are those of a temporary file, mapped, which goes when they do: an hour takes no memory.
+    """
 
     samples: np.ndarray
     sample_rate: int
@@ -35,7 +42,7 @@ class Recording:
     @property
     def peak_db(self) -> float:
         """Largest magnitude in dB of full scale; -inf for zeros."""
-        peak = float(np.abs(self.samples).max())
+        peak = max(float(self.samples.max()), -float(self.samples.min()))
         return 20 * float(np.log10(peak)) if peak > 0 else float("-inf")
 
     def frames(self, frame_rate: float) -> int:
@@ -57,19 +64,45 @@ def read_recording(path: Path | str, frame_rate: float = 25.0) -> Recording:
     if not path.is_file():
         raise InputError(f"{path}: no such file; give the path of a recording, such as a .wav")
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            recording = Recording(_stored(_mono(file, path)), file.samplerate)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw, which has no header
         raise InputError(f"{path}: not a sound file that can be read; give a wav, flac, ogg or mp3 recording") from error
-    if len(samples) == 0:
+    if len(recording.samples) == 0:
         raise InputError(f"{path}: has no samples; give a recording that is not empty")
-    if not np.isfinite(samples).all():
-        bad = int((~np.isfinite(samples)).any(1).argmax())
-        raise InputError(f"{path}: sample {bad} is not a number or infinite; export the recording again")
-    recording = Recording(samples.mean(1), rate)
     if recording.frames(frame_rate) < 1:
         raise InputError(f"{path}: {recording.seconds * 1000:.1f} ms is shorter than one frame "
                          f"({1000 / frame_rate:.0f} ms); give a longer recording")
     return recording
+
+
+def _mono(file: soundfile.SoundFile, path: Path) -> Iterator[np.ndarray]:
+    done = 0
+    for block in file.blocks(_READ, dtype="float32", always_2d=True):
+        if not np.isfinite(block).all():
+            bad = done + int((~np.isfinite(block)).any(1).argmax())
+            raise InputError(f"{path}: sample {bad} is not a number or infinite; export the recording again")
+        done += len(block)
+        yield block.mean(1)
+
+
+def _stored(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """Lay blocks of float32 end to end, in memory, or where there are many in a temporary file that is mapped."""
+    with tempfile.TemporaryFile(buffering=0) as file:  # a full disk is told at once, and not on closing
+        total = 0
+        try:
+            for block in blocks:
+                total += len(block)
+                left = memoryview(block.astype(np.float32).tobytes())
+                while left:
+                    left = left[file.write(left):]
+        except OSError as error:
+            raise InputError(f"{tempfile.gettempdir()}: has no room for the samples of a recording; free some, or name "
+                             "another folder in TMPDIR") from error
+        if total > _IN_MEMORY:
+            return np.memmap(file, np.float32, "c", shape=(total,))  # "c": writing to it would not change the file
+        file.seek(0)
+        return np.fromfile(file, np.float32)
 
 
 def resampled(recording: Recording) -> Float[Tensor, " S"]:
@@ -80,24 +113,37 @@ def resampled(recording: Recording) -> Float[Tensor, " S"]:
     """
     samples = torch.from_numpy(np.ascontiguousarray(recording.samples, dtype=np.float32))
     divisor = math.gcd(recording.sample_rate, SAMPLE_RATE)
+    if recording.sample_rate == SAMPLE_RATE:
+        return samples
     if recording.sample_rate * SAMPLE_RATE // divisor**2 > _LARGEST_KERNEL:
-        return _resampled_without_table(samples, recording.sample_rate)
-    return torchaudio.functional.resample(samples, recording.sample_rate, SAMPLE_RATE)
+        blocks = _without_table(samples, recording.sample_rate)
+    else:
+        blocks = _by_table(samples, recording.sample_rate, recording.sample_rate // divisor)
+    return torch.from_numpy(_stored(block.numpy() for block in blocks))
 
 
-def _resampled_without_table(samples: Float[Tensor, " S"], rate: int) -> Float[Tensor, " S2"]:
+def _by_table(samples: Float[Tensor, " S"], rate: int, period: int) -> Iterator[Tensor]:
+    """Yield stretches of what torchaudio makes of the whole: the filter repeats itself every ``period`` input samples."""
+    reach = math.ceil(_CROSSINGS * rate / (min(rate, SAMPLE_RATE) * _ROLL_OFF)) + 1
+    margin, step = -(-reach // period) * period, -(-_READ // period) * period
+    for start in range(0, len(samples), step):
+        before = min(start, margin)
+        part = samples[start - before: start + step + margin]
+        made = torchaudio.functional.resample(part, rate, SAMPLE_RATE)[before * SAMPLE_RATE // rate:]
+        yield made if start + step >= len(samples) else made[: step * SAMPLE_RATE // rate]
+
+
+def _without_table(samples: Float[Tensor, " S"], rate: int) -> Iterator[Tensor]:
     lower = min(rate, SAMPLE_RATE) * _ROLL_OFF  # zero crossings a second
     reach = math.ceil(_CROSSINGS * rate / lower)
     padded = torch.nn.functional.pad(samples, (reach, reach + 1))
     taps = torch.arange(-reach, reach + 2)
-    blocks = []
     for output in torch.arange(-(-len(samples) * SAMPLE_RATE // rate)).split(_BLOCK):
         left = output * rate // SAMPLE_RATE  # the input sample at or before each output sample
         phase = (output * rate % SAMPLE_RATE).double() / SAMPLE_RATE
         time = ((taps - phase[:, None]) * (lower / rate)).clamp(-_CROSSINGS, _CROSSINGS).float()  # (S2, taps)
         weights = torch.sinc(time) * torch.cos(time * (torch.pi / 2 / _CROSSINGS)).square() * (lower / rate)
-        blocks.append((padded[left[:, None] + taps + reach] * weights).sum(1))
-    return torch.cat(blocks)
+        yield (padded[left[:, None] + taps + reach] * weights).sum(1)
 
 
 def align_by_interpolation(features: Float[Tensor, "T C"], frames: int, frame_rate: float, *, hop: int = 320,

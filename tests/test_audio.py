@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import torchaudio.functional
 
 from otlib.audio import (
     SAMPLE_RATE,
@@ -14,6 +15,7 @@ from otlib.audio import (
     resampled,
 )
 from otlib.errors import InputError
+from tests.full_disk import full_disk
 
 PCM_16 = 1 / 32768  # one step of 16-bit samples
 RIPPLE = 5e-3  # of torchaudio's resampling filter (6 zero crossings) in its pass band, relative to the tone
@@ -113,7 +115,43 @@ def test_real_recordings(shared):
         assert len(resampled(recording)) == pytest.approx(recording.seconds * SAMPLE_RATE, abs=1)
 
 
+@pytest.fixture
+def in_small_blocks(monkeypatch):
+    """Every recording counts as long, and is read and resampled a little at a time."""
+    monkeypatch.setattr("otlib.audio._IN_MEMORY", 0)
+    monkeypatch.setattr("otlib.audio._READ", 1000)
+
+
+def test_a_long_recording_lies_on_disk(in_small_blocks, tmp_path):
+    samples = np.random.default_rng(0).uniform(-1, 1, (4321, 2))
+    recording = read_recording(write(tmp_path / "a.wav", samples, subtype="DOUBLE"))
+    assert isinstance(recording.samples, np.memmap)
+    np.testing.assert_allclose(recording.samples, samples.mean(1), rtol=0, atol=SINGLE)
+    assert recording.peak_db == pytest.approx(20 * np.log10(np.abs(samples.mean(1)).max()), abs=1e-4)
+
+
+def test_the_bad_sample_of_a_long_recording_is_named(in_small_blocks, tmp_path):
+    write_nan(tmp_path / "a.wav")
+    with pytest.raises(InputError, match="sample 1234 is not a number"):
+        read_recording(tmp_path / "a.wav")
+
+
+def test_no_room_for_samples_is_told(in_small_blocks, tmp_path):
+    file = write(tmp_path / "a.wav", np.zeros(50_000))
+    with full_disk(100_000), pytest.raises(InputError, match="no room for the samples of a recording; free some"):
+        read_recording(file)
+
+
 # ---- resampling
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000])
+@pytest.mark.parametrize("count", [700, 5000, 5003])
+def test_resampled_in_blocks_it_is_the_same(rate, count, monkeypatch):
+    samples = np.random.default_rng(0).uniform(-1, 1, count).astype(np.float32)
+    whole = torchaudio.functional.resample(torch.from_numpy(samples), rate, SAMPLE_RATE)
+    monkeypatch.setattr("otlib.audio._READ", 1000)
+    torch.testing.assert_close(resampled(Recording(samples, rate)), whole, rtol=0, atol=SINGLE)
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 12345, 16000, 22050, 22255, 32000, 44100, 44101, 48000, 96000, 192000])

@@ -92,7 +92,8 @@ def test_the_training_default_gives_the_right_gradient(dimension, measure, gener
     def gradient(count):
         directions = draw_directions(count, dimension, generator=generator, dtype=torch.float64)
         vertices = mouth.clone().requires_grad_()
-        return torch.autograd.grad(sliced_wasserstein(measure(vertices, faces), measure(target, faces), directions), vertices)[0].flatten()
+        value = sliced_wasserstein(measure(vertices, faces), measure(target, faces), directions)
+        return torch.autograd.grad(value, vertices)[0].flatten()
 
     reference = gradient(5000)
 

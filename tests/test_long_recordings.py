@@ -1,7 +1,5 @@
 """Recordings longer than memory should hold: streamed features and vertices, joins without a seam, and a disk that fills."""
 
-import contextlib
-import resource
 import subprocess
 import sys
 
@@ -16,6 +14,7 @@ from otlib.features import FeatureSource, recording_features, streamed_features
 from otlib.model import animate, prepare_geometry
 from otlib.predict import load_trained, talk, write_talk
 from otlib.train import LOG, STATE, TrainSettings, main, train
+from tests.full_disk import full_disk
 from tests.test_train import SETTINGS_OF_RUN, Killed, content, killed_after, options
 from tests.tiny_corpus import write_corpus
 
@@ -61,17 +60,6 @@ def trained(data, cache, tmp_path_factory):
     train(data, out, TrainSettings("prosody", steps=20, batch=2, window=12, validate=20, learning_rate=1e-2,
                                    model=SETTINGS_OF_RUN.model), cache=cache)
     return load_trained(out)
-
-
-@contextlib.contextmanager
-def full_disk(largest):
-    """No file may grow beyond so many bytes, as on a disk that is nearly full; the error comes from the system."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def noise(seconds, rate=16_000, seed=0):

@@ -10,8 +10,8 @@
 
 import argparse
 import json
+import math
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,9 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 from bench_sliced import machine
 
+from otlib.audio import read_recording, resampled
 from otlib.encoder import BUNDLED, Encoder, default_windows, encode, encode_stream, load_encoder
 from otlib.files import write_json
 from otlib.hubert import HOP, SAMPLE_RATE
@@ -53,18 +55,33 @@ def speed(encoder: Encoder, samples: torch.Tensor, repeats: int) -> float:
 
 
 def peak_of_a_fresh_process(minutes: float, threads: int) -> float:
-    """Largest resident memory, MB, of a process that encodes so much sound."""
+    """Largest anonymous memory, MB, of a process that reads and encodes a sound file of that length (Linux only)."""
     program = [sys.executable, __file__, "--threads", str(threads), "--encode-minutes", str(minutes)]
     return json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
 
 
 def encode_minutes(minutes: float) -> float:
-    encoder, samples = load_encoder(BUNDLED), speech(minutes)
-    frames = sum(len(stretch) for stretch in encode_stream(encoder, samples))
+    """Encode a file of so many minutes at 22,050 Hz, stretch by stretch; return the most memory seen, in MB."""
+    encoder, minute = load_encoder(BUNDLED), speech(1.0).numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "speech.wav"
+        with soundfile.SoundFile(file, "w", 22_050, 1) as sound:
+            for _ in range(math.ceil(minutes)):
+                sound.write(minute[: round(22_050 * 60 * min(1.0, minutes))])
+        samples, seen = resampled(read_recording(file)), [anonymous_kilobytes()]
+        frames = 0
+        for stretch in encode_stream(encoder, samples):
+            frames += len(stretch)
+            seen.append(anonymous_kilobytes())
     if frames != (len(samples) - 400) // HOP + 1:
         raise RuntimeError(f"{frames} frames for {len(samples)} samples")
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (kilobytes - samples.numel() * samples.element_size() / 1024) / 1000  # the sound itself is the caller's
+    return max(seen) / 1000
+
+
+def anonymous_kilobytes() -> int:
+    """Memory that no file backs: what the system cannot take back."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
 def cutting(encoder: Encoder, samples: torch.Tensor, core: float) -> dict[str, float]:
