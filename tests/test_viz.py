@@ -122,6 +122,7 @@ def test_interval_plot_of_differences_marks_zero_and_every_seed():
     strokes = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"]
     assert strokes == seeds and axes.get_xlim()[0] < -0.4 and axes.get_xlim()[1] > 0.6
     assert [0.0, 0.0] in [list(line.get_xdata()) for line in axes.lines]
+    assert [text.get_text() for text in axes.texts] == ["+0.10", "+0.30"]
     with pytest.raises(ValueError, match="points: 1, expected 2 as names"):
         viz.interval_plot(["no graph", "neither"], middle, low, high, "difference (mm)", points=seeds[:1])
 

@@ -1,5 +1,6 @@
 """Figures of numbers: loss against step, lip opening against time, methods against each other."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -174,19 +175,21 @@ def interval_plot(
     ends = [max([float(high), *own]) for high, own in zip(highs, marks, strict=True)]
     left, right = min([0.0, *map(float, lows), *sum(marks, [])]), max([0.0, *ends])
     span = right - left
+    written = ".3g"
     if left < 0.0:
         axes.axvline(0.0, color=palette.NEUTRAL, linewidth=1.0)
+        written = f"+.{max(0, 2 - math.floor(math.log10(span)))}f"  # three digits of the whole width
     for row, name, value, low, high, own, end in zip(rows, names, values, lows, highs, marks, ends, strict=True):
         colour = palette.PREDICTED if name in highlighted else palette.NEUTRAL
         axes.plot([low, high], [row, row], color=colour, linewidth=3.0, alpha=0.45, solid_capstyle="butt")
         axes.plot(value, row, "o", color=colour, markersize=7)
         axes.plot(own, [row] * len(own), "|", color=colour, markersize=11)
         axes.annotate(
-            f"{value:.3g}", (end, row), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
+            f"{value:{written}}", (end, row), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
         )
     axes.set_yticks(rows, names)
     axes.set_ylim(count - 0.4, -0.6)
-    axes.set_xlim(left - 0.01 * span, right + 0.12 * span)
+    axes.set_xlim(left - 0.02 * span, right + 0.12 * span)
     axes.set_xlabel(xlabel)
     tidy(axes)
     axes.grid(axis="y", visible=False)
