@@ -25,6 +25,8 @@ COLUMNS = {  # name in the scores: heading, digits, factor
     "closure_recall": ("closures found (%)", 0, 100.0),
     "closure_precision": ("closures right (%)", 0, 100.0),
     "correlation_lag_frames": ("lag (frames)", 2, 1.0),
+    "mtm_frames": ("MTM (frames)", 2, 1.0),
+    "slcc": ("SLCC", 2, 1.0),
     "sliced_wasserstein_mm": ("sliced Wasserstein, varifold (mm)", 3, 1.0),
 }
 _PACKAGES = ("torch", "torchaudio", "transformers", "numpy", "scipy", "numba", "pot", "pyvista")
@@ -35,18 +37,20 @@ class ScoreTable:
     """Scores by method and metric; shows itself as a table in a notebook.
 
     Attributes:
-        rows: {method: {metric: number or None where it is not defined}}.
+        rows: {method: {metric: number or None where it is not defined}}, the same metrics in every row; records of
+            earlier versions may lack some of :data:`COLUMNS`.
     """
 
     rows: Mapping[str, Mapping[str, float | None]]
 
     def markdown(self) -> str:
-        """Return the table as GitHub and JupyterLab read it."""
-        lines = ["| method | " + " | ".join(heading for heading, _, _ in COLUMNS.values()) + " |",
-                 "|---" * (len(COLUMNS) + 1) + "|"]
+        """Return the table as GitHub and JupyterLab read it; a column of which no row knows is left out."""
+        columns = {name: column for name, column in COLUMNS.items() if any(name in row for row in self.rows.values())}
+        lines = ["| method | " + " | ".join(heading for heading, _, _ in columns.values()) + " |",
+                 "|---" * (len(columns) + 1) + "|"]
         for method, row in self.rows.items():
             cells = ["–" if row[name] is None else f"{row[name] * factor:.{digits}f}"
-                     for name, (_, digits, factor) in COLUMNS.items()]
+                     for name, (_, digits, factor) in columns.items()]
             lines.append(f"| {method} | " + " | ".join(cells) + " |")
         return "\n".join(lines)
 

@@ -12,8 +12,8 @@ from otlib.files import read_json
 from otlib.statistics import PairedComparison, paired_comparison
 
 TABLE = "table.json"
-HIGHER_IS_BETTER = frozenset({"closure_recall", "closure_precision"})
-NEARER_ZERO_IS_BETTER = frozenset({"correlation_lag_frames"})
+HIGHER_IS_BETTER = frozenset({"closure_recall", "closure_precision", "slcc", "speech_lip_correlation"})
+NEARER_ZERO_IS_BETTER = frozenset({"correlation_lag_frames", "lag_frames", "fdd_m2"})
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Difference:
     def better(self) -> bool | None:
         """Whether the cell is better than the baseline; None where the interval leaves it open.
 
-        Not defined for a signed lag, which is best at zero: there it is None, too.
+        Not defined for what has a sign and is best at zero, lags and FDD: there it is None, too.
         """
         gap = self.comparison.difference
         if self.metric in NEARER_ZERO_IS_BETTER or not gap.excludes(0.0):

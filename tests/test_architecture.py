@@ -21,7 +21,7 @@ LAYERS = {  # of otlib: a module imports from its own layer and from those above
                                               "transport_kernel", "losses", "temporal", "style", "model", "metrics",
                                               "pretraining", "gltf", "video", "forced_alignment"},
     "training and records": {"checkpoint", "clips", "train_settings", "train", "parallel", "predict", "record",
-                             "quoted", "sweeps"},
+                             "quoted", "sweeps", "references"},
     "showing": {"viz", "inspector"},
 }
 LAYER_OF = {module: number for number, modules in enumerate(LAYERS.values()) for module in modules}

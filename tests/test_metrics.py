@@ -23,6 +23,7 @@ from otlib.metrics import (
     motion_variation,
     published_scores,
     region_distances,
+    speech_lip_correlation,
     upper_face_dynamics_deviation,
 )
 from otlib.metrics.vertices import FRAMES_AT_ONCE
@@ -189,6 +190,26 @@ def test_aggregate_averages_speakers_and_sums_closures():
     assert scores.mean["frames"] == 60.0 and scores.mean["closures"] == 8.0
     with pytest.raises(ValueError, match="no metric 'nonsense'"):
         scores.by_speaker("nonsense")
+
+
+def test_aggregate_correlates_loudness_and_lips_within_speakers():
+    """The mean over speakers is what SLCC's authors pool, where speakers have equally many clips."""
+    speech, lips = np.random.default_rng(0).normal(size=(2, 12)).tolist()
+    speakers = ["a"] * 4 + ["b"] * 4 + ["c"] * 4
+    rows = [{"speech_intensity": one, "lip_intensity_mm": two} for one, two in zip(speech, lips, strict=True)]
+    scores = aggregate(rows, speakers)
+    assert scores.speakers["b"]["slcc"] == pytest.approx(np.corrcoef(speech[4:8], lips[4:8])[0, 1], rel=1e-12)
+    assert scores.mean["slcc"] == pytest.approx(speech_lip_correlation(speech, lips, speakers), rel=1e-12)
+
+
+def test_a_correlation_that_is_not_defined_is_left_out():
+    still = [{"speech_intensity": loud, "lip_intensity_mm": 0.0} for loud in (0.1, 0.2)]
+    lively = [{"speech_intensity": loud, "lip_intensity_mm": 3.0 * loud} for loud in (0.1, 0.2)]
+    too_short = {"speech_intensity": 0.9, "lip_intensity_mm": math.nan}  # one frame has no motion
+    scores = aggregate([*still, *lively, too_short, too_short], ["still"] * 2 + ["lively"] * 3 + ["short"])
+    assert math.isnan(scores.speakers["still"]["slcc"]) and math.isnan(scores.speakers["short"]["slcc"])
+    assert scores.speakers["lively"]["slcc"] == pytest.approx(1.0) == scores.mean["slcc"]
+    assert "slcc" not in aggregate([{"lip_intensity_mm": 1.0}], ["deaf"]).mean
 
 
 @pytest.fixture

@@ -45,6 +45,13 @@ def test_markdown_has_a_row_a_method_with_units_and_digits():
     assert table._repr_markdown_() == table.markdown()
 
 
+def test_a_column_that_no_row_knows_is_left_out():
+    """Tables of before a metric was reported can still be shown."""
+    row = {name: 1.0 for name in COLUMNS if name != "slcc"}
+    assert "SLCC" not in ScoreTable({"ours": row}).markdown()
+    assert "SLCC" in ScoreTable({"ours": {**row, "slcc": None}}).markdown()
+
+
 def test_a_run_record_names_data_trainings_versions_and_commit(tmp_path):
     dataset = Dataset.open(write_corpus(tmp_path / "corpus"))
     for name in ("b", "a"):

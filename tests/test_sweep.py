@@ -155,7 +155,7 @@ def test_the_real_sweeps_can_be_read():
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """A copy of the driver and the real cell notebook, with a tiny corpus: a function makes one."""
-    def make(name):
+    def make(name, **changes):
         root = tmp_path_factory.mktemp(name)
         (root / "notebooks" / "sweeps").mkdir(parents=True)
         for file in ("run.py", "sweep.py", "execution.py", "time_left.py", "sweeps/train_and_score.ipynb"):
@@ -163,9 +163,25 @@ def repository(tmp_path_factory):
         write_corpus(root / "data" / "fast" / "corpus")
         write_plan(root, {"name": "trial", "notebook": "sweeps/train_and_score", "profile": "fast", "seeds": 1,
                           "budget": 300, "parameters": {"ENCODER": "prosody", "STEPS": 30},
-                          "cells": {"full": {}, "no_graph": {"TERMS": 1}}})
+                          "cells": {"full": {}, "no_graph": {"TERMS": 1}}, **changes})
         return root
     return make
+
+
+def test_what_is_not_trained_is_scored_like_the_rest(repository):
+    """The cells of full_corpus that need no training, on a corpus whose mean style is the speakers' own."""
+    root = repository("untrained", seeds=1, parameters={}, cells={"still_face": {"METHOD": "still face"},
+                                                                  "oracle": {"METHOD": "oracle"}})
+    said, _ = (process := start(root)).communicate()
+    assert process.returncode == 0, said
+    found = {result.cell: result for result in read_sweep(results(root))}
+    still, oracle = found["still_face"].scores, found["oracle"].scores
+    assert still.keys() == oracle.keys() and oracle["lip_max_mm"] == {"d": 0.0} and still["lip_max_mm"]["d"] > 1.0
+    assert still["mtm_frames"] == still["slcc"] == {} and oracle["mtm_frames"] == {"d": 0.0} and "d" in oracle["slcc"]
+    assert found["oracle"].record["provenance"]["parameters"]["method"] == "oracle"
+    assert not list((root / "data" / "sweeps").rglob("*.safetensors"))
+    table = read_json(results(root) / "table.json")["cells"]
+    assert table["still_face"]["mtm_frames"] is None and table["oracle"]["mtm_frames"] == 0.0
 
 
 def start(root):

@@ -115,6 +115,18 @@ def test_interval_plot_holds_values_within_intervals():
         viz.interval_plot(["template"], middle, low, high, "error (mm)")
 
 
+def test_interval_plot_of_differences_marks_zero_and_every_seed():
+    low, middle, high = np.array([-0.1, 0.2]), np.array([0.1, 0.3]), np.array([0.2, 0.5])
+    seeds = [[-0.4, 0.6], [0.3, 0.3]]
+    axes = viz.interval_plot(["no graph", "neither"], middle, low, high, "difference (mm)", points=seeds).axes[0]
+    strokes = [list(line.get_xdata()) for line in axes.lines if line.get_marker() == "|"]
+    assert strokes == seeds and axes.get_xlim()[0] < -0.4 and axes.get_xlim()[1] > 0.6
+    assert [0.0, 0.0] in [list(line.get_xdata()) for line in axes.lines]
+    assert [text.get_text() for text in axes.texts] == ["+0.10", "+0.30"]
+    with pytest.raises(ValueError, match="points: 1, expected 2 as names"):
+        viz.interval_plot(["no graph", "neither"], middle, low, high, "difference (mm)", points=seeds[:1])
+
+
 def test_a_picture_may_be_kept_in_few_colours(tmp_path):
     shades = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     shades[:30] = 200

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from otlib.metrics.timing import speech_lip_correlation
+
 AVERAGES = ("frames", "clips", "speakers")
 
 RATIOS = {
@@ -15,6 +17,9 @@ RATIOS = {
     "closure_precision": ("closures_found", "closures_claimed"),
 }
 """Ratios whose numerator and denominator are summed over a speaker's clips: a clip may have no closure at all."""
+
+INTENSITIES = ("speech_intensity", "lip_intensity_mm")
+"""What "slcc" correlates over a speaker's clips, where the clips have both."""
 
 COUNTS = frozenset(name for pair in RATIOS.values() for name in pair) | {"frames"}
 """Numbers that are summed over the clips of a speaker, not averaged."""
@@ -58,8 +63,11 @@ class CorpusScores:
 
     Attributes:
         speakers: for each speaker, each metric: the mean over the clips where it is defined, a ratio of sums for
-            ``RATIOS``, a sum for ``COUNTS``; NaN where it is defined in no clip.
-        mean: for each metric, the mean over the speakers where it is defined; the sum for ``COUNTS``.
+            ``RATIOS``, a sum for ``COUNTS``; NaN where it is defined in no clip. Where the clips were scored with their
+            sound there is also "slcc", ``speech_lip_correlation`` over the speaker's clips; NaN where the lips or the
+            sound are equally lively in all of them, as a still face's are.
+        mean: for each metric, the mean over the speakers where it is defined; the sum for ``COUNTS``. For "slcc" it is
+            what ``speech_lip_correlation`` says of all clips together, if every speaker has as many.
     """
 
     speakers: Mapping[str, Mapping[str, float]]
@@ -97,7 +105,8 @@ def aggregate(clips: Sequence[Mapping[str, float]], speakers: Sequence[str]) -> 
     for speaker, clip in zip(speakers, clips, strict=True):
         grouped.setdefault(speaker, []).append(clip)
     by_speaker = {speaker: _speaker_scores(rows, names) for speaker, rows in grouped.items()}
-    mean = {name: _combine(name, [scores[name] for scores in by_speaker.values()]) for name in names}
+    first = next(iter(by_speaker.values()))
+    mean = {name: _combine(name, [scores[name] for scores in by_speaker.values()]) for name in first}
     return CorpusScores(by_speaker, mean)
 
 
@@ -106,6 +115,9 @@ def _speaker_scores(rows: Sequence[Mapping[str, float]], names: Sequence[str]) -
     for name, (numerator, denominator) in RATIOS.items():
         if name in scores:
             scores[name] = ratio(scores[numerator], scores[denominator])
+    if set(INTENSITIES) <= set(names):
+        pairs = [pair for row in rows if not any(map(math.isnan, pair := [row[name] for name in INTENSITIES]))]
+        scores["slcc"] = speech_lip_correlation(*zip(*pairs, strict=True), ["one"] * len(pairs)) if pairs else math.nan
     return scores
 
 

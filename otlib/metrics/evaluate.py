@@ -63,7 +63,8 @@ def evaluate_sequence(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "
         correlation_lag_frames     lag of the best correlation of the lip gaps (late is positive)
         lip_intensity_mm           root mean square of the predicted lips' mean speed, mm a frame
         closures, closures_found, closures_claimed; closure_recall, closure_precision   with phonemes
-        speech_intensity, speech_lip_correlation   with audio; the latter over frames (see ``timing``)
+        speech_intensity, speech_lip_correlation   with audio; the latter over frames (see ``timing``), while SLCC,
+                                   which is over clips, is made by ``aggregate`` from the two intensities
         sliced_wasserstein_mm      SW_2 of the varifolds, with the root, with directions
         chamfer_mm                 chamfer distance, not squared, over ten frames, with directions
         =========================  ======================================================================

@@ -1,5 +1,6 @@
 """Figures of numbers: loss against step, lip opening against time, methods against each other."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -141,8 +142,11 @@ def interval_plot(
     xlabel: str,
     *,
     highlighted: Sequence[str] = (),
+    points: Sequence[Sequence[float]] = (),
 ) -> Figure:
     """Draw one number with its interval for each of several methods, the first on top (a forest plot).
+
+    Where something lies below zero the numbers are differences, and zero gets a line.
 
     Args:
         names: of the methods.
@@ -151,6 +155,7 @@ def interval_plot(
         highs: (n,) upper ends.
         xlabel: what the number is, with unit, and what the interval is.
         highlighted: names drawn in the colour of predictions; the others are grey.
+        points: for each method, numbers that its one is the mean of, such as one for each seed, drawn as small strokes.
 
     Raises:
         ValueError: lengths that differ, or a value outside its interval.
@@ -158,23 +163,33 @@ def interval_plot(
     count = len(names)
     if not count == len(values) == len(lows) == len(highs):
         raise ValueError(f"values, lows and highs: {len(values)}, {len(lows)}, {len(highs)}, expected {count} as names")
+    if points and len(points) != count:
+        raise ValueError(f"points: {len(points)}, expected {count} as names")
     for name, value, low, high in zip(names, values, lows, highs, strict=True):
         if not low <= value <= high:
             raise ValueError(f"{name}: {value:g} lies outside its interval [{low:g}, {high:g}]")
     figure = Figure(figsize=(7.2, 0.7 + 0.42 * count), layout="constrained")
     axes = figure.subplots()
     rows = np.arange(count)
-    span = max(float(np.max(highs)), 0.0) - min(float(np.min(lows)), 0.0)
-    for row, name, value, low, high in zip(rows, names, values, lows, highs, strict=True):
+    marks = [list(own) for own in points] or [[] for _ in names]
+    ends = [max([float(high), *own]) for high, own in zip(highs, marks, strict=True)]
+    left, right = min([0.0, *map(float, lows), *sum(marks, [])]), max([0.0, *ends])
+    span = right - left
+    written = ".3g"
+    if left < 0.0:
+        axes.axvline(0.0, color=palette.NEUTRAL, linewidth=1.0)
+        written = f"+.{max(0, 2 - math.floor(math.log10(span)))}f"  # three digits of the whole width
+    for row, name, value, low, high, own, end in zip(rows, names, values, lows, highs, marks, ends, strict=True):
         colour = palette.PREDICTED if name in highlighted else palette.NEUTRAL
         axes.plot([low, high], [row, row], color=colour, linewidth=3.0, alpha=0.45, solid_capstyle="butt")
         axes.plot(value, row, "o", color=colour, markersize=7)
+        axes.plot(own, [row] * len(own), "|", color=colour, markersize=11)
         axes.annotate(
-            f"{value:.3g}", (high, row), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
+            f"{value:{written}}", (end, row), (6, 0), textcoords="offset points", va="center", fontsize=9, color=colour
         )
     axes.set_yticks(rows, names)
     axes.set_ylim(count - 0.4, -0.6)
-    axes.set_xlim(min(0.0, float(np.min(lows))) - 0.01 * span, float(np.max(highs)) + 0.12 * span)
+    axes.set_xlim(left - 0.02 * span, right + 0.12 * span)
     axes.set_xlabel(xlabel)
     tidy(axes)
     axes.grid(axis="y", visible=False)
