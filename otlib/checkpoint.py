@@ -22,7 +22,7 @@ WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors
 def save_model(model: OTTalk, folder: Path) -> None:
     """Write weights and settings; settings first, so that weights are never without them."""
     write_json(folder / SETTINGS, dataclasses.asdict(model.settings))
-    _write(folder / WEIGHTS, model.state_dict())
+    write_tensors(folder / WEIGHTS, model.state_dict())
 
 
 def load_model(folder: Path) -> OTTalk:
@@ -53,7 +53,7 @@ def save_state(file: Path, model: nn.Module, best: dict[str, torch.Tensor], opti
     tensors |= {f"best.{key}": value for key, value in best.items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
-    _write(file, tensors, {"facts": json.dumps(facts)})
+    write_tensors(file, tensors, {"facts": json.dumps(facts)})
 
 
 def read_facts(file: Path) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -
         for key, value in _under("optimiser.", tensors).items():
             index, name = key.split(".")
             state.setdefault(int(index), {})[name] = value
-        if len(state) != len(list(model.parameters())):
+        if len(state) != sum(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(f"it holds the optimiser's view of {len(state)} parameters")
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return _under("best.", tensors)
@@ -94,7 +94,7 @@ def _usable(file: Path) -> Iterator[None]:
                          "beginning") from error
 
 
-def _write(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
     """Write tensors; by way of bytes, since safetensors' own writer tells of a full disk in an error of its own kind."""
     content = safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
     with atomic_write(file) as temporary:

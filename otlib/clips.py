@@ -1,5 +1,6 @@
 """Clips to train and to validate on: features and motion side by side, in memory, with their templates."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,10 @@ from torch import Tensor
 
 from otlib.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.features import FeatureSource, cached_features
+from otlib.features import FeatureSource, cached_features, held_features
 from otlib.hierarchy import MeshHierarchy
 from otlib.model import ModelSettings, prepare_geometry
+from otlib.tuned_encoder import Sound, SoundWindow
 
 
 @dataclass(frozen=True)
@@ -21,25 +23,28 @@ class Clip:
 
     Attributes:
         id: of the sequence.
-        features: (T, layers, C) in half precision, as they are cached; many clips in many voices fill the memory else.
+        features: (T, layers, C) in half precision, as they are cached; many clips in many voices fill the memory else. A
+            sound where the encoder is trained too.
         displacements: (T2, V, 3) metres; T2 = T unless the voice is another.
         speaker: number of the speaker in the set.
         speed: how much faster the sound is played; frame t of the features is frame ``speed * t`` of the motion.
     """
 
     id: str
-    features: Tensor
+    features: Tensor | Sound
     displacements: Tensor
     speaker: int
     speed: float = 1.0
 
-    def window(self, start: int, frames: int) -> tuple[Tensor, Tensor]:
-        """Return features and displacements of ``frames`` frames; between two frames of the motion it is linear."""
+    def window(self, start: int, frames: int) -> tuple[Tensor | SoundWindow, Tensor]:
+        """Return features, or their sound, and displacements of ``frames`` frames; between two frames motion is linear."""
         time = self.speed * torch.arange(start, start + frames, dtype=torch.float64)
         left = time.floor().long().clamp(max=len(self.displacements) - 1)
         right = (left + 1).clamp(max=len(self.displacements) - 1)
         weight = (time - left).to(self.displacements.dtype)[:, None, None]
         moved = torch.lerp(self.displacements[left], self.displacements[right], weight)
+        if isinstance(self.features, Sound):
+            return self.features.window(start, frames), moved
         return self.features[start: start + frames].float(), moved
 
 
@@ -63,7 +68,8 @@ class ClipSet:
 
 
 def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path, settings: ModelSettings,
-               hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,)) -> ClipSet:
+               hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,),
+               sound: Callable[[Sequence, float], Sound] | None = None) -> ClipSet:
     """Read every clip of a split with its features.
 
     Args:
@@ -73,6 +79,7 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
         settings: of the model.
         hierarchy: of :func:`shared_hierarchy`, where it has been made before.
         speeds: each clip is there once for each: the same sentence in voices with other vocal tracts.
+        sound: reads a clip's sound at a speed, to be kept instead of features where the encoder is trained too.
 
     Raises:
         InputError: the data set has no clips of that split, or none to train on.
@@ -86,8 +93,9 @@ def read_clips(dataset: Dataset, split: str, source: FeatureSource, cache: Path,
     for sequence in dataset.select(split=split):
         speaker = speakers.index(sequence.subject)
         displacements = torch.from_numpy(np.array(sequence.vertices)) - templates[speaker]
-        clips += [Clip(sequence.id, clip_features(source, sequence, cache, speed).half(), displacements, speaker, speed)
-                  for speed in speeds]
+        for speed in speeds:
+            heard = sound(sequence, speed) if sound else clip_features(source, sequence, cache, speed).half()
+            clips.append(Clip(sequence.id, heard, displacements, speaker, speed))
     return ClipSet(tuple(clips), templates, signals, hierarchy, tuple(speakers))
 
 
@@ -105,8 +113,7 @@ def shared_hierarchy(dataset: Dataset, settings: ModelSettings) -> MeshHierarchy
 def clip_features(source: FeatureSource, sequence: Sequence, cache: Path, speed: float = 1.0) -> Float[Tensor, "T layers C"]:
     """Return the features of each frame of a clip; where the sound ends before the motion, its last ones are held."""
     features = cached_features(source, sequence.audio_path, sequence.frame_rate, cache, speed)
-    frames = sequence.frames if speed == 1.0 else len(features)
-    return features[torch.arange(frames).clamp(max=len(features) - 1)]
+    return held_features(features, sequence.frames if speed == 1.0 else len(features))
 
 
 def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "speakers V 3"]]:
@@ -121,10 +128,10 @@ def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "
 class Batch:
     """Windows of clips: features (B, T, layers, C), displacements (B, T, V, 3), templates (B, V, 3), signals (B, M, C).
 
-    The speakers' names go with them.
+    The speakers' names go with them. Where the encoder is trained too there are B windows of sound for features.
     """
 
-    features: Tensor
+    features: Tensor | tuple[SoundWindow, ...]
     displacements: Tensor
     templates: Tensor
     signals: Tensor
@@ -132,8 +139,10 @@ class Batch:
 
     def share(self, part: slice, device: torch.device) -> "Batch":
         """Return some of the windows, on a device."""
-        tensors = (self.features, self.displacements, self.templates, self.signals)
-        return Batch(*(tensor[part].to(device) for tensor in tensors), self.speakers[part])
+        features = self.features[part]
+        heard = features.to(device) if isinstance(features, Tensor) else tuple(window.to(device) for window in features)
+        tensors = (self.displacements, self.templates, self.signals)
+        return Batch(heard, *(tensor[part].to(device) for tensor in tensors), self.speakers[part])
 
 
 def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generator) -> Batch:
@@ -148,7 +157,8 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
         features.append(heard)
         displacements.append(moved)
         speakers.append(clip.speaker)
-    return Batch(torch.stack(features), torch.stack(displacements), clips.templates[speakers], clips.signals[speakers],
+    heard = tuple(features) if isinstance(features[0], SoundWindow) else torch.stack(features)
+    return Batch(heard, torch.stack(displacements), clips.templates[speakers], clips.signals[speakers],
                  tuple(clips.speakers[speaker] for speaker in speakers))
 
 

@@ -205,7 +205,8 @@ def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
         last = min(first + core, total)  # exclusive
         end = min(last + fade, total) if last < total else total
         start_seen, end_seen = max(0, first - margin), min(total, end + margin)
-        features = _run(encoder, samples[start_seen * hubert.HOP: (end_seen - 1) * hubert.HOP + hubert.WINDOW])
+        seen = samples[start_seen * hubert.HOP: (end_seen - 1) * hubert.HOP + hubert.WINDOW]
+        features = hidden_layers(encoder.model, scaled_input(seen, encoder.local))
         features = features[first - start_seen: end - start_seen]
         if tail is not None:
             shared = min(len(tail), len(features))
@@ -214,11 +215,14 @@ def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
         yield features[: last - first]
 
 
-def _run(encoder: Encoder, samples: Tensor) -> Tensor:
-    """Return (T, layers, C) for one window, its input scaled as the encoder was trained."""
-    if encoder.local:
-        scaled = hubert.running_gain(samples)
-    else:  # HuBERT-base: zero mean and unit variance over the clip
-        scaled = (samples - samples.mean()) / samples.std(correction=0).clamp_min(1e-5)
-    states = encoder.model(scaled[None], output_hidden_states=True).hidden_states
+def scaled_input(samples: Float[Tensor, " S"], local: bool) -> Float[Tensor, " S"]:
+    """Return samples as a local encoder or, zero mean and unit variance over all of them, HuBERT-base was trained on."""
+    if local:
+        return hubert.running_gain(samples)
+    return (samples - samples.mean()) / samples.std(correction=0).clamp_min(1e-5)
+
+
+def hidden_layers(model: HubertModel, scaled: Float[Tensor, " S"]) -> Float[Tensor, "T layers C"]:
+    """Return the transformer's input and each layer's output for samples that :func:`scaled_input` has scaled."""
+    states = model(scaled[None], output_hidden_states=True).hidden_states
     return torch.stack([state[0] for state in states], dim=1)

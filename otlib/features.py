@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otlib.audio import Recording, align_by_interpolation, align_by_pairs, read_recording, resampled
-from otlib.encoder import encode, encode_stream, load_encoder
+from otlib.encoder import Encoder, encode, encode_stream, load_encoder
 from otlib.errors import InputError
 from otlib.files import atomic_write, sha256
 from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
@@ -59,14 +59,25 @@ def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
     Raises:
         InputError: there is no such encoder or alignment.
     """
+    _check_alignment(alignment)
+    if name != PROSODY:
+        return encoder_source(load_encoder(name), alignment)
+    return _aligned(FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody), alignment)
+
+
+def encoder_source(encoder: Encoder, alignment: str = INTERPOLATION) -> FeatureSource:
+    """Return an encoder that has been loaded as what :func:`feature_source` finds by name."""
+    _check_alignment(alignment)
+    return _aligned(FeatureSource(encoder.name, encoder.fingerprint, encoder.layers, encoder.channels,
+                                  lambda x: encode(encoder, x), stream=lambda x: encode_stream(encoder, x)), alignment)
+
+
+def _check_alignment(alignment: str) -> None:
     if alignment not in (INTERPOLATION, PAIRS):
         raise InputError(f"{alignment}: no such alignment; there are {INTERPOLATION} and {PAIRS}")
-    if name == PROSODY:
-        source = FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody)
-    else:
-        encoder = load_encoder(name)
-        source = FeatureSource(name, encoder.fingerprint, encoder.layers, encoder.channels, lambda x: encode(encoder, x),
-                               stream=lambda x: encode_stream(encoder, x))
+
+
+def _aligned(source: FeatureSource, alignment: str) -> FeatureSource:
     if alignment == PAIRS:
         source = replace(source, fingerprint=f"{source.fingerprint} {PAIRS}", channels=2 * source.channels, alignment=PAIRS)
     return source
@@ -78,17 +89,40 @@ def recording_features(source: FeatureSource, recording: Recording, frame_rate: 
     Raises:
         InputError: features are laid side by side and the mesh has other than 25 frames a second.
     """
-    if source.alignment == PAIRS and frame_rate != _PAIRED_RATE:
+    check_rate(source.alignment, frame_rate)
+    return frame_features(source.extract(resampled(recording)), source.alignment, frame_rate, recording.frames(frame_rate))
+
+
+def check_rate(alignment: str, frame_rate: float) -> None:
+    """Refuse features laid side by side for meshes of other than 25 frames a second, with an InputError."""
+    if alignment == PAIRS and frame_rate != _PAIRED_RATE:
         raise InputError(f"alignment {PAIRS!r} makes {_PAIRED_RATE:g} frames a second, not {frame_rate:g}; use "
                          f"{INTERPOLATION!r}")
-    features = source.extract(resampled(recording))
-    frames = recording.frames(frame_rate)
-    if source.alignment == PAIRS:
-        padded = torch.cat([features, features[-1:].expand(2 * frames, -1, -1)])  # the last feature is held
-        pairs = [align_by_pairs(padded[: 2 * frames, layer].contiguous()) for layer in range(source.layers)]
+
+
+def frame_features(features: Float[Tensor, "T layers C"], alignment: str, frame_rate: float, frames: int, *, first: int = 0,
+                   skipped: int = 0) -> Float[Tensor, "T2 layers C2"]:
+    """Carry an encoder's features over to mesh frames; after the last feature its value is held.
+
+    Args:
+        features: 50 a second.
+        alignment: "interpolation" or "pairs".
+        frame_rate: of the mesh, Hz; 25 for pairs.
+        frames: how many mesh frames to make, counted from the recording's begin.
+        first: make frames from this one on.
+        skipped: how many features came before ``features``.
+    """
+    if alignment == PAIRS:
+        chosen = (torch.arange(2 * first, 2 * frames) - skipped).clamp(max=len(features) - 1)
+        pairs = [align_by_pairs(features[chosen, layer].contiguous()) for layer in range(features.shape[1])]
         return torch.stack(pairs, 1)
-    aligned = align_by_interpolation(features.flatten(1), frames, frame_rate)
+    aligned = align_by_interpolation(features.flatten(1), frames, frame_rate, first=first, skipped=skipped)
     return aligned.unflatten(1, features.shape[1:])
+
+
+def held_features(features: Float[Tensor, "T layers C"], frames: int) -> Float[Tensor, "T2 layers C"]:
+    """Return features of so many frames: where the sound ends before the motion, its last ones are held."""
+    return features[torch.arange(frames).clamp(max=len(features) - 1)]
 
 
 def streamed_features(source: FeatureSource, recording: Recording,
@@ -122,9 +156,12 @@ def _frames_up_to(feature: int, frames: int, frame_rate: float) -> int:
     return min(frames, math.floor(moment * frame_rate) + 1)
 
 
-def _played_at(sample_rate: int, speed: float) -> int:
-    """Return the rate at which samples sound faster by ``speed``, rounded to 0.2 % so that resampling stays cheap."""
-    return round(sample_rate * speed / _RATE_STEP) * _RATE_STEP
+def played_recording(path: Path, frame_rate: float, speed: float = 1.0) -> Recording:
+    """Read a sound that is played faster by ``speed``, rounded to 0.2 % so that resampling stays cheap."""
+    recording = read_recording(path, frame_rate)
+    if speed == 1.0:
+        return recording
+    return Recording(recording.samples, round(recording.sample_rate * speed / _RATE_STEP) * _RATE_STEP)
 
 
 def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache: Path,
@@ -144,10 +181,7 @@ def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache:
     key = hashlib.sha256(f"{sha256(path)} {source.fingerprint} {frame_rate} {speed}".encode()).hexdigest()[:32]
     file = cache / f"{key}.npy"
     if not file.is_file():
-        recording = read_recording(path, frame_rate)
-        if speed != 1.0:
-            recording = Recording(recording.samples, _played_at(recording.sample_rate, speed))
-        features = recording_features(source, recording, frame_rate)
+        features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate)
         with atomic_write(file) as temporary:
             np.save(temporary, features.to(torch.float16).numpy(), allow_pickle=False)
     return torch.from_numpy(np.load(file, allow_pickle=False)).float()

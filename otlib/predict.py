@@ -16,6 +16,7 @@ from otlib.features import INTERPOLATION, FeatureSource, feature_source, streame
 from otlib.files import atomic_write, read_json
 from otlib.model import OTTalk, animate, prepare_geometry
 from otlib.train import RUN
+from otlib.tuned_encoder import saved_encoder
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,9 @@ def load_trained(run: Path) -> Trained:
     """
     model, record = load_model(run), read_json(run / RUN)
     settings = record["settings"]
-    source = feature_source(settings["encoder"], settings.get("alignment", INTERPOLATION))
-    if source.fingerprint != record["encoder"]:
+    tuned = settings.get("frozen_layers") is not None  # then the encoder was trained too
+    source = feature_source(saved_encoder(run) if tuned else settings["encoder"], settings.get("alignment", INTERPOLATION))
+    if source.fingerprint != record["tuned_encoder" if tuned else "encoder"]:
         raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
     return Trained(model, source)
 

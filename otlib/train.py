@@ -6,6 +6,9 @@
 The same seed gives the same model on the same machine, whatever the number of processes or kills on the way: every
 random choice follows from the seed and the step. Killed and started again with the same settings it goes on from the
 last checkpoint.
+
+With --frozen-layers the upper layers of the encoder are trained too (see otlib.tuned_encoder), and left in the run's
+folder encoder/.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +26,22 @@ from tqdm import tqdm
 
 from otlib.checkpoint import STATE, load_state, read_facts, save_model, save_state
 from otlib.clips import ClipSet, draw_batch, lip_error_mm, read_clips
-from otlib.dataset import Dataset
+from otlib.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.features import FeatureSource, feature_source
+from otlib.features import FeatureSource, encoder_source, feature_source
 from otlib.files import atomic_write, read_json, sha256, write_json
 from otlib.losses import losses, transport_faces, vertex_weights
 from otlib.model import OTTalk
 from otlib.train_settings import TrainSettings, learning_rate, model_settings, settings_from
+from otlib.tuned_encoder import (
+    Sound,
+    TunedModel,
+    load_tunable,
+    parameter_groups,
+    read_sound,
+    save_encoder,
+    saved_encoder,
+)
 
 LOG, RUN = "log.jsonl", "run.json"
 ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that has diverged
@@ -36,7 +49,7 @@ ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that 
 
 def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(".cache/features"),
           accelerator: Accelerator | None = None) -> dict[str, Any]:
-    """Train a model and leave it in ``out``: model.safetensors, model.json, log.jsonl, run.json.
+    """Train a model and leave it in ``out``: model.safetensors, model.json, log.jsonl, run.json, encoder/ if trained too.
 
     Args:
         data: folder of a data set.
@@ -53,7 +66,12 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
             the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
-    dataset, source = Dataset.open(data), feature_source(settings.encoder, settings.alignment)
+    dataset, tuned = Dataset.open(data), None
+    if settings.frozen_layers is None:
+        source = feature_source(settings.encoder, settings.alignment)
+    else:
+        tuned = load_tunable(settings.encoder, settings.frozen_layers)
+        source = encoder_source(tuned, settings.alignment)
     if settings.batch % accelerator.num_processes:
         raise InputError(f"batch {settings.batch} cannot be shared out among {accelerator.num_processes} processes; "
                          "choose a multiple")
@@ -63,9 +81,11 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
     model = _new_model(settings, source, {sequence.subject for sequence in dataset.select("train")})
-    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds)
-    validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy)
-    loop = _Loop(settings, facts, model, dataset, training, validation, accelerator, out)
+    sound = None if tuned is None else _sounds(settings.alignment, tuned.local)
+    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds, sound=sound)
+    validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy, sound=sound)
+    whole = model if tuned is None else TunedModel(model, tuned, settings.frozen_layers)
+    loop = _Loop(settings, facts, whole, dataset, training, validation, accelerator, out)
     loop.run()
     accelerator.wait_for_everyone()
     return read_json(out / RUN)
@@ -88,6 +108,12 @@ def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str
             raise InputError(f"model settings: {error}") from error
 
 
+def _sounds(alignment: str, local: bool) -> Callable[[Sequence, float], Sound]:
+    """Return what reads the sound of a clip at a speed; at another than its own it lasts as long as it is heard."""
+    return lambda sequence, speed: read_sound(sequence.audio_path, alignment, sequence.frame_rate, local,
+                                              sequence.frames if speed == 1.0 else None, speed)
+
+
 class _Loop:
     """The state of one training and its steps."""
 
@@ -97,8 +123,10 @@ class _Loop:
         self.validation = validation
         self.device = accelerator.device
         self.window = min(settings.window, *(len(clip.features) for clip in training.clips))
-        self.plain_model: OTTalk = model
-        optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.plain_model: OTTalk | TunedModel = model
+        self.talker: OTTalk = model if isinstance(model, OTTalk) else model.talker
+        optimiser = torch.optim.AdamW(parameter_groups(model, settings.learning_rate, settings.encoder_learning_rate),
+                                      lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.best: dict[str, torch.Tensor] = {}
         self.rows: list[dict[str, Any]] = []
         self.first = 0
@@ -151,7 +179,7 @@ class _Loop:
         generators = [torch.Generator().manual_seed(int(seed)) for seed in clip_seeds[mine]]
         batch = batch.share(mine, self.device)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(step, settings)
+            group["lr"] = learning_rate(step, settings, group["peak"])
         self.model.train()
         with accelerator.autocast():
             motion = self.model(batch.features, batch.signals, self.hierarchy, generators, batch.speakers)
@@ -171,9 +199,10 @@ class _Loop:
         self.plain_model.eval()
         errors = []
         for clip in self.validation.clips:
-            motion = self.plain_model(clip.features[None].float().to(self.device),
-                                      self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy,
-                                      speakers=[self.validation.speakers[clip.speaker]])[0]
+            features = self.plain_model.hear_clip(clip.features) if isinstance(clip.features, Sound) else clip.features
+            motion = self.talker(features[None].float().to(self.device),
+                                 self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy,
+                                 speakers=[self.validation.speakers[clip.speaker]])[0]
             errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
         return sum(errors) / len(errors)
 
@@ -184,10 +213,14 @@ class _Loop:
     def _finish(self) -> None:
         self.plain_model.load_state_dict(self.best)
         (self.out / RUN).unlink(missing_ok=True)  # of an earlier run here, whose model goes now
-        save_model(self.plain_model, self.out)
+        save_model(self.talker, self.out)
         looks = [row for row in self.rows if "validation_lip_mm" in row]
         best = min(looks, key=lambda row: row["validation_lip_mm"])
-        write_json(self.out / RUN, self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]})
+        record = self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]}
+        if isinstance(self.plain_model, TunedModel):
+            save_encoder(self.plain_model.encoder, self.out)
+            record["tuned_encoder"] = feature_source(saved_encoder(self.out), self.settings.alignment).fingerprint
+        write_json(self.out / RUN, record)
         (self.out / STATE).unlink(missing_ok=True)
 
 
@@ -200,17 +233,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    named = ("encoder", "alignment", "seed", "steps", "batch", "window", "learning_rate")
+    named = ("encoder", "alignment", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
     for name in named:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
+    parser.add_argument("--frozen-layers", type=int,
+                        help="train the encoder too, but for its extractor and so many layers; FaceXHuBERT: 2 (all frozen)")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
     parser.add_argument("--threads", type=int, default=1, help="of torch; more than one changes rounding (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
         settings = dataclasses.asdict(settings_from(read_json(options.settings) if options.settings else {}))
-        given = {name: getattr(options, name) for name in named if getattr(options, name) is not None}
+        given = {name: getattr(options, name) for name in (*named, "frozen_layers") if getattr(options, name) is not None}
         if options.transport is not None:
             given["loss"] = settings["loss"] | {"transport": options.transport}
         settings = settings_from(settings | given)

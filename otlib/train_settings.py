@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from otlib.errors import InputError
-from otlib.features import FeatureSource
+from otlib.features import PROSODY, FeatureSource
 from otlib.losses import LossSettings
 from otlib.model import ModelSettings
 
@@ -25,6 +25,10 @@ class TrainSettings:
         batch: windows a step, shared out among the processes.
         window: frames a window, 1.5 s at 30 frames a second; at most the shortest clip.
         learning_rate: peak of AdamW, reached after ``warm_up`` of all steps, then falling to zero as a cosine.
+        frozen_layers: of the encoder: None freezes all of it, and its features are cached; a number freezes the extractor,
+            the projection and so many of the first layers, and trains the rest with the model. FaceXHuBERT and
+            FaceDiffuser freeze 2; see :mod:`otlib.tuned_encoder`.
+        encoder_learning_rate: the same for what is trained of the encoder; theirs for everything.
         weight_decay: of AdamW.
         speeds: training clips are heard at each of these speeds, as voices with longer and shorter vocal tracts, their
             motion along with them: a handful of voices is too few to tell a sound from a speaker.
@@ -39,6 +43,8 @@ class TrainSettings:
     batch: int = 4
     window: int = 45
     learning_rate: float = 2e-3
+    frozen_layers: int | None = None
+    encoder_learning_rate: float = 1e-4
     warm_up: float = 0.05
     weight_decay: float = 0.01
     speeds: tuple[float, ...] = (0.88, 1.0, 1.13)
@@ -55,8 +61,14 @@ class TrainSettings:
                 raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
         if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
             raise ValueError(f"speeds must be numbers from 0.5 to 2, at least one, but are {self.speeds}")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate must be finite and above 0, but is {self.learning_rate}")
+        for name in ("learning_rate", "encoder_learning_rate"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise ValueError(f"{name} must be finite and above 0, but is {getattr(self, name)}")
+        if self.frozen_layers is not None and self.frozen_layers < 0:
+            raise ValueError(f"frozen_layers must be at least 0, but is {self.frozen_layers}")
+        if self.frozen_layers is not None and self.encoder == PROSODY:
+            raise ValueError(f"frozen_layers is for an encoder with layers, which {PROSODY!r} has not; choose a HuBERT or "
+                             "leave it out")
 
 
 def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Iterable[str] = ()) -> ModelSettings:
@@ -67,13 +79,14 @@ def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Ite
     return ModelSettings(source.layers, source.channels, **values)
 
 
-def learning_rate(step: int, settings: TrainSettings) -> float:
-    """Return the rate of a step: a linear rise, then half a cosine down to zero."""
+def learning_rate(step: int, settings: TrainSettings, peak: float | None = None) -> float:
+    """Return the rate of a step: a linear rise to ``peak`` (by default the model's), then half a cosine down to zero."""
+    peak = settings.learning_rate if peak is None else peak
     rise = max(1, round(settings.warm_up * settings.steps))
     if step < rise:
-        return settings.learning_rate * (step + 1) / rise
+        return peak * (step + 1) / rise
     progress = torch.tensor((step - rise) / max(1, settings.steps - rise), dtype=torch.float64)
-    return settings.learning_rate * float(0.5 * (1 + torch.cos(torch.pi * progress)))
+    return peak * float(0.5 * (1 + torch.cos(torch.pi * progress)))
 
 
 def settings_from(values: Any) -> TrainSettings:
@@ -100,6 +113,8 @@ def _check_kinds(values: Any, defaults: TrainSettings | LossSettings, what: str)
     for name, value in values.items():
         if name not in known:
             raise ValueError(f"there is no setting {name!r}; there are {', '.join(known)}")
+        if known[name] is None and value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+            raise ValueError(f"{name} must be a whole number or null, but is {value!r}")
         for kind, wanted in ((tuple, "a list"), (str, "text"), (int, "a whole number"), (float, "a number"),
                              (dict, "an object")):
             accepted = {float: (int, float), tuple: (tuple, list)}.get(kind, kind)

@@ -20,8 +20,8 @@ LAYERS = {  # of otlib: a module imports from its own layer and from those above
     "distances, models, losses and metrics": {"sliced", "sliced_cpu", "sliced_kernel", "sliced_torch", "transport",
                                               "transport_kernel", "losses", "temporal", "style", "model", "metrics",
                                               "pretraining", "gltf", "video", "forced_alignment"},
-    "training and records": {"checkpoint", "clips", "train_settings", "train", "parallel", "predict", "record",
-                             "quoted", "sweeps", "references"},
+    "training and records": {"checkpoint", "clips", "train_settings", "train", "tuned_encoder", "parallel", "predict",
+                             "record", "quoted", "sweeps", "references"},
     "showing": {"viz", "inspector"},
 }
 LAYER_OF = {module: number for number, modules in enumerate(LAYERS.values()) for module in modules}
