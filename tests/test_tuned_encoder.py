@@ -279,7 +279,7 @@ def test_an_encoder_that_is_missing_or_another_is_refused(finished, folder, tmp_
 @pytest.mark.parametrize("options, sentence", [
     (["--encoder", "prosody"], "training settings: frozen_layers is for an encoder with layers, which 'prosody' has not"),
     (["--frozen-layers", "-1"], "training settings: frozen_layers must be at least 0, but is -1"),
-    (["--frozen-layers", "2"], "local: frozen_layers 2 leaves none of its 2 layers to train; choose 0 to 1, or leave it out"),
+    (["--frozen-layers", "2"], "local: frozen_layers 2 leaves none of its 2 layers to train; choose 0 to 1"),
     (["--encoder-learning-rate", "0"], "training settings: encoder_learning_rate must be finite and above 0"),
     (["--alignment", "pairs"], "alignment 'pairs' makes 25 frames a second, not 30"),
 ])
