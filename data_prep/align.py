@@ -5,6 +5,7 @@ recognised, which is less sure. espeak-ng turns the text into phonemes; without 
 """
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -16,14 +17,24 @@ from otlib.files import atomic_write, write_json
 from otlib.forced_alignment import BACK_ENDS, load_aligner
 
 
-def align(file: Path, text: str | None = None, back_end: str = "frames", model: str | None = None,
+def default_back_end(text: str | None, voice: str = "en-us", model: str | None = None) -> str:
+    """Return the aligner that serves recordings of people best: the encoder's card says why.
+
+    "pocketsphinx" for English whose text is known, where it is installed and no model of another is named; else "frames".
+    """
+    fits = text is not None and voice.startswith("en") and model is None
+    return "pocketsphinx" if fits and importlib.util.find_spec("pocketsphinx") else "frames"
+
+
+def align(file: Path, text: str | None = None, back_end: str | None = None, model: str | None = None,
           voice: str = "en-us") -> tuple[PhonemeSpan, ...]:
     """Return the phonemes of a recording.
 
     Args:
         file: any sound file.
         text: what is said, if it is known.
-        back_end, model: see :func:`otlib.forced_alignment.load_aligner`.
+        back_end: see :func:`otlib.forced_alignment.load_aligner`; by default that of :func:`default_back_end`.
+        model: see there.
         voice: accent by which espeak-ng pronounces the text.
 
     Raises:
@@ -33,6 +44,7 @@ def align(file: Path, text: str | None = None, back_end: str = "frames", model: 
     if recording.peak_db < SILENCE_DB:
         raise InputError(f"{file}: is silent (it never rises above {SILENCE_DB:g} dB); give a recording of speech")
     transcript = text_to_phonemes(text, voice) if text is not None else None
+    back_end = back_end or default_back_end(text, voice, model)
     return load_aligner(back_end, model).phonemes(resampled(recording), transcript, name=str(file))
 
 
@@ -59,21 +71,25 @@ def main(arguments: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, help="any sound file")
     parser.add_argument("--text", help="what is said; without it the sounds are recognised")
-    parser.add_argument("--backend", default="frames", choices=BACK_ENDS, help="which aligner (%(default)s)")
+    parser.add_argument("--backend", choices=BACK_ENDS,
+                        help="which aligner (pocketsphinx for English with its text, where it is installed, else frames)")
     parser.add_argument("--model", metavar="NAME", help="an encoder with phoneme heads, or for 'transformers' a CTC model")
     parser.add_argument("--voice", default="en-us", help="accent of the text, as espeak-ng names it (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the phonemes there, as the corpus stores them")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw waveform and phonemes")
     options = parser.parse_args(arguments)
+    back_end = options.backend or default_back_end(options.text, options.voice, options.model)
     try:
-        spans = align(options.recording, options.text, options.backend, options.model, options.voice)
+        spans = align(options.recording, options.text, back_end, options.model, options.voice)
         if options.json:
             write_json(options.json, [span._asdict() for span in spans])
         if options.picture:
-            draw(options.recording, {options.backend: spans}, options.picture)
+            draw(options.recording, {back_end: spans}, options.picture)
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
+    if options.backend is None:
+        print(f"aligned by {back_end}; --backend names another", file=sys.stderr)
     for span in spans:
         print(f"{span.start:8.3f} {span.end:8.3f}  {span.phoneme}")
     return 0

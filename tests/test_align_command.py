@@ -36,6 +36,16 @@ def test_phonemes_are_printed_and_written(said, tmp_path, capsys):
         assert [float(part) for part in line[:18].split()] == pytest.approx([row["start"], row["end"]], abs=6e-4)
 
 
+def test_pocketsphinx_is_the_default_for_english_with_its_text_where_it_is_installed(said, capsys, monkeypatch):
+    pytest.importorskip("pocketsphinx", reason="comes with otlib[aligners]")
+    assert align.default_back_end("a text") == "pocketsphinx"
+    assert align.default_back_end(None) == align.default_back_end("ein Text", "de") == "frames"
+    assert align.default_back_end("a text", model="a folder") == "frames"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert align.main([str(said[0]), "--text", said[1].text]) == 0
+    assert capsys.readouterr().err == "aligned by frames; --backend names another\n"
+
+
 def test_without_a_text_sounds_are_recognised(said, capsys):
     assert align.main([str(said[0])]) == 0
     assert len(capsys.readouterr().out.splitlines()) > 20
@@ -50,7 +60,8 @@ def test_a_picture_is_drawn(said, tmp_path, capsys):
 @pytest.mark.parametrize("arguments, words", [
     (["none.wav"], "no such file"), (["silent.wav"], "is silent"), (["silent.wav", "--backend", "ctc"], "is silent"),
     (["said.wav", "--text", ""], "says nothing"), (["said.wav", "--text", "a", "--voice", "xx"], "no voice 'xx'"),
-    (["said.wav", "--text", "word " * 200], "said.wav: cannot be aligned with its text"),
+    (["said.wav", "--text", "word " * 200], "said.wav: pocketsphinx cannot align"),
+    (["said.wav", "--text", "word " * 200, "--backend", "frames"], "said.wav: cannot be aligned with its text"),
     (["said.wav", "--model", "/no/such/model"], "/no/such/model")])
 def test_bad_input_is_one_sentence_and_status_2(said, arguments, words, capsys, monkeypatch):
     monkeypatch.chdir(said[0].parent)

@@ -11,7 +11,7 @@ from otlib import hubert
 from otlib.files import read_json, sha256
 
 LEAST_OVER_MFCC, LEAST_WITHIN_40_MS = 0.12, 0.85  # the project's own aims
-LEAST_PROBE = 0.65  # reached; the aim is 0.70, for which the pre-training is still too short
+LEAST_PROBE = 0.70  # reached; the aim is 0.70, for which the pre-training is still too short
 measured = pytest.mark.skipif(not (hubert.BUNDLED / QUALITY).is_file(), reason="the bundled encoder is not measured: "
                               "`python -m data_prep.encoder_card` does it")
 PART = {"closures": 10, "within_50_ms": 0.5, "refused": 1, "sentences": 4}

@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from otlib.dataset import PhonemeSpan
 from otlib.encoder import encode, load_encoder
 from otlib.errors import InputError
 from otlib.forced_alignment import BACK_ENDS, Transcript, Word, load_aligner
@@ -20,7 +21,7 @@ from otlib.forced_alignment.frame_classifier import (
     log_probabilities,
     weights_digest,
 )
-from otlib.forced_alignment.frames import spans_of, states_of
+from otlib.forced_alignment.frames import spans_of, states_of, with_closures
 from otlib.forced_alignment.transcript import split_symbol
 from tests.small_hubert import local_hubert, saved
 
@@ -194,6 +195,16 @@ def test_spans_change_midway_between_the_middles_of_two_frames():
     assert [span.phoneme for span in spans] == ["", "ˈaɪ"]
     # frames 1 and 2 have their middles at 320 + 200 and 640 + 200 samples
     assert spans[0].end == pytest.approx((520 + 840) / 2 / 16000) and spans[-1].end == 0.1125
+
+
+def test_a_short_silence_before_a_stop_is_its_closure():
+    def spans(*parts):
+        return tuple(PhonemeSpan(*part) for part in parts)
+
+    said = spans(("", 0.0, 0.1), ("p", 0.1, 0.2), ("a", 0.2, 0.5), ("", 0.5, 0.6), ("p", 0.6, 0.7), ("", 0.7, 0.8),
+                 ("s", 0.8, 1.0), ("", 1.0, 1.4), ("b", 1.4, 1.5))
+    assert with_closures(said) == spans(("", 0.0, 0.1), ("p", 0.1, 0.2), ("a", 0.2, 0.5), ("p", 0.5, 0.7), ("", 0.7, 0.8),
+                                        ("s", 0.8, 1.0), ("", 1.0, 1.4), ("b", 1.4, 1.5))  # not at the start, nor a long one
 
 
 @pytest.mark.parametrize("symbol, parts", [

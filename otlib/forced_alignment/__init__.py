@@ -1,9 +1,10 @@
 """Phonemes and their times in a recording, with its text or without: one interface, five back ends by name.
 
-- "frames", the default: a classifier of single frames on the bundled encoder, put in order by Viterbi;
+- "frames", the default here: a classifier of single frames on the bundled encoder, put in order by Viterbi;
 - "ctc": a head trained by CTC on the same encoder, aligned by a path of our own;
 - "ctc-torchaudio": the same head, aligned by torchaudio's compiled ``forced_align``, to check the other two against;
-- "pocketsphinx": hidden Markov models trained on recordings of English speakers, independent of everything here;
+- "pocketsphinx": hidden Markov models trained on recordings of English speakers, independent of everything here; better
+  on people, and the default of ``python -m data_prep.align`` where it is installed and the text is English;
 - "transformers": any CTC model of the transformers format that names phonemes, such as the published
   facebook/wav2vec2-lv-60-espeak-cv-ft, where a copy or the hub is at hand.
 

@@ -5,6 +5,7 @@ sound may follow any, as often as in the speech that the classifier was trained 
 probability over how common it is, as in hybrid recognisers (Bourlard and Morgan 1994).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from otlib.hubert import HOP, SAMPLE_RATE, WINDOW
 
 _PRIOR_SCALE = 0.3  # of the sounds' frequencies taken out of their probabilities
 _PAUSE_COST = 4.0  # of each frame of a pause: people's closures and breath sound like synthetic silence, and pauses are free
+_STOPS = ("p", "b", "t", "d", "k", "ɡ")
+_LONGEST_CLOSURE = 0.15  # seconds; a silence as short as that before a stop is its closure, for which nobody pauses
 _TRANSITION_SCALE = 1.0  # of the sounds' order against what is heard, without a transcript
 _BETWEEN = (WINDOW - HOP) / 2 / SAMPLE_RATE  # seconds by which the middle between frames t - 1 and t is past t * HOP
 
@@ -48,7 +51,23 @@ class FrameAligner:
         except ValueError as error:
             raise InputError(f"{name}: cannot be aligned with its text ({error}); check that the text is what is said"
                              ) from error
-        return spans_of(path, owners, symbols, seconds)
+        return with_closures(spans_of(path, owners, symbols, seconds))
+
+
+def with_closures(spans: Sequence[PhonemeSpan]) -> tuple[PhonemeSpan, ...]:
+    """Give a short silence before a stop to the stop: the mouth is closed during it.
+
+    The classifier knows closures of synthetic speech, which are digital silence; those of people sound like its pauses.
+    """
+    found: list[PhonemeSpan] = []
+    for span in spans:
+        before = found[-1] if found else None
+        if (span.phoneme.startswith(_STOPS) and before and before.phoneme == PAUSE and before.start > 0
+                and before.end - before.start < _LONGEST_CLOSURE):
+            found[-1] = PhonemeSpan(span.phoneme, before.start, span.end)
+        else:
+            found.append(span)
+    return tuple(found)
 
 
 def states_of(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
