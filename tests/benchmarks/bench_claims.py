@@ -59,7 +59,7 @@ def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[st
     if part == "long":
         return measure_long(setting, minutes=2 if options.quick else 10)
     if part == "kills":
-        return measure_kills(setting, *((1, 10) if options.quick else (10, 200)))
+        return measure_kills(setting, *((1, 10) if options.quick else (10, 160)))
     return measure_demo(setting)
 
 
