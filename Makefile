@@ -15,10 +15,13 @@ SWEEP ?=
 DATA ?= vocaset
 RAW ?=
 PAPER ?=
+# recordings of people for make claims, each with its text: RECORDINGS='--recording speech.wav "What is said."', and CLAIMS="--only remesh"
+RECORDINGS ?=
+CLAIMS ?=
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks sweep paper bench bench-model lint clean
+.PHONY: help demo test lab notebooks sweep paper bench bench-model claims lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -65,6 +68,9 @@ bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the enco
 
 bench-model: $(STAMP) ## time OT-Talk beside a FaceFormer-like baseline (at most 5 minutes)
 	@$(BIN)/python tests/benchmarks/bench_model.py
+
+claims: $(STAMP) ## measure again what the project promises: closures on RECORDINGS, a remesh, ten minutes, kills (after make demo)
+	@$(BIN)/python tests/benchmarks/bench_claims.py $(RECORDINGS) $(CLAIMS)
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .

@@ -1,0 +1,120 @@
+"""Make the project's promises again that no other command measures: ``make claims``.
+
+    python tests/benchmarks/bench_claims.py --recording speech.wav "What is said in it."
+    python tests/benchmarks/bench_claims.py --only remesh long
+
+With the corpus and the model that ``make demo`` leaves. Parts:
+
+- closures: whether the lips of a speaker that training never saw close at the p, b and m of recordings of people, which
+  pocketsphinx finds (the project ships no recording: name your own, each with its text);
+- remesh: the error on the same head with another topology, beside that on the corpus's own, and a picture of both;
+- long: memory for ten minutes beside one, and what the windows' joins change;
+- kills: a training and a sweep, each killed ten times at random moments, beside ones that were not (about 5 minutes);
+- demo: the lip gap at the p, b and m of the demo's clip, and over a second of digital silence.
+
+Results go to results/bench/claims.json, part by part; what was measured with the same code, model, data and recordings is
+left as it is. Exit status: 0 all goals reached, 1 one was missed, 2 something that is needed is not there.
+"""
+
+import argparse
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from bench_sliced import machine  # noqa: E402
+from claims_closures import measure_closures, measure_demo  # noqa: E402
+from claims_common import Setting, open_setting, report  # noqa: E402
+from claims_kills import measure_kills  # noqa: E402
+from claims_long import measure_long  # noqa: E402
+from claims_remesh import measure_remesh  # noqa: E402
+
+from otlib.errors import InputError  # noqa: E402
+from otlib.files import read_json, sha256, write_json  # noqa: E402
+
+TARGET = ROOT / "results" / "bench" / "claims.json"
+PARTS = ("closures", "remesh", "long", "kills", "demo")
+FORMAT, VERSION = "otlib-bench-claims", 1
+
+
+def measured_code() -> str:
+    """One hash of every file whose change would change a figure."""
+    files = [file for file in (ROOT / "otlib").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+    files += Path(__file__).parent.glob("*claims*.py")
+    return hashlib.sha256("".join(sha256(file) for file in sorted(files)).encode()).hexdigest()
+
+
+def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
+    """Return the figures of one part, with its goals."""
+    if part == "closures":
+        return measure_closures(setting, [tuple(pair) for pair in options.recording])
+    if part == "remesh":
+        return measure_remesh(setting, options.target.with_name("remesh.png"), clips=1 if options.quick else 2,
+                              speakers=2 if options.quick else None)
+    if part == "long":
+        return measure_long(setting, minutes=2 if options.quick else 10)
+    if part == "kills":
+        return measure_kills(setting, *((1, 10) if options.quick else (10, 160)))
+    return measure_demo(setting)
+
+
+def facts_of(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
+    """Return what a part's figures follow from; one that was measured from the same is left as it is."""
+    facts = {"code": measured_code(), "model": setting.weights, "data": setting.corpus.checksum, "quick": options.quick}
+    if part == "closures":
+        facts["recordings"] = [[Path(file).name, sha256(file), text] for file, text in options.recording]
+    return facts
+
+
+def _main(options: argparse.Namespace) -> int:
+    for file, _ in options.recording:
+        if not Path(file).is_file():
+            raise InputError(f"{file}: no such recording; name a sound file and the text that is said in it")
+    setting = open_setting(options.root / "data" / "fast")
+    result = read_json(options.target) if options.target.is_file() else {}
+    parts = result.get("parts", {}) if result.get("format") == FORMAT and result.get("version") == VERSION else {}
+    chosen = [part for part in PARTS if part in (options.only or PARTS)]
+    if "closures" in chosen and not options.recording:
+        print("closures: left out, since no recording was named; give --recording FILE TEXT (make claims RECORDINGS=...)")
+        chosen.remove("closures")
+    for part in chosen:
+        facts = facts_of(part, setting, options)
+        if parts.get(part, {}).get("facts") == facts and not options.again:
+            print(f"{part}: measured before, left as it is (--again measures it again)", flush=True)
+            continue
+        print(f"{part}: measuring", flush=True)
+        load = os.getloadavg()[0]
+        parts[part] = {**measure(part, setting, options), "facts": facts, "machine": machine(), "load_before": load}
+        write_json(options.target, {"format": FORMAT, "version": VERSION, "parts": parts})
+    goals = [one for part in chosen for one in parts[part]["goals"]]
+    print(report(goals))
+    print(f"on {machine()['processor']}, {torch.get_num_threads()} thread; written to {options.target}")
+    return 0 if all(one["reached"] for one in goals) else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print and write; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--recording", nargs=2, action="append", default=[], metavar=("FILE", "TEXT"),
+                        help="a person's speech and what is said in it; may be given several times")
+    parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--again", action="store_true", help="measure also what was measured before")
+    parser.add_argument("--quick", action="store_true", help="little of everything, to try the program itself")
+    parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes (%(default)s)")
+    parser.add_argument("--root", type=Path, default=ROOT, help="whose data/fast is used (%(default)s)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)  # sums in one order, whatever the machine
+    try:
+        return _main(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

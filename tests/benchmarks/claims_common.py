@@ -1,0 +1,65 @@
+"""What the parts of bench_claims.py share: the model and corpus that ``make demo`` leaves, goals, and how they are told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from otlib.audio import Recording
+from otlib.checkpoint import WEIGHTS
+from otlib.dataset import Dataset
+from otlib.errors import InputError
+from otlib.files import sha256
+from otlib.metrics.mouth import lip_gap
+from otlib.predict import Trained, load_trained, talk
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A corpus, a model trained on it, the hash of its weights, the folder of both and that of audio features."""
+
+    corpus: Dataset
+    trained: Trained
+    weights: str
+    folder: Path
+
+    @property
+    def cache(self) -> Path:
+        """Folder of audio features."""
+        return self.folder / "features"
+
+    def gap_mm(self, recording: Recording, template: np.ndarray) -> np.ndarray:
+        """Return by how much more than at rest the lips of a head that says a recording are apart, (T,) mm."""
+        corpus, pair = self.corpus, torch.from_numpy(self.corpus.regions["lip_gap"])
+        rest = lip_gap(torch.from_numpy(template), pair)
+        stretches = talk(self.trained, recording, template, corpus.faces, corpus.frame_rate, corpus.regions["lips"])
+        return 1000 * np.concatenate([(lip_gap(torch.from_numpy(stretch), pair) - rest).numpy() for stretch in stretches])
+
+
+def open_setting(folder: Path) -> Setting:
+    """Open what ``make demo`` leaves in a folder.
+
+    Raises:
+        InputError: it is not there.
+    """
+    run = folder / "runs" / "ot_talk"
+    for needed in (folder / "corpus" / "manifest.json", run / WEIGHTS):
+        if not needed.is_file():
+            raise InputError(f"{needed}: is not there; run `make demo` first, which makes the corpus and trains the model")
+    return Setting(Dataset.open(folder / "corpus"), load_trained(run), sha256(run / WEIGHTS), folder)
+
+
+def goal(claim: str, measured: float, wanted: float, *, least: bool = False) -> dict[str, Any]:
+    """Return a goal and whether it was reached: at most ``wanted``, or at ``least`` that."""
+    reached = measured >= wanted if least else measured <= wanted
+    return {"claim": claim, "measured": round(float(measured), 4), "wanted": f"at {'least' if least else 'most'} {wanted:g}",
+            "reached": bool(reached)}
+
+
+def report(goals: Sequence[dict[str, Any]]) -> str:
+    """Return one line a goal: reached or not, what was measured, what was wanted."""
+    return "\n".join(f"{'reached' if one['reached'] else 'NOT REACHED':11}  {one['claim']}: {one['measured']:g} "
+                     f"({one['wanted']})" for one in goals)
