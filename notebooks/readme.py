@@ -51,18 +51,46 @@ def bench(result: dict) -> str:
             f"{machine['threads']} threads.")
 
 
+def ablation(found: dict) -> str:
+    """Return on what each part helps, hurts or cannot be told from chance, and how the aims on the full corpus stand."""
+    full = found["full_corpus"]
+    rest_on = f"Over {len(found['seeds'])} seeds and {found['speakers']} unseen speakers"
+    lines = [f"{rest_on}, on 95 % intervals over speakers:", ""]
+    lines += [f"- {verdict} on: {', '.join(measures)}." for verdict, measures in found["verdicts"].items() if measures]
+    if full["aims"]:
+        lines += ["", f"On the full corpus ({full['speakers']} unseen speakers, {len(full['seeds'])} seeds), mean and "
+                  "interval:", ""]
+        for name, aim in full["aims"].items():
+            mean, low, high = aim["interval"]
+            bound = f"at {'most' if aim['below'] else 'least'} {aim['aim']:g}"
+            met = "met" if aim["met"] else "**missed**"
+            lines.append(f"- {name}: {mean:.3g} [{low:.3g}, {high:.3g}], aim {bound}: {met}.")
+    return "\n".join(lines)
+
+
+def claims(result: dict) -> str:
+    """Return what each promise that has a goal of its own was measured to be."""
+    goals = [one for part in result["parts"].values() for one in part["goals"]]
+    return "\n".join(f"- {one['claim']}: {one['measured']:g} (wanted: {one['wanted']}"
+                     f"{'' if one['reached'] else '; **not reached**'})." for one in goals)
+
+
 def fill(text: str, block: str, content: str) -> str:
     """Put ``content`` between the block's two marks."""
     marks = f"<!-- {block}:start -->", f"<!-- {block}:end -->"
     return re.sub(f"(?s){marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", text)
 
 
+BLOCKS = {"numbers": (numbers, "fast/metrics.json"), "cost": (cost, "fast/cost.json"),
+          "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "fast/ablation.json"),
+          "claims": (claims, "bench/claims.json")}
+
+
 def filled(text: str) -> str:
     """Return the README's text with every block as results/ has it now."""
-    text = fill(text, "numbers", numbers(read_json(ROOT / "results/fast/metrics.json")))
-    text = fill(text, "cost", cost(read_json(ROOT / "results/fast/cost.json")))
-    if "<!-- bench:start -->" in text:
-        text = fill(text, "bench", bench(read_json(ROOT / "results/bench/sliced_wasserstein.json")))
+    for block, (sentence, file) in BLOCKS.items():
+        if f"<!-- {block}:start -->" in text:
+            text = fill(text, block, sentence(read_json(ROOT / "results" / file)))
     return text
 
 
