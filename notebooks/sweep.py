@@ -152,7 +152,7 @@ def run_all(sweep: Sweep, waiting: Sequence[dict[str, Any]], jobs: int) -> list[
         warnings.simplefilter("ignore")  # here, since filters are shared by all threads
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
+            for future in [future for future in running if future in finished]:  # in their order, as a set has none
                 name = running.pop(future)
                 bar.update()
                 try:
