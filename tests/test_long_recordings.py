@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,9 +22,9 @@ from tests.tiny_corpus import write_corpus
 SAME = {"rtol": 0.0, "atol": 1e-5}  # of features of size one: positions of thousands of frames, weights rounded to float32
 ONE_PASS = {"rtol": 0.0, "atol": 1e-6}  # metres: float32 sums of other lengths
 SEAM_MM = 0.001  # what rounding may put between two frames at a join; motion is millimetres
-GROWTH_MB = 30  # four times the sound may cost: its samples (15 MB) and what the allocator keeps; the vertices are 155 MB
+GROWTH_MB = 40  # four times the sound may cost: its samples (15 MB) and what the allocator keeps; the vertices are 221 MB
 MEMORY = '''
-import resource, sys
+import sys
 from pathlib import Path
 import numpy as np, torch
 from otlib.audio import Recording
@@ -37,10 +38,12 @@ source = feature_source("bundled")
 model = OTTalk(ModelSettings(source.layers, source.channels, levels=(64, 16)))
 torch.nn.init.normal_(model.out.weight)
 vertices, faces, _ = ball(4)
-for seconds in (45, 180):
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000 * seconds).astype(np.float32)
+for seconds in (60, 60, 240):  # once to warm the allocator
+    noise = np.random.default_rng(0).random(16_000 * seconds, np.float32)
+    noise -= 0.5
     shape = write_talk(Trained(model, source), Recording(noise, 16_000), vertices, faces, 30.0, Path(sys.argv[1]))
-    print(shape[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    status = Path("/proc/self/status").read_text().splitlines()  # getrusage would count what the parent had at its most
+    print(shape[0], next(line.split()[1] for line in status if line.startswith("VmHWM")))
 '''
 
 
@@ -111,17 +114,18 @@ def test_windows_join_without_a_seam(trained, data):
     assert ((steps[0] - steps[1])[joins].abs() * 1000).max() < SEAM_MM < 1000 * steps[1].median()
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read as Linux tells it")
 def test_memory_does_not_grow_with_the_recording(tmp_path):
-    """By the bundled encoder and 2,562 vertices, in a process of its own: 45 seconds, then 180."""
+    """By the bundled encoder and 2,562 vertices, in a process of its own: 60 seconds, then 240."""
     done = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path / "talk.npy")], capture_output=True, text=True,
                           check=False)
     assert done.returncode == 0, done.stderr
-    (short, before), (long, after) = (map(int, line.split()) for line in done.stdout.splitlines())
-    assert (short, long) == (1350, 5400)
+    (short, before), (long, after) = (map(int, line.split()) for line in done.stdout.splitlines()[1:])
+    assert (short, long) == (1800, 7200)
     motion = np.load(tmp_path / "talk.npy", mmap_mode="r", allow_pickle=False)
-    assert motion.shape == (5400, 2562, 3) and motion.nbytes > 5 * GROWTH_MB * 1e6
+    assert motion.shape == (7200, 2562, 3) and motion.nbytes > 5 * GROWTH_MB * 1e6
     assert (after - before) * 1024 < GROWTH_MB * 1e6, (before, after)
-    assert np.abs(motion[5399] - motion[0]).max() > 1e-3
+    assert np.abs(motion[7199] - motion[0]).max() > 1e-3
 
 
 def test_what_is_written_is_what_is_yielded(trained, data, tmp_path):

@@ -16,7 +16,6 @@ The median of a few turns is kept, with the load of the machine beside it. Resul
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -28,6 +27,7 @@ import numpy as np
 import torch
 from bench_sliced import machine
 from faceformer_like import FaceFormerLike
+from sliced_problems import resident_kilobytes
 from transformers import HubertConfig, HubertModel
 
 from otlib.audio import align_by_interpolation
@@ -177,7 +177,7 @@ def peak_mb(vertices: int) -> dict[str, float]:
 
 
 def memory(part: str, vertices: int) -> None:
-    """Print the peak memory of this process in MB."""
+    """Print the peak memory of this process in MB (Linux only; getrusage would count the parent's)."""
     if part == "inference":
         points, faces = head(vertices)
         encoder = base_encoder()
@@ -185,7 +185,7 @@ def memory(part: str, vertices: int) -> None:
         geometry = prepare_geometry(points, faces, model.settings)
         for _ in animate(model, at_frames(encode(encoder, sound())), points, geometry):
             pass
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    print(resident_kilobytes("VmHWM") * 1024 / 1e6)
 
 
 def main() -> int:
