@@ -75,6 +75,17 @@ def claims(result: dict) -> str:
                      f"{'' if one['reached'] else '; **not reached**'})." for one in goals)
 
 
+def speed(result: dict) -> str:
+    """Return how fast the model is beside its encoder and beside a peer's architecture."""
+    found, bundled, machine = result["summary"], result["bundled"], result["machine"]
+    return (f"**Speed.** With the bundled encoder, sound becomes {result['rows'][0]['vertices']:,} moving vertices "
+            f"{bundled['times_real_time']:.0f} times faster than real time. Behind a HuBERT of base size, inference takes "
+            f"{found['inference_over_encoder']:.2f} times as long as that encoder alone, and a training step on cached "
+            f"features {found['step_over_baseline']:.0%} of a FaceFormer-like baseline's (written here); "
+            f"{found['vertices_grow']:.1f} times the vertices make the step {found['step_grows']:.1f} times as long. "
+            f"Measured by `make bench-model` on {machine['processor']}, {machine['threads']} threads.")
+
+
 def fill(text: str, block: str, content: str) -> str:
     """Put ``content`` between the block's two marks."""
     marks = f"<!-- {block}:start -->", f"<!-- {block}:end -->"
@@ -83,7 +94,7 @@ def fill(text: str, block: str, content: str) -> str:
 
 BLOCKS = {"numbers": (numbers, "fast/metrics.json"), "cost": (cost, "fast/cost.json"),
           "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "fast/ablation.json"),
-          "claims": (claims, "bench/claims.json")}
+          "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json")}
 
 
 def filled(text: str) -> str:
