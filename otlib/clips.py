@@ -37,7 +37,7 @@ class Clip:
     speed: float = 1.0
 
     def window(self, start: int, frames: int) -> tuple[Tensor | SoundWindow, Tensor]:
-        """Return features, or their sound, and displacements of ``frames`` frames; between two of the motion it is linear."""
+        """Return features, or their sound, and displacements of ``frames`` frames; between two frames motion is linear."""
         time = self.speed * torch.arange(start, start + frames, dtype=torch.float64)
         left = time.floor().long().clamp(max=len(self.displacements) - 1)
         right = (left + 1).clamp(max=len(self.displacements) - 1)
