@@ -62,7 +62,7 @@ class Sound:
     """What a clip is heard from, in the place of features: the length is in mesh frames.
 
     Attributes:
-        samples: (S,) of the recording at 16 kHz.
+        samples: (S,) of the recording at 16 kHz, as many as its features see.
         frames: of the clip.
         heard: mesh frames that the recording covers; after the last of them it is held.
         alignment: of features to frames.
@@ -120,6 +120,7 @@ def read_sound(path: Path, alignment: str, frame_rate: float, local: bool, frame
     samples, heard = resampled(recording), recording.frames(frame_rate)
     if len(samples) < WINDOW:
         samples = nn.functional.pad(samples, (0, WINDOW - len(samples)))
+    samples = samples[: (len(samples) - WINDOW) // HOP * HOP + WINDOW]  # what is left over makes no feature, and no gain
     return Sound(samples, heard if frames is None else frames, heard, alignment, frame_rate, local)
 
 

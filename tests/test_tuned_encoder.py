@@ -126,6 +126,18 @@ def test_an_encoder_of_whole_clips_hears_a_short_clip_whole(folder, tmp_path):
     torch.testing.assert_close(model.hear(sound.window(10, 20)).half().float(), expected[10:30], rtol=2e-3, atol=2e-3)
 
 
+@pytest.mark.parametrize("name", ["local", "whole"])
+def test_samples_that_make_no_feature_change_nothing(folder, tmp_path, name):
+    """A bang in the 240 samples behind the last feature; in use they do not count for the level of the input either."""
+    encoder = load_tunable(folder[name], 1)
+    samples = 0.01 * np.random.default_rng(0).standard_normal(16_000)
+    samples[-240:] = 0.9
+    soundfile.write(tmp_path / "a.wav", samples, 16_000)
+    expected = recording_features(encoder_source(encoder), read_recording(tmp_path / "a.wav"), 30.0)
+    sound = read_sound(tmp_path / "a.wav", "interpolation", 30.0, encoder.local)
+    torch.testing.assert_close(tuned_model(encoder, 1).hear(sound.window(0, 30)), expected, **CUT)
+
+
 def test_a_sound_shorter_than_a_feature_is_heard(folder, tmp_path):
     encoder = load_tunable(folder["local"], 1)
     sound = read_sound(noise(tmp_path / "a.wav", 0.02), "interpolation", 60.0, encoder.local, 5)
