@@ -141,8 +141,8 @@ def load_tunable(name: str, frozen_layers: int) -> Encoder:
 def trained_parameters(encoder: HubertModel, frozen_layers: int) -> dict[str, nn.Parameter]:
     """Return what is trained: everything but the extractor, the projection, the first layers and what no feature sees.
 
-    The position convolution, which lies below the layers, is trained, as in the published code, which does not list it
-    among what is frozen.
+    The position convolution, which lies below the layers, is trained (our reading: it is not among what FaceXHuBERT and
+    FaceDiffuser are known to freeze).
     """
     frozen = ["feature_extractor.", "feature_projection.", *(f"encoder.layers.{layer}." for layer in range(frozen_layers)),
               "masked_spec_embed"]  # the last stands for hidden frames in pre-training
