@@ -1,7 +1,6 @@
 """A recording of ten minutes: memory beside that for one minute, and what the joins of the windows change."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -140,8 +139,7 @@ def main(folder: str, minutes: str, file: str) -> None:
     done.set()
     watcher.join()
     sound = (recording.samples.nbytes + 4 * len(resampled(recording))) / 1e6
-    print(json.dumps({"anonymous": round(peak[0], 1), "sound": round(sound, 1),
-                      "resident": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, 1)}))
+    print(json.dumps({"anonymous": round(peak[0], 1), "sound": round(sound, 1)}))
 
 
 def anonymous_mb() -> float:
