@@ -12,7 +12,7 @@ from torch import Tensor
 
 from otlib.chebyshev import graph_edges, scaled_laplacian
 from otlib.mesh import check_mesh, face_areas
-from otlib.sampling import counted_distance, farthest_points, interpolation, voronoi_cells
+from otlib.sampling import counted_distance, farthest_points, interpolation, uneven_distance, voronoi_cells
 from otlib.sparse import sparse_matrix, sparse_product
 
 
@@ -73,14 +73,14 @@ class MeshHierarchy:
 
 def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], sizes: Sequence[int],
                     dense_region: Int[Tensor, " n"] | Sequence[int] | None = None,
-                    density: float = 10.0) -> MeshHierarchy:
+                    density: float = 10.0, variation: int | None = None) -> MeshHierarchy:
     """Choose coarse vertices of a mesh and make the graphs and matrices between its resolutions.
 
     Coarse vertices are farthest points of the edge graph (see ``otlib.sampling``); two of them are neighbours when an
     edge joins their Voronoi cells; the distances run along the mesh, so values of one lip do not reach the other
     except near the corners, and separate parts (eyeballs, teeth) do not mix once they hold a coarse vertex. A part too
     small to have one follows the nearest vertex of a part that has. All our choice: the paper names no pooling.
-    Nothing depends on chance, and nothing that is learned depends on V.
+    Nothing depends on chance unless asked for, and nothing that is learned depends on V.
 
     Args:
         template_vertices: metres; its device and dtype are those of the result.
@@ -88,6 +88,9 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
         sizes: number of vertices of each coarse level, falling, each at most V, for instance (1300, 320, 80).
         dense_region: indices of a region, such as the lips, that gets more coarse vertices.
         density: how many times more, at least 1.
+        variation: seed of a hierarchy such as a mesh of the same shape but with other faces has: its coarse vertices lie
+            denser here and sparser there, and less dense in the region. A model that was trained on one hierarchy alone
+            knows heads with those faces alone (our finding). None is the plain one.
 
     Raises:
         ValueError: a bad mesh, sizes that do not fall or exceed V, a region out of range, or a density below 1.
@@ -100,7 +103,12 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
         raise ValueError(f"density must be at least 1, not {density}")
     vertices = template_vertices.detach().cpu().double().numpy()
     edges = graph_edges(faces.cpu()).numpy()
+    if variation is not None:
+        generator = np.random.default_rng(variation)
+        density **= generator.uniform(0.2, 1.0)
     graph = counted_distance(vertices, edges, region, density)
+    if variation is not None:
+        graph = uneven_distance(graph, vertices, generator)
     order = farthest_points(vertices, graph, tuple(reversed(sizes)))
 
     def tensor(matrix: sparray) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from otlib.chebyshev import ChebyshevConvolution
 from otlib.hierarchy import MeshHierarchy, build_hierarchy
 from otlib.mesh import face_vectors, unit_vectors
+from otlib.perturbation import perturb
 from otlib.style import STYLES, SpeakerStyle
 from otlib.temporal import TemporalTransformer
 
@@ -41,6 +42,7 @@ class ModelSettings:
         layers, heads: of the transformer.
         radius: frames to each side that attention reaches in one layer (0.4 s at 30 frames a second).
         dropout: in the transformer.
+        lost, shift: of the audio features in training, see :func:`otlib.perturbation.perturb`.
         channels: of the graph convolutions.
         terms: Chebyshev terms K, orders 0 to K - 1 (CoMA, the best-known Chebyshev model of faces, has 6); 1 turns the
             graph off and leaves a network that sees each vertex alone (the ablation).
@@ -61,6 +63,8 @@ class ModelSettings:
     heads: int = 4
     radius: int = 12
     dropout: float = 0.1
+    lost: float = 0.2
+    shift: float = 0.3
     channels: int = 32
     terms: int = 5
     levels: tuple[int, ...] = (256, 64)
@@ -72,6 +76,10 @@ class ModelSettings:
         for name, choices in {"geometry": GEOMETRIES, "style": STYLES}.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(map(repr, choices))}")
+        if not 0 <= self.lost < 1:
+            raise ValueError(f"lost must be at least 0 and below 1, but is {self.lost}")
+        if not 0 <= self.shift < float("inf"):
+            raise ValueError(f"shift must be finite and not negative, but is {self.shift}")
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,8 @@ def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
 
 
 def prepare_geometry(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], settings: ModelSettings,
-                     lips: Int[Tensor, " N"] | None = None, hierarchy: MeshHierarchy | None = None) -> Geometry:
+                     lips: Int[Tensor, " N"] | None = None, hierarchy: MeshHierarchy | None = None,
+                     variation: int | None = None) -> Geometry:
     """Return what the model needs of a template.
 
     Args:
@@ -112,9 +121,11 @@ def prepare_geometry(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], 
         settings: of the model; levels larger than the mesh are cut to it.
         lips: vertices where the coarse graphs shall be denser.
         hierarchy: of another template with the same faces, to share it.
+        variation: of :func:`otlib.hierarchy.build_hierarchy`.
     """
     if hierarchy is None:
-        hierarchy = build_hierarchy(vertices, faces, coarse_sizes(settings.levels, len(vertices)), lips)
+        sizes = coarse_sizes(settings.levels, len(vertices))
+        hierarchy = build_hierarchy(vertices, faces, sizes, lips, variation=variation)
     return Geometry(hierarchy, geometric_signal(vertices, faces, hierarchy.chosen[1]))
 
 
@@ -173,7 +184,8 @@ class OTTalk(nn.Module):
                speakers: Sequence[str] | None = None) -> Float[Tensor, "B T W"]:
         """Return one vector a frame from the audio around it and who speaks: the template's overall shape, or a name."""
         weights = self.layer_logits.softmax(0)
-        audio = self.project(self.feature_norm(torch.einsum("btlc,l->btc", features, weights)))
+        heard = self.feature_norm(torch.einsum("btlc,l->btc", features, weights))
+        audio = self.project(perturb(heard, self.settings.lost, self.settings.shift, generators))
         audio = audio + nn.functional.gelu(self.neighbours(audio.transpose(1, 2))).transpose(1, 2)
         if self.settings.style == "template":
             style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
@@ -229,7 +241,7 @@ class OTTalk(nn.Module):
             features: of the audio at the mesh's frame rate.
             signal: each clip's template, from :func:`geometric_signal`.
             hierarchy: of the topology that the clips share.
-            generators: of dropout, one for each clip, while training; None drops nothing.
+            generators: of what is dropped and changed in training, one for each clip; None does neither.
             speakers: names, one for each clip; only the styles "one-hot" and "learned" know them.
         """
         geometry = self.describe_template(signal, hierarchy)

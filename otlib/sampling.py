@@ -31,6 +31,12 @@ With 1 the weights would be continuous, but edge counts tie often and most neigh
 sphere the largest error of a linear function is then four times that with 1.25.
 """
 
+UNEVENNESS, UNEVEN_WAVES = 0.7, 12
+"""Standard deviation of the logarithm of an uneven graph's lengths, and of how many waves it is made (our choice).
+
+With 0.4 the error on remeshed heads is 1.2 to 1.4 times that on the head's own mesh, with 0.7 it is 1.1.
+"""
+
 REACH = 3.0
 """Search radius over covering radius. One coarse vertex lies within one covering radius of each vertex, and that one's
 neighbours within two more."""
@@ -63,6 +69,26 @@ def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, 
             away = away / radius
         scale += (np.sqrt(density) - 1.0) * np.exp(-np.square(away))
     return edge_graph(edges, scale[edges].mean(axis=1), len(vertices))
+
+
+def uneven_distance(graph: csr_array, vertices: Float[np.ndarray, "V 3"], generator: np.random.Generator) -> csr_array:
+    """Return the graph with edges that are longer here and shorter there, as another designer would have drawn them.
+
+    The logarithm of the factor is a sum of plane waves in random directions, two to six across the mesh.
+
+    Args:
+        graph: edge lengths.
+        vertices: metres.
+        generator: of the waves.
+    """
+    waves = generator.normal(size=(UNEVEN_WAVES, 3))
+    waves *= generator.uniform(2, 6, (UNEVEN_WAVES, 1)) / np.linalg.norm(waves, axis=1, keepdims=True)
+    phases = generator.uniform(0, 2 * np.pi, UNEVEN_WAVES)
+    across = vertices / np.ptp(vertices, axis=0).max()
+    field = UNEVENNESS * np.sqrt(2 / UNEVEN_WAVES) * np.cos(2 * np.pi * across @ waves.T + phases).sum(axis=1)
+    edges = graph.tocoo()
+    lengths = edges.data * np.exp((field[edges.row] + field[edges.col]) / 2)
+    return csr_array((lengths, (edges.row, edges.col)), shape=graph.shape)
 
 
 def farthest_points(vertices: Float[np.ndarray, "V 3"], graph: csr_array, sizes: tuple[int, ...],

@@ -82,7 +82,8 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         return done
     model = _new_model(settings, source, {sequence.subject for sequence in dataset.select("train")})
     sound = None if tuned is None else _sounds(settings.alignment, tuned.local)
-    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds, sound=sound)
+    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds, sound=sound,
+                          variations=settings.variations)
     validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy, sound=sound)
     whole = model if tuned is None else TunedModel(model, tuned, settings.frozen_layers)
     loop = _Loop(settings, facts, whole, dataset, training, validation, accelerator, out)
@@ -132,7 +133,7 @@ class _Loop:
         self.first = 0
         self._resume(optimiser)
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
-        self.hierarchy = training.hierarchy.to(device=self.device)
+        self.hierarchies = [geometry.hierarchy.to(device=self.device) for geometry in training.geometries]
         self.lips = torch.from_numpy(dataset.regions["lips"]).to(self.device)
         self.pair = torch.from_numpy(dataset.regions["lip_gap"]).to(self.device)
         self.faces = transport_faces(torch.from_numpy(dataset.faces).to(self.device), self.lips, settings.loss.region)
@@ -182,7 +183,8 @@ class _Loop:
             group["lr"] = learning_rate(step, settings, group["peak"])
         self.model.train()
         with accelerator.autocast():
-            motion = self.model(batch.features, batch.signals, self.hierarchy, generators, batch.speakers)
+            hierarchy = self.hierarchies[batch.geometry]
+            motion = self.model(batch.features, batch.signals, hierarchy, generators, batch.speakers)
         if not bool(motion.detach().abs().max() < ASTRAY):
             raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
         prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
@@ -201,7 +203,7 @@ class _Loop:
         for clip in self.validation.clips:
             features = self.plain_model.hear_clip(clip.features) if isinstance(clip.features, Sound) else clip.features
             motion = self.talker(features[None].float().to(self.device),
-                                 self.validation.signals[clip.speaker][None].to(self.device), self.hierarchy,
+                                 self.validation.signals[clip.speaker][None].to(self.device), self.hierarchies[0],
                                  speakers=[self.validation.speakers[clip.speaker]])[0]
             errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
         return sum(errors) / len(errors)

@@ -32,6 +32,8 @@ class TrainSettings:
         weight_decay: of AdamW.
         speeds: training clips are heard at each of these speeds, as voices with longer and shorter vocal tracts, their
             motion along with them: a handful of voices is too few to tell a sound from a speaker.
+        variations: mesh hierarchies to train on beside the data's own, see :func:`otlib.hierarchy.build_hierarchy`. Without
+            them the model is at a loss on a head with other faces.
         validate: steps between two looks at the validation clips; the best model by their lip error is kept.
         loss, model: see there; of ``model`` the first two fields are set by the encoder, the speakers by the data.
     """
@@ -48,6 +50,7 @@ class TrainSettings:
     warm_up: float = 0.05
     weight_decay: float = 0.01
     speeds: tuple[float, ...] = (0.88, 1.0, 1.13)
+    variations: int = 7
     validate: int = 100
     loss: LossSettings = field(default_factory=LossSettings)
     model: dict[str, Any] = field(default_factory=dict)
@@ -56,7 +59,7 @@ class TrainSettings:
         known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels", "speakers"}
         if unknown := set(self.model) - known:
             raise ValueError(f"model has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-        for name, least in {"steps": 1, "batch": 1, "window": 2, "validate": 1}.items():
+        for name, least in {"steps": 1, "batch": 1, "window": 2, "variations": 0, "validate": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
         if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
@@ -76,6 +79,8 @@ def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Ite
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.model.items()}  # JSON
     if values.get("style", "template") != "template":
         values["speakers"] = tuple(sorted(speakers))
+    if source.name == PROSODY:  # a channel or two of three is no other voice's sentence, it is none
+        values = {"lost": 0.0, "shift": 0.0, **values}
     return ModelSettings(source.layers, source.channels, **values)
 
 

@@ -79,6 +79,19 @@ def test_a_batch_is_windows_of_clips_with_their_speaker(clips):
         assert torch.equal(clips.signals[clip.speaker], batch.signals[index])
 
 
+def test_half_of_the_batches_are_on_the_plain_hierarchy_the_others_on_its_variations(dataset, tmp_path):
+    clips = read_clips(dataset, "train", SOURCE, tmp_path, SETTINGS, variations=3)
+    assert len(clips.geometries) == 4 and clips.geometries[0].hierarchy is clips.hierarchy
+    assert len({tuple(geometry.hierarchy.chosen[1].tolist()) for geometry in clips.geometries}) == 4
+    drawn = [draw_batch(clips, 1, WINDOW, torch.Generator().manual_seed(seed)) for seed in range(600)]
+    counts = np.bincount([batch.geometry for batch in drawn])
+    assert len(counts) == 4 and abs(counts[0] - 300) < 4 * 150**0.5  # 4 standard deviations
+    assert all(abs(count - 100) < 4 * 84**0.5 for count in counts[1:])
+    for batch in drawn[:20]:
+        (speaker,) = batch.speakers
+        assert torch.equal(batch.signals[0], clips.geometries[batch.geometry].signals["ab".index(speaker)])
+
+
 def test_the_same_generator_draws_the_same_batch(clips):
     one, same, other = (draw_batch(clips, 4, WINDOW, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert torch.equal(one.features, same.features) and not torch.equal(one.features, other.features)

@@ -7,7 +7,15 @@ from scipy.spatial import ConvexHull
 
 from otlib.chebyshev import graph_edges
 from otlib.hierarchy import build_hierarchy, cell_average, vertex_masses
-from otlib.sampling import counted_distance, edge_graph, farthest_points, nearest_covered, voronoi_cells
+from otlib.sampling import (
+    UNEVENNESS,
+    counted_distance,
+    edge_graph,
+    farthest_points,
+    nearest_covered,
+    uneven_distance,
+    voronoi_cells,
+)
 from tests.oracles.hierarchy_naive import adjacent_cells, all_distances, greedy_farthest
 
 EXACT = {"rtol": 0.0, "atol": 1e-12}  # rows of weights sum to one in float64
@@ -211,6 +219,36 @@ def test_the_same_call_gives_the_same_bits():
     for name in ("laplacians", "up", "down"):
         for a, b in zip(getattr(first, name), getattr(again, name), strict=True):
             assert torch.equal(a.indices(), b.indices()) and torch.equal(a.values(), b.values())
+
+
+def test_a_variation_is_another_choice_of_vertices_with_the_same_properties():
+    vertices, faces = bumpy_sphere(400)
+    linear = vertices @ torch.tensor([[1.0, 0.3], [-0.5, 1.0], [0.2, 0.1]], dtype=vertices.dtype)
+    plain = build_hierarchy(vertices, faces, (60, 12), torch.arange(20))
+    choices = {tuple(plain.chosen[1].tolist())}
+    for seed in range(3):
+        varied, again = (build_hierarchy(vertices, faces, (60, 12), torch.arange(20), variation=seed) for _ in range(2))
+        assert torch.equal(varied.chosen[1], again.chosen[1])
+        choices.add(tuple(varied.chosen[1].tolist()))
+        assert varied.sizes == plain.sizes
+        for up in varied.up:
+            assert torch.allclose(up.to_dense().sum(1), torch.ones(up.shape[0], dtype=up.dtype))
+        assert varied.upsample(linear[varied.chosen[1]], 1).sub(linear).abs().max() < 0.35 * linear.abs().max()
+    assert len(choices) == 4
+
+
+def test_an_uneven_graph_keeps_its_edges_and_changes_their_lengths_smoothly():
+    vertices, faces = bumpy_sphere(400)
+    edges, graph = numpy_graph(vertices, faces)
+    points = vertices.numpy()
+    uneven = uneven_distance(graph, points, np.random.default_rng(0))
+    assert (uneven != uneven.T).nnz == 0
+    assert set(zip(*uneven.nonzero(), strict=True)) == set(zip(*graph.nonzero(), strict=True))
+    factors = np.concatenate([np.log((uneven_distance(graph, points, np.random.default_rng(seed)) / graph)[tuple(edges.T)])
+                              for seed in range(40)])
+    assert 0.8 * UNEVENNESS < factors.std() < UNEVENNESS  # an edge has the mean of its ends
+    moved = uneven_distance(graph, 7.0 * points, np.random.default_rng(0))
+    np.testing.assert_allclose(moved.toarray(), uneven.toarray(), rtol=1e-12)  # units play no part
 
 
 def test_one_coarse_vertex_is_enough():

@@ -225,7 +225,8 @@ def test_a_trained_run_hears_with_the_encoder_it_has_trained(finished, data, fol
         others = cached_features(untuned, sequence.audio_path, 30.0, tmp_path)
         assert torch.equal(features, own) and (own - others).abs().max() > 1e-2
         with torch.no_grad():
-            motion = loop.talker.eval()(features[None], loop.validation.signals[clip.speaker][None], loop.hierarchy)[0]
+            signal = loop.validation.signals[clip.speaker][None]
+            motion = loop.talker.eval()(features[None], signal, loop.hierarchies[0])[0]
         predicted = torch.from_numpy(predict(sequence))
         torch.testing.assert_close(predicted, torch.from_numpy(sequence.template) + motion, **MOTION)
         errors.append(lip_error_mm(predicted, torch.from_numpy(np.array(sequence.vertices)), lips))
