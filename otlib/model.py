@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from otlib.chebyshev import ChebyshevConvolution
 from otlib.hierarchy import MeshHierarchy, build_hierarchy
 from otlib.mesh import face_vectors, unit_vectors
-from otlib.perturbation import perturb
+from otlib.perturbation import forget, perturb
 from otlib.style import STYLES, SpeakerStyle
 from otlib.temporal import TemporalTransformer
 
@@ -43,6 +43,8 @@ class ModelSettings:
         radius: frames to each side that attention reaches in one layer (0.4 s at 30 frames a second).
         dropout: in the transformer.
         lost, shift: of the audio features in training, see :func:`otlib.perturbation.perturb`.
+        forgotten: share of the clips in training of which the style is not told, so that the model does without where a head
+            is unlike all that it knows.
         channels: of the graph convolutions.
         terms: Chebyshev terms K, orders 0 to K - 1 (CoMA, the best-known Chebyshev model of faces, has 6); 1 turns the
             graph off and leaves a network that sees each vertex alone (the ablation).
@@ -65,6 +67,7 @@ class ModelSettings:
     dropout: float = 0.1
     lost: float = 0.2
     shift: float = 0.3
+    forgotten: float = 0.5
     channels: int = 32
     terms: int = 5
     levels: tuple[int, ...] = (256, 64)
@@ -76,8 +79,9 @@ class ModelSettings:
         for name, choices in {"geometry": GEOMETRIES, "style": STYLES}.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(map(repr, choices))}")
-        if not 0 <= self.lost < 1:
-            raise ValueError(f"lost must be at least 0 and below 1, but is {self.lost}")
+        for name in ("lost", "forgotten"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, but is {getattr(self, name)}")
         if not 0 <= self.shift < float("inf"):
             raise ValueError(f"shift must be finite and not negative, but is {self.shift}")
 
@@ -191,7 +195,7 @@ class OTTalk(nn.Module):
             style = self.style(torch.cat([geometry[-1].mean(1), geometry[-1].amax(1)], -1))  # B W
         else:
             style = self.style(speakers or [""] * len(features))  # B W; nobody is called ""
-        return self.temporal(audio + style[:, None], generators)
+        return self.temporal(audio + forget(style, self.settings.forgotten, generators)[:, None], generators)
 
     def coarse_motion(self, latent: Float[Tensor, "B T W"], geometry: list[Tensor], hierarchy: MeshHierarchy,
                       before: Float[Tensor, "B M 3"] | None = None) -> Float[Tensor, "B T M 3"]:

@@ -1,4 +1,4 @@
-"""Audio features as another voice, room or microphone would make them: training hears the same sentence in many ways."""
+"""What training withholds or disguises, so that a model knows more than its own speakers: their sound, and who speaks."""
 
 from collections.abc import Sequence
 
@@ -27,3 +27,17 @@ def perturb(features: Float[Tensor, "B T C"], lost: float, shift: float,
     kept = torch.stack([torch.rand(channels, generator=generator) >= lost for generator in generators])
     moved = torch.stack([torch.randn(channels, generator=generator) for generator in generators])
     return features * (kept.to(features) / (1 - lost))[:, None] + shift * moved.to(features)[:, None]
+
+
+def forget(style: Float[Tensor, "B C"], share: float, generators: Sequence[torch.Generator] | None) -> Float[Tensor, "B C"]:
+    """Set the style of a share of the clips to zero and scale up the others', so that the mean is kept.
+
+    Args:
+        style: one vector for each clip.
+        share: probability of a zero, below 1.
+        generators: one for each clip, on the CPU; None forgets nothing.
+    """
+    if generators is None or share == 0:
+        return style
+    kept = torch.stack([torch.rand((), generator=generator) >= share for generator in generators])
+    return style * (kept.to(style) / (1 - share))[:, None]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from otlib.model import ModelSettings, OTTalk
-from otlib.perturbation import perturb
+from otlib.perturbation import forget, perturb
 
 CLIPS, FRAMES, CHANNELS = 3, 7, 4000
 
@@ -45,8 +45,18 @@ def test_a_clip_is_changed_alike_whatever_its_batch(features):
     assert not torch.equal(together[0], perturb(features, 0.2, 0.3, generators(6, 6, 7))[0])
 
 
+def test_a_share_of_the_styles_is_forgotten_whole():
+    style, many = torch.ones(2000, 5), generators(*range(2000))
+    told = forget(style, 0.4, many)
+    assert torch.equal(told, told[:, :1].expand_as(told))
+    assert set(told[:, 0].tolist()) == {0.0, torch.tensor(1 / 0.6).item()}
+    assert abs((told[:, 0] == 0).double().mean().item() - 0.4) < 4 * (0.4 * 0.6 / 2000) ** 0.5
+    assert forget(style, 0.4, None) is style and forget(style, 0.0, many) is style
+
+
 @pytest.mark.parametrize(("change", "message"), [({"lost": 1.0}, "lost must be at least 0 and below 1, but is 1.0"),
                                                  ({"lost": -0.1}, "lost must be"),
+                                                 ({"forgotten": 1.0}, "forgotten must be at least 0 and below 1"),
                                                  ({"shift": float("nan")}, "shift must be finite and not negative")])
 def test_impossible_amounts_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
