@@ -43,8 +43,8 @@ class LossSettings:
     velocity: float = 5.0
     transport: float = 1.0
     lips: float = 10.0
-    opening: float = 0.7
-    closure: float = 25.0
+    opening: float = 0.8
+    closure: float = 30.0
     region: str = "mouth"
     measure: str = "varifold"
     normal_weight: float = NORMAL_WEIGHT

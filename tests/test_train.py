@@ -62,7 +62,7 @@ def test_a_run_leaves_its_model_its_log_and_what_it_followed_from(finished, data
     assert [row["step"] for row in rows] == [1, 4, 8, 11, 12] and {row["steps"] for row in rows} == {12}
     for row in rows:
         assert {"reconstruction", "velocity", "opening", "transport", "total"} <= row.keys()
-        expected = row["reconstruction"] + 5.0 * row["velocity"] + 0.7 * row["opening"] + row["transport"]
+        expected = row["reconstruction"] + 5.0 * row["velocity"] + 0.8 * row["opening"] + row["transport"]
         assert row["total"] == pytest.approx(expected, rel=1e-5)
     assert [row["step"] for row in rows if "validation_lip_mm" in row] == [4, 8, 12]
     run = read_json(finished / RUN)
