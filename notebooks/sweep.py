@@ -12,6 +12,7 @@ Exit status: 0 all whole, 1 a cell failed, 2 something handed in cannot be used,
 import argparse
 import hashlib
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -38,6 +39,7 @@ from otlib.rendering import RenderingUnavailable  # noqa: E402
 from otlib.sweeps import TABLE, read_sweep, sweep_table  # noqa: E402
 
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
+FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ def run_cell(sweep: Sweep, facts: dict[str, Any]) -> float:
     """
     cell, seed = facts["cell"], facts["seed"]
     folder, start = sweep.work(cell, seed), time.monotonic()
+    if not (folder / FACTS).is_file() or read_json(folder / FACTS) != facts:  # its checkpoint is of no use any more
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(folder / FACTS, facts)
     (folder / SCORES).unlink(missing_ok=True)
     execute_notebook(sweep.notebook, folder / "notebook.ipynb", facts["parameters"], name=f"{cell}, seed {seed}",
                      budget=sweep.budget, cwd=suite.NOTEBOOKS)

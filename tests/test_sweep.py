@@ -97,6 +97,20 @@ def test_what_is_whole_is_skipped_and_the_sweep_says_so(root, ran, capsys):
     assert after(ran) == []
 
 
+def test_a_checkpoint_goes_on_only_with_what_it_was_made_by(root, ran):
+    """A killed training of the same code is gone on from; one of other code would be refused, so it is cleared away."""
+    checkpoint = root / "data" / "sweeps" / "trial" / "plain_seed0" / "run" / "state"
+    after(ran)
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.write_text("half way")
+    (results(root) / "plain_seed0.json").unlink()
+    after(ran)
+    assert checkpoint.read_text() == "half way"
+    (root / "otlib" / "code.py").write_text("x = 2\n")
+    after(ran)
+    assert not checkpoint.exists()
+
+
 @pytest.mark.parametrize("change, again", [
     (lambda root: (root / "otlib" / "code.py").write_text("x = 2\n"), 4),
     (lambda root: (root / "otlib" / "viz").mkdir() or (root / "otlib" / "viz" / "new.py").write_text("z = 1\n"), 0),
