@@ -63,6 +63,16 @@ def test_a_quarter_is_of_the_range_and_not_of_the_gap(claims):
         closure_rows(claims, [1, 1, 1], ("p", 0.0, 0.1))
 
 
+def test_only_trainings_that_have_ended_are_counted_beside_the_demo(claims, tmp_path):
+    for seed, files in {2: ("run.json", "log.jsonl"), 0: ("run.json",), 1: ("state.safetensors",)}.items():
+        folder = tmp_path / "data" / "sweeps" / "full_corpus" / f"ot_talk_seed{seed}" / "run"
+        folder.mkdir(parents=True)
+        for file in files:
+            (folder / file).touch()
+    found = claims("bench").full_corpus_runs(tmp_path)
+    assert [run.parent.name for run in found] == ["ot_talk_seed0", "ot_talk_seed2"]
+
+
 def test_a_linear_field_is_carried_exactly(claims, gl):
     """Over a flat square, to points in faces, on edges and on corners; over time, too."""
     vertices, faces = grid(3)

@@ -6,7 +6,8 @@
 With the corpus and the model that ``make demo`` leaves. Parts:
 
 - closures: whether the lips of a speaker that training never saw close at the p, b and m of recordings of people, which
-  pocketsphinx finds (the project ships no recording: name your own, each with its text);
+  pocketsphinx finds (the project ships no recording: name your own, each with its text); beside the demo's model, those
+  that `make sweep NAME=full_corpus` has left;
 - remesh: the error on the same head with another topology, beside that on the corpus's own, and a picture of both;
 - long: memory for ten minutes beside one, and what the windows' joins change;
 - kills: a training and a sweep, each killed ten times at random moments, beside ones that were not (about 5 minutes);
@@ -34,6 +35,7 @@ from claims_kills import measure_kills  # noqa: E402
 from claims_long import measure_long  # noqa: E402
 from claims_remesh import measure_remesh  # noqa: E402
 
+from otlib.checkpoint import WEIGHTS  # noqa: E402
 from otlib.errors import InputError  # noqa: E402
 from otlib.files import read_json, sha256, write_json  # noqa: E402
 
@@ -52,7 +54,7 @@ def measured_code() -> str:
 def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one part, with its goals."""
     if part == "closures":
-        return measure_closures(setting, [tuple(pair) for pair in options.recording])
+        return measure_closures(setting, [tuple(pair) for pair in options.recording], full_corpus_runs(options.root))
     if part == "remesh":
         return measure_remesh(setting, options.target.with_name("remesh.png"), clips=1 if options.quick else 2,
                               speakers=2 if options.quick else None)
@@ -63,10 +65,16 @@ def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[st
     return measure_demo(setting)
 
 
+def full_corpus_runs(root: Path) -> list[Path]:
+    """Return the runs of the sweep on the full corpus that have ended."""
+    return sorted(file.parent for file in root.glob("data/sweeps/full_corpus/ot_talk_seed*/run/run.json"))
+
+
 def facts_of(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
     """Return what a part's figures follow from; one that was measured from the same is left as it is."""
     facts = {"code": measured_code(), "model": setting.weights, "data": setting.corpus.checksum, "quick": options.quick}
     if part == "closures":
+        facts["full_corpus"] = [sha256(run / WEIGHTS) for run in full_corpus_runs(options.root)]
         facts["recordings"] = [[Path(file).name, sha256(file), text] for file, text in options.recording]
     return facts
 
