@@ -183,20 +183,24 @@ def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | No
 
 
 @torch.no_grad()
-def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
-                  windows: Windows | None = None) -> Iterator[Float[Tensor, "T layers C"]]:
+def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None,
+                  silence: int = 0) -> Iterator[Float[Tensor, "T layers C"]]:
     """Yield the features of consecutive stretches; laid end to end they are those of the whole recording.
 
     Memory is bounded by one window, whatever the length of the recording.
+
+    Args:
+        encoder, samples, windows: as for :func:`encode`.
+        silence: zeros that are heard before the samples; they are not laid before them in memory.
     """
     windows = windows or default_windows(encoder)
     if samples.ndim != 1 or len(samples) == 0:
         raise ValueError(f"samples: expected (S,) with S > 0, got {tuple(samples.shape)}")
     if not all(part.isfinite().all() for part in samples.split(_CHECKED)):
         raise ValueError("samples: hold a value that is not a number or infinite")
-    if len(samples) < hubert.WINDOW:
-        samples = torch.nn.functional.pad(samples, (0, hubert.WINDOW - len(samples)))
-    total = (len(samples) - hubert.WINDOW) // hubert.HOP + 1
+    if silence + len(samples) < hubert.WINDOW:
+        samples = torch.nn.functional.pad(samples, (0, hubert.WINDOW - silence - len(samples)))
+    total = (silence + len(samples) - hubert.WINDOW) // hubert.HOP + 1
     core, margin, fade = (max(1, round(seconds * hubert.SAMPLE_RATE / hubert.HOP))
                           for seconds in (windows.core, windows.margin, windows.fade))
     ramp = (torch.arange(1, fade + 1, device=samples.device) / (fade + 1)).to(samples.dtype)[:, None, None]
@@ -205,7 +209,7 @@ def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
         last = min(first + core, total)  # exclusive
         end = min(last + fade, total) if last < total else total
         start_seen, end_seen = max(0, first - margin), min(total, end + margin)
-        seen = samples[start_seen * hubert.HOP: (end_seen - 1) * hubert.HOP + hubert.WINDOW]
+        seen = _stretch(samples, start_seen * hubert.HOP - silence, (end_seen - 1) * hubert.HOP + hubert.WINDOW - silence)
         features = hidden_layers(encoder.model, scaled_input(seen, encoder.local))
         features = features[first - start_seen: end - start_seen]
         if tail is not None:
@@ -213,6 +217,11 @@ def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"],
             features[:shared] = torch.lerp(tail[:shared], features[:shared], ramp[:shared])
         tail = features[last - first:].clone()
         yield features[: last - first]
+
+
+def _stretch(samples: Float[Tensor, " S"], start: int, end: int) -> Float[Tensor, " S2"]:
+    """Return samples from ``start`` to ``end``; before the first one there are zeros."""
+    return torch.nn.functional.pad(samples[max(0, start): max(0, end)], (max(0, min(0, end) - start), 0))
 
 
 def scaled_input(samples: Float[Tensor, " S"], local: bool) -> Float[Tensor, " S"]:

@@ -35,8 +35,8 @@ class FeatureSource:
         layers, channels: of a mesh frame.
         extract: samples (S,) to features (T, layers, C) at 50 Hz.
         alignment: "interpolation", or "pairs", which lays each two features side by side.
-        stream: the same stretch by stretch, in memory that does not grow with the recording; None where the whole is small
-            enough.
+        stream: the same stretch by stretch, in memory that does not grow with the recording, after so many samples of
+            silence; None where the whole is small enough.
     """
 
     name: str
@@ -45,7 +45,7 @@ class FeatureSource:
     channels: int
     extract: Callable[[Tensor], Tensor]
     alignment: str = INTERPOLATION
-    stream: Callable[[Tensor], Iterator[Tensor]] | None = None
+    stream: Callable[[Tensor, int], Iterator[Tensor]] | None = None
 
 
 def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
@@ -69,7 +69,8 @@ def encoder_source(encoder: Encoder, alignment: str = INTERPOLATION) -> FeatureS
     """Return an encoder that has been loaded as what :func:`feature_source` finds by name."""
     _check_alignment(alignment)
     return _aligned(FeatureSource(encoder.name, encoder.fingerprint, encoder.layers, encoder.channels,
-                                  lambda x: encode(encoder, x), stream=lambda x: encode_stream(encoder, x)), alignment)
+                                  lambda x: encode(encoder, x),
+                                  stream=lambda x, silence: encode_stream(encoder, x, silence=silence)), alignment)
 
 
 def _check_alignment(alignment: str) -> None:
@@ -125,18 +126,27 @@ def held_features(features: Float[Tensor, "T layers C"], frames: int) -> Float[T
     return features[torch.arange(frames).clamp(max=len(features) - 1)]
 
 
-def streamed_features(source: FeatureSource, recording: Recording,
-                      frame_rate: float) -> Iterator[Float[Tensor, "T layers C"]]:
+def streamed_features(source: FeatureSource, recording: Recording, frame_rate: float,
+                      lead: int = 0) -> Iterator[Float[Tensor, "T layers C"]]:
     """Yield the features of consecutive mesh frames; laid end to end they are those of :func:`recording_features`.
 
     Memory beyond the samples is bounded by one window of the encoder, whatever the length of the recording.
+
+    Args:
+        source: what makes the features.
+        recording: of any length.
+        frame_rate: of the meshes.
+        lead: so many frames of digital silence are heard before the recording; their features come first.
     """
-    samples, frames = resampled(recording), recording.frames(frame_rate)
+    check_rate(source.alignment, frame_rate)
+    samples, frames = resampled(recording), lead + recording.frames(frame_rate)
+    silence = round(lead / frame_rate * SAMPLE_RATE)
     if source.stream is None or source.alignment == PAIRS:
-        yield recording_features(source, recording, frame_rate)
+        heard = source.extract(torch.nn.functional.pad(samples, (silence, 0)))
+        yield frame_features(heard, source.alignment, frame_rate, frames)
         return
     held, dropped, done = None, 0, 0  # features at hand, how many came before them, mesh frames yielded
-    for stretch in source.stream(samples):
+    for stretch in source.stream(samples, silence):
         held = stretch if held is None else torch.cat([held, stretch])
         ready = _frames_up_to(dropped + len(held) - 1, frames, frame_rate)
         if ready > done:

@@ -18,6 +18,8 @@ from otlib.model import OTTalk, animate, prepare_geometry
 from otlib.train import RUN
 from otlib.tuned_encoder import saved_encoder
 
+LEAD_IN = 0.3  # seconds of silence heard before a recording: sentences of the built-in corpus begin so, and so do most
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -46,6 +48,10 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
          lips: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Yield the frames (T, V, 3), float32 metres, of a head that says a recording, stretch by stretch.
 
+    A recording that begins within a sound is unlike what models are trained on, and that sound would be misheard: a short
+    silence is heard before it, and the frames of that silence are left out. Our choice: lips then close on an *m* cut at
+    the start, which they did not (`make claims`).
+
     Args:
         trained: from :func:`load_trained`.
         recording: of any length.
@@ -54,12 +60,15 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
         frame_rate: as in training.
         lips: vertices of the lips, which get a denser coarse graph.
     """
-    features = streamed_features(trained.source, recording, frame_rate)
+    lead = round(LEAD_IN * frame_rate)
+    features = streamed_features(trained.source, recording, frame_rate, lead)
     vertices = torch.from_numpy(np.asarray(template, np.float32))
     geometry = prepare_geometry(vertices, torch.from_numpy(faces), trained.model.settings,
                                 None if lips is None else torch.from_numpy(lips))
     for stretch in animate(trained.model, features, vertices, geometry):
-        yield stretch.numpy()
+        if lead < len(stretch):
+            yield stretch[lead:].numpy()
+        lead = max(0, lead - len(stretch))
 
 
 def write_talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np.ndarray, frame_rate: float,

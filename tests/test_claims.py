@@ -121,6 +121,7 @@ def test_a_ratio_is_of_mean_errors_of_its_own_mesh(claims):
 def test_joins_and_what_they_change(claims):
     long = claims("long")
     assert long.joins(10, 3).tolist() == [3, 6, 9] and long.joins(9, 3).tolist() == [3, 6] and long.joins(3, 3).size == 0
+    assert long.joins(10, 4, lead=1).tolist() == [3, 7]
     motion = np.zeros((6, 2, 3))
     motion[:, 1, 0] = 0.001 * np.arange(6)  # a vertex that goes a millimetre a frame
     np.testing.assert_allclose(long.steps_mm(motion), 1.0)

@@ -148,6 +148,16 @@ def test_memory_does_not_grow_with_the_recording(name, request):
     assert max(sizes) == inner and sizes[2:7] == [inner] * 5
 
 
+@pytest.mark.parametrize("name", ["local", "whole"])
+@pytest.mark.parametrize("silence", [1, 399, 4_800, 50_000])
+@pytest.mark.parametrize("samples", [1, 300, 40_000])
+def test_silence_heard_before_is_that_of_a_recording_that_has_it(name, silence, samples, request):
+    encoder, recording = request.getfixturevalue(name), sound(samples)
+    windows = replace(default_windows(encoder), core=0.5)
+    heard = torch.cat(list(encode_stream(encoder, recording, windows, silence)))
+    assert torch.equal(heard, encode(encoder, torch.nn.functional.pad(recording, (silence, 0)), windows))
+
+
 def test_stream_is_lazy(local):
     seen = []
     hook = local.model.register_forward_pre_hook(lambda _, arguments: seen.append(1))

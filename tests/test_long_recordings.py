@@ -12,7 +12,7 @@ import torch
 from otlib.audio import Recording, align_by_interpolation
 from otlib.dataset import Dataset
 from otlib.errors import InputError
-from otlib.features import FeatureSource, recording_features, streamed_features
+from otlib.features import PROSODY, FeatureSource, feature_source, frame_features, recording_features, streamed_features
 from otlib.model import animate, prepare_geometry
 from otlib.predict import load_trained, talk, write_talk
 from otlib.train import LOG, STATE, TrainSettings, main, train
@@ -22,6 +22,7 @@ from tests.tiny_corpus import write_corpus
 
 SAME = {"rtol": 0.0, "atol": 1e-5}  # of features of size one: positions of thousands of frames, weights rounded to float32
 ONE_PASS = {"rtol": 0.0, "atol": 1e-6}  # metres: float32 sums of other lengths
+LEAD = 9  # frames of silence that a recording is heard after, at 30 a second
 SEAM_MM = 0.001  # what rounding may put between two frames at a join; motion is millimetres
 GROWTH_MB = 40  # four times the sound may cost: its samples (15 MB) and a longer window of it; the vertices are 221 MB
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # glibc: else what is freed may stay with the process, 30 to 55 MB by luck
@@ -73,14 +74,30 @@ def noise(seconds, rate=16_000, seed=0):
 
 @pytest.mark.parametrize("frame_rate", [8.0, 25.0, 29.97, 30.0, 60.0])
 @pytest.mark.parametrize("stretches", [[300], [1, 1, 2, 296], [100, 100, 100], [299, 1], [7] * 42 + [6]])
-def test_streamed_features_are_those_of_the_whole(frame_rate, stretches):
+@pytest.mark.parametrize("lead", [0, 9])
+def test_streamed_features_are_those_of_the_whole(frame_rate, stretches, lead):
     whole = torch.randn(sum(stretches), 2, 3, generator=torch.Generator().manual_seed(0))
     source = FeatureSource("made up", "", 2, 3, lambda samples: whole,
-                           stream=lambda samples: iter(whole.split(stretches)))
+                           stream=lambda samples, silence: iter(whole.split(stretches)))
     recording = noise(sum(stretches) * 0.02 + 0.005)
-    streamed = list(streamed_features(source, recording, frame_rate))
-    torch.testing.assert_close(torch.cat(streamed), recording_features(source, recording, frame_rate), **SAME)
+    streamed = list(streamed_features(source, recording, frame_rate, lead))
+    frames = lead + recording.frames(frame_rate)
+    torch.testing.assert_close(torch.cat(streamed), frame_features(whole, source.alignment, frame_rate, frames), **SAME)
     assert len(stretches) < 3 or len(streamed) > 1
+
+
+@pytest.mark.parametrize(("encoder", "alignment"), [("bundled", "interpolation"), ("bundled", "pairs"),
+                                                    (PROSODY, "interpolation"), (PROSODY, "pairs")])
+def test_silence_before_a_recording_is_that_of_one_that_has_it(encoder, alignment):
+    source, recording = feature_source(encoder, alignment), noise(1.5)
+    silent = Recording(np.concatenate([np.zeros(5_120, np.float32), recording.samples]), 16_000)
+    heard = torch.cat(list(streamed_features(source, recording, 25.0, 8)))
+    torch.testing.assert_close(heard, recording_features(source, silent, 25.0), **SAME)
+
+
+def test_pairs_at_another_rate_are_refused_before_anything_is_heard():
+    with pytest.raises(InputError, match="makes 25 frames a second, not 30"):
+        next(streamed_features(feature_source(PROSODY, "pairs"), noise(1), 30.0))
 
 
 def test_interpolation_of_a_later_part_is_that_part():
@@ -108,11 +125,11 @@ def test_windows_join_without_a_seam(trained, data):
     joined = torch.from_numpy(np.concatenate(list(talk(trained, recording, template.numpy(), dataset.faces, 30.0))))
     geometry = prepare_geometry(template, torch.from_numpy(dataset.faces), trained.model.settings)
     with torch.no_grad():
-        features = recording_features(trained.source, recording, 30.0)
-        whole = template + trained.model(features[None], geometry.signal[None], geometry.hierarchy)[0]
+        features = torch.cat(list(streamed_features(trained.source, recording, 30.0, LEAD)))
+        whole = template + trained.model(features[None], geometry.signal[None], geometry.hierarchy)[0, LEAD:]
     torch.testing.assert_close(joined, whole, **ONE_PASS)
     steps = [motion.diff(dim=0).norm(dim=-1).amax(1) for motion in (joined, whole)]
-    joins = torch.tensor([299, 599])
+    joins = torch.tensor([299, 599]) - LEAD
     assert ((steps[0] - steps[1])[joins].abs() * 1000).max() < SEAM_MM < 1000 * steps[1].median()
 
 

@@ -10,7 +10,9 @@ from otlib.audio import Recording, read_recording
 from otlib.clips import lip_error_mm
 from otlib.dataset import Dataset
 from otlib.errors import InputError
+from otlib.features import recording_features
 from otlib.files import read_json, write_json
+from otlib.model import animate, prepare_geometry
 from otlib.predict import Predictor, load_trained, talk
 from otlib.train import RUN, TrainSettings, train
 from tests.talking_ball import ball
@@ -87,10 +89,25 @@ def test_another_rate_and_another_topology_simply_work(trained, dataset):
     assert motion.shape == (30, len(vertices), 3) and np.abs(motion - vertices).max() > 1e-3
 
 
+@pytest.mark.parametrize("frames", [1, 40])
+def test_a_recording_is_heard_after_a_short_silence(trained, dataset, frames):
+    """As one that has the silence, to the same numbers, and with no frame too many."""
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, round(frames * 16_000 / 30) + 1).astype(np.float32)
+    template = torch.from_numpy(dataset.template("d"))
+    geometry = prepare_geometry(template, torch.from_numpy(dataset.faces), trained.model.settings)
+    sounds = [np.concatenate([np.zeros(silence, np.float32), samples]) for silence in (4_800, 0)]
+    features = [recording_features(trained.source, Recording(sound, 16_000), 30.0) for sound in sounds]
+    after_silence, at_once = (torch.cat(list(animate(trained.model, one, template, geometry))).numpy() for one in features)
+    motion = said(trained, Recording(samples, 16_000), template.numpy(), dataset.faces)
+    assert motion.shape == at_once.shape == (frames, len(template), 3)
+    np.testing.assert_array_equal(motion, after_silence[9:])
+    assert np.abs(motion[0] - at_once[0]).max() > 1e-6
+
+
 def test_a_long_recording_comes_in_stretches(trained, dataset):
     recording = Recording(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000 * 21).astype(np.float32), 16_000)
     stretches = list(talk(trained, recording, dataset.template("d"), dataset.faces, 30.0))
-    assert [len(stretch) for stretch in stretches] == [300, 300, 30]
+    assert [len(stretch) for stretch in stretches] == [291, 300, 39]  # the first window begins with silence
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path):

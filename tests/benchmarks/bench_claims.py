@@ -5,9 +5,9 @@
 
 With the corpus and the model that ``make demo`` leaves. Parts:
 
-- closures: whether the lips of a speaker that training never saw close at the p, b and m of recordings of people, which
-  pocketsphinx finds (the project ships no recording: name your own, each with its text); beside the demo's model, those
-  that `make sweep NAME=full_corpus` has left;
+- closures: whether the lips of speakers that training never saw close at the p, b and m of recordings of people, which
+  pocketsphinx finds (the project ships no recording: name your own, each with its text); beside the demo's model on the
+  heads of its corpus' test speakers, those that `make sweep NAME=full_corpus` has left on those of the full corpus;
 - remesh: the error on the same head with another topology, beside that on the corpus's own, and a picture of both;
 - long: memory for ten minutes beside one, and what the windows' joins change;
 - kills: a training and a sweep, each killed ten times at random moments, beside ones that were not (about 5 minutes);
@@ -54,7 +54,9 @@ def measured_code() -> str:
 def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one part, with its goals."""
     if part == "closures":
-        return measure_closures(setting, [tuple(pair) for pair in options.recording], full_corpus_runs(options.root))
+        runs, folder = full_corpus_runs(options.root), options.root / "data" / "full"
+        others = [open_setting(folder, run) for run in runs]
+        return measure_closures(setting, [tuple(pair) for pair in options.recording], others)
     if part == "remesh":
         return measure_remesh(setting, options.target.with_name("remesh.png"), clips=1 if options.quick else 2,
                               speakers=2 if options.quick else None)

@@ -1,7 +1,6 @@
 """Whether lips close at p, b and m: on recordings of people, on the demo's clip, and in silence."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from data_prep.labelled_speech import text_to_phonemes
 from otlib.audio import Recording, read_recording, resampled
 from otlib.forced_alignment import load_aligner
 from otlib.metrics.mouth import DEFAULT_CLOSURES, is_bilabial
-from otlib.predict import load_trained
 
 SHARE_OF_RANGE = 0.25  # of the clip's lip gaps, from below: the lips are together there
 WANTED_SHARE = 0.8  # of the closures
@@ -57,46 +55,53 @@ def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[tuple[str, float, float]
     return rows
 
 
-def measure_closures(setting: Setting, recordings: Sequence[tuple[str, str]], others: Sequence[Path] = ()) -> dict[str, Any]:
-    """Return every closure that pocketsphinx finds in recordings, and how near the lips of an unseen head come there.
+def measure_closures(setting: Setting, recordings: Sequence[tuple[str, str]],
+                     others: Sequence[Setting] = ()) -> dict[str, Any]:
+    """Return every closure that pocketsphinx finds in recordings, and how near the lips of all unseen speakers come there.
 
     Args:
-        setting: model and head.
+        setting: a model, and the corpus of whose test speakers the heads are.
         recordings: files, and what is said in them.
-        others: runs of other trainings, which are counted together beside the setting's own; one training is one sample.
+        others: other trainings with their corpus, counted together beside the setting's own; one training is one sample.
 
     Raises:
-        InputError: a recording cannot be read or aligned, pocketsphinx or espeak-ng is not installed, or a run has no model.
+        InputError: a recording cannot be read or aligned, or pocketsphinx or espeak-ng is not installed.
     """
     aligner = load_aligner("pocketsphinx")
-    heard = []
+    heard = {}
     for file, text in recordings:
         recording = read_recording(file, setting.corpus.frame_rate)
-        heard.append((recording, aligner.phonemes(resampled(recording), text_to_phonemes(text), name=file)))
-    names = [Path(file).name for file, _ in recordings]
-    clips = _closures(setting, heard, names)
-    beside = [_closures(replace(setting, trained=load_trained(run)), heard, names) for run in others]
-    models = {"the demo's model": [clips]} | ({f"{len(others)} models of the full corpus": beside} if others else {})
+        heard[Path(file).name] = recording, aligner.phonemes(resampled(recording), text_to_phonemes(text), name=file)
+    own = _closures(setting, heard)
+    beside = [_closures(other, heard) for other in others]
+    models = {"the demo's model": [own]} | ({f"{len(others)} models of the full corpus": beside} if others else {})
     goals = []
     for whose, results in models.items():
-        found = [row["closed"] for clips_of in results for clip in clips_of for row in clip["closures"]]
+        found = [row["closed"] for rows in results for row in rows]
+        heads = len({row["speaker"] for rows in results for row in rows})
+        closures = len({(row["recording"], row["start_s"]) for rows in results for row in rows})
         share = float(np.mean(found)) if found else 0.0
-        goals.append(goal(f"share of {len(found)} p, b, m in {len(names)} recordings of people at which the lip gap falls "
-                          f"under {SHARE_OF_RANGE:.0%} of its range, {whose}", share, WANTED_SHARE, least=True))
-    return {"head": setting.corpus.select("test")[0].subject, "share_of_range": SHARE_OF_RANGE,
-            "margin_frames": MARGIN_FRAMES, "recordings": clips, "full_corpus": beside, "goals": goals}
+        goals.append(goal(f"share of {closures} p, b, m in {len(heard)} recordings of people at which the lip gap falls "
+                          f"under {SHARE_OF_RANGE:.0%} of its range, on {heads} unseen heads, {whose}", share, WANTED_SHARE,
+                          least=True))
+    return {"share_of_range": SHARE_OF_RANGE, "margin_frames": MARGIN_FRAMES, "closures": own, "full_corpus": beside,
+            "goals": goals}
 
 
-def _closures(setting: Setting, heard: Sequence[tuple[Recording, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return for each recording the range of its lip gaps and its closures."""
-    template, clips = setting.corpus.select("test")[0].template, []
-    for name, (recording, phonemes) in zip(names, heard, strict=True):
-        gap = setting.gap_mm(recording, template)
-        rows = closure_rows(gap, phonemes, setting.corpus.frame_rate)
-        clips.append({"recording": name, "gap_range_mm": [round(float(gap.min()), 3), round(float(gap.max()), 3)],
-                      "closures": rows})
-        print(f"  {name}: {sum(row['closed'] for row in rows)} of {len(rows)} closed", flush=True)
-    return clips
+def _closures(setting: Setting, heard: Mapping[str, tuple[Recording, Any]]) -> list[dict[str, Any]]:
+    """Return for each recording and each test speaker the closures and the range of the lip gaps around them."""
+    heads = {sequence.subject: sequence.template for sequence in setting.corpus.select("test")}
+    found = []
+    for name, (recording, phonemes) in heard.items():
+        here = []
+        for speaker, template in heads.items():
+            gap = setting.gap_mm(recording, template)
+            about = {"recording": name, "speaker": speaker,
+                     "gap_range_mm": [round(float(gap.min()), 3), round(float(gap.max()), 3)]}
+            here += [about | row for row in closure_rows(gap, phonemes, setting.corpus.frame_rate)]
+        print(f"  {name}: {sum(row['closed'] for row in here)} of {len(here)} closed on {len(heads)} heads", flush=True)
+        found += here
+    return found
 
 
 def measure_demo(setting: Setting) -> dict[str, Any]:

@@ -39,16 +39,17 @@ class Setting:
         return 1000 * np.concatenate([(lip_gap(torch.from_numpy(stretch), pair) - rest).numpy() for stretch in stretches])
 
 
-def open_setting(folder: Path) -> Setting:
-    """Open what ``make demo`` leaves in a folder.
+def open_setting(folder: Path, run: Path | None = None) -> Setting:
+    """Open what ``make demo`` leaves in a folder, or a sweep's run beside its corpus there.
 
     Raises:
         InputError: it is not there.
     """
-    run = folder / "runs" / "ot_talk"
+    command = "make sweep NAME=full_corpus" if run else "make demo"
+    run = run or folder / "runs" / "ot_talk"
     for needed in (folder / "corpus" / "manifest.json", run / WEIGHTS):
         if not needed.is_file():
-            raise InputError(f"{needed}: is not there; run `make demo` first, which makes the corpus and trains the model")
+            raise InputError(f"{needed}: is not there; run `{command}` first, which makes the corpus and trains the model")
     return Setting(Dataset.open(folder / "corpus"), load_trained(run), sha256(run / WEIGHTS), folder)
 
 

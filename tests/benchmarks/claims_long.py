@@ -19,9 +19,9 @@ from claims_common import Setting, goal, open_setting  # noqa: E402
 
 from otlib.audio import Recording, resampled  # noqa: E402
 from otlib.encoder import Windows, default_windows, encode, encode_stream, load_encoder  # noqa: E402
-from otlib.features import recording_features, streamed_features  # noqa: E402
+from otlib.features import streamed_features  # noqa: E402
 from otlib.model import animate, prepare_geometry  # noqa: E402
-from otlib.predict import write_talk  # noqa: E402
+from otlib.predict import LEAD_IN, write_talk  # noqa: E402
 
 WINDOW = 300  # frames, otlib.model.animate's own
 OTHER_WINDOW, OTHER_CORE = 430, 13.7  # frames and seconds: cut elsewhere
@@ -56,9 +56,9 @@ def jumps_mm(motion: np.ndarray, other: np.ndarray, frames: np.ndarray) -> np.nd
     return 1000 * np.linalg.norm(step - other_step, axis=-1).max(-1)
 
 
-def joins(frames: int, window: int) -> np.ndarray:
-    """Return the first frame of every window but the first."""
-    return np.arange(window, frames, window)
+def joins(frames: int, window: int, lead: int = 0) -> np.ndarray:
+    """Return the first frame of every window but the first, which begins with so many frames of silence."""
+    return np.arange(window - lead, frames, window)
 
 
 def measure_long(setting: Setting, minutes: float) -> dict[str, Any]:
@@ -89,18 +89,20 @@ def _seam(setting: Setting, recording: Recording, motion: np.ndarray, file: Path
     geometry = prepare_geometry(template, torch.from_numpy(corpus.faces), trained.model.settings,
                                 torch.from_numpy(corpus.regions["lips"]))
     margin = replace(default_windows(encoder), core=OTHER_CORE)
-    elsewhere = replace(trained.source, stream=lambda samples: encode_stream(encoder, samples, margin))
-    features = streamed_features(elsewhere, recording, corpus.frame_rate)
+    elsewhere = replace(trained.source, stream=lambda samples, silence: encode_stream(encoder, samples, margin, silence))
+    lead = round(LEAD_IN * corpus.frame_rate)
+    features = streamed_features(elsewhere, recording, corpus.frame_rate, lead)
+    shape = (lead + len(motion), *motion.shape[1:])
     with open(file, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": motion.shape})
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
         for stretch in animate(trained.model, features, template, geometry, window=OTHER_WINDOW):
             stream.write(stretch.numpy().astype("<f4").data)
-    other = np.load(file, mmap_mode="r", allow_pickle=False)
-    here = np.setdiff1d(joins(len(motion), WINDOW), joins(len(motion), OTHER_WINDOW))
+    other = np.load(file, mmap_mode="r", allow_pickle=False)[lead:]
+    here = np.setdiff1d(*(joins(len(motion), window, lead) for window in (WINDOW, OTHER_WINDOW)))
     start = Recording(recording.samples[: ONE_PASS_SECONDS * recording.sample_rate], recording.sample_rate)
-    uncut = replace(trained.source, extract=lambda samples: encode(encoder, samples, UNCUT))
-    whole = torch.cat(list(animate(trained.model, recording_features(uncut, start, corpus.frame_rate), template, geometry,
-                                   window=10**9))).numpy()
+    uncut = replace(trained.source, extract=lambda samples: encode(encoder, samples, UNCUT), stream=None)
+    whole = torch.cat(list(animate(trained.model, streamed_features(uncut, start, corpus.frame_rate, lead), template,
+                                   geometry, window=10**9)))[lead:].numpy()
     counted = len(whole) - 2 * int(corpus.frame_rate)  # its end hears what comes after in the long one only
     early = here[here < counted]
     every = steps_mm(motion)
