@@ -48,9 +48,9 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
          lips: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Yield the frames (T, V, 3), float32 metres, of a head that says a recording, stretch by stretch.
 
-    A recording that begins within a sound is unlike what models are trained on, and that sound would be misheard: a short
-    silence is heard before it, and the frames of that silence are left out. Our choice: lips then close on an *m* cut at
-    the start, which they did not (`make claims`).
+    A recording that begins within a sound is unlike what models are trained on: a short silence is heard before it, so
+    that the mouth starts from rest, and the frames of that silence are left out. Our choice: without it lips stay apart at
+    an *m* with which a file begins; with it they are together as it begins, though most models part them before its end.
 
     Args:
         trained: from :func:`load_trained`.
