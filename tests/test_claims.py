@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,6 +62,18 @@ def test_a_quarter_is_of_the_range_and_not_of_the_gap(claims):
     assert [row["closed"] for row in closure_rows(claims, gap, ("p", 0.2, 0.2), ("b", 0.5, 0.5))] == [True, False]
     with pytest.raises(ValueError, match="gap_mm: is the same in all frames"):
         closure_rows(claims, [1, 1, 1], ("p", 0.0, 0.1))
+
+
+def test_closures_are_those_of_every_head_and_recording(claims):
+    """Two heads and two recordings of one name: the second head's lips stay apart at the first recording's p."""
+    heads = [SimpleNamespace(subject=name, template=name) for name in ("a", "b", "a")]  # clips of two speakers
+    gaps = {("one", "a"): [9, 0, 5], ("one", "b"): [0, 6, 8], ("two", "a"): [0, 1, 2], ("two", "b"): [2, 1, 0]}
+    setting = SimpleNamespace(corpus=SimpleNamespace(select=lambda split: heads, frame_rate=RATE),
+                              gap_mm=lambda recording, head: np.array(gaps[recording, head], float))
+    rows = claims("closures")._closures(setting, [("say.wav", "one", [("p", 0.2, 0.2)]),
+                                                  ("say.wav", "two", [("a", 0.0, 0.1), ("m", 0.0, 0.0)])])
+    assert [row["phoneme"] for row in rows] == ["p", "m"] and {row["recording"] for row in rows} == {"say.wav"}
+    assert [row["share_of_range"] for row in rows] == [{"a": 0.0, "b": 0.75}, {"a": 0.0, "b": 0.5}]
 
 
 def test_only_trainings_that_have_ended_are_counted_beside_the_demo(claims, tmp_path):

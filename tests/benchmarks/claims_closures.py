@@ -1,6 +1,6 @@
 """Whether lips close at p, b and m: on recordings of people, on the demo's clip, and in silence."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,39 +67,41 @@ def measure_closures(setting: Setting, recordings: Sequence[tuple[str, str]],
     Raises:
         InputError: a recording cannot be read or aligned, or pocketsphinx or espeak-ng is not installed.
     """
-    aligner = load_aligner("pocketsphinx")
-    heard = {}
+    aligner, heard = load_aligner("pocketsphinx"), []
     for file, text in recordings:
         recording = read_recording(file, setting.corpus.frame_rate)
-        heard[Path(file).name] = recording, aligner.phonemes(resampled(recording), text_to_phonemes(text), name=file)
+        phonemes = aligner.phonemes(resampled(recording), text_to_phonemes(text), name=file)
+        heard.append((Path(file).name, recording, phonemes))
     own = _closures(setting, heard)
     beside = [_closures(other, heard) for other in others]
     models = {"the demo's model": [own]} | ({f"{len(others)} models of the full corpus": beside} if others else {})
     goals = []
     for whose, results in models.items():
-        found = [row["closed"] for rows in results for row in rows]
-        heads = len({row["speaker"] for rows in results for row in rows})
-        closures = len({(row["recording"], row["start_s"]) for rows in results for row in rows})
-        share = float(np.mean(found)) if found else 0.0
-        goals.append(goal(f"share of {closures} p, b, m in {len(heard)} recordings of people at which the lip gap falls "
-                          f"under {SHARE_OF_RANGE:.0%} of its range, on {heads} unseen heads, {whose}", share, WANTED_SHARE,
-                          least=True))
+        shares = np.array([[list(row["share_of_range"].values()) for row in rows] for rows in results])
+        share = float((shares < SHARE_OF_RANGE).mean()) if shares.size else 0.0
+        goals.append(goal(f"share of {len(own)} p, b, m in {len(heard)} recordings of people at which the lip gap falls "
+                          f"under {SHARE_OF_RANGE:.0%} of its range, on {_heads(results)} unseen heads, {whose}", share,
+                          WANTED_SHARE, least=True))
     return {"share_of_range": SHARE_OF_RANGE, "margin_frames": MARGIN_FRAMES, "closures": own, "full_corpus": beside,
             "goals": goals}
 
 
-def _closures(setting: Setting, heard: Mapping[str, tuple[Recording, Any]]) -> list[dict[str, Any]]:
-    """Return for each recording and each test speaker the closures and the range of the lip gaps around them."""
+def _heads(results: Sequence[Sequence[dict[str, Any]]]) -> int:
+    return len({speaker for rows in results for row in rows for speaker in row["share_of_range"]})
+
+
+def _closures(setting: Setting, heard: Sequence[tuple[str, Recording, Any]]) -> list[dict[str, Any]]:
+    """Return each closure with the smallest gap there of each test speaker, as a share of the range of that clip's gaps."""
     heads = {sequence.subject: sequence.template for sequence in setting.corpus.select("test")}
     found = []
-    for name, (recording, phonemes) in heard.items():
-        here = []
-        for speaker, template in heads.items():
-            gap = setting.gap_mm(recording, template)
-            about = {"recording": name, "speaker": speaker,
-                     "gap_range_mm": [round(float(gap.min()), 3), round(float(gap.max()), 3)]}
-            here += [about | row for row in closure_rows(gap, phonemes, setting.corpus.frame_rate)]
-        print(f"  {name}: {sum(row['closed'] for row in here)} of {len(here)} closed on {len(heads)} heads", flush=True)
+    for name, recording, phonemes in heard:
+        rows = [closure_rows(setting.gap_mm(recording, template), phonemes, setting.corpus.frame_rate)
+                for template in heads.values()]
+        here = [{"recording": name, **{key: of_heads[0][key] for key in ("phoneme", "start_s", "end_s")},
+                 "share_of_range": {head: row["share_of_range"] for head, row in zip(heads, of_heads, strict=True)}}
+                for of_heads in zip(*rows, strict=True)]
+        closed = sum(row["closed"] for of_head in rows for row in of_head)
+        print(f"  {name}: {closed} of {len(here) * len(heads)} closed on {len(heads)} heads", flush=True)
         found += here
     return found
 

@@ -1,6 +1,7 @@
 """A recording of ten minutes: memory beside that for one minute, and what the joins of the windows change."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,8 @@ WINDOW = 300  # frames, otlib.model.animate's own
 OTHER_WINDOW, OTHER_CORE = 430, 13.7  # frames and seconds: cut elsewhere
 UNCUT = Windows(core=1e6, margin=0.0, fade=0.02)
 ONE_PASS_SECONDS = 60
-WANTED_GROWTH_MB = 30  # beyond the sound itself, for what the allocator keeps; the vertices are 200 MB and more
+WANTED_GROWTH_MB = 30  # beyond the sound itself; the vertices are 200 MB and more
+GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # glibc: else the process may keep tens of MB that were freed, by luck
 WANTED_JUMP = 1.0  # median steps
 
 
@@ -120,7 +122,8 @@ def _seam(setting: Setting, recording: Recording, motion: np.ndarray, file: Path
 
 def _in_a_process(setting: Setting, minutes: float, file: Path) -> dict[str, float]:
     program = [sys.executable, __file__, str(setting.folder), str(minutes), str(file)]
-    return json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True,
+                                     env=os.environ | GIVEN_BACK).stdout)
 
 
 def main(folder: str, minutes: str, file: str) -> None:
