@@ -74,6 +74,8 @@ def test_closures_are_those_of_every_head_and_recording(claims):
                                                   ("say.wav", "two", [("a", 0.0, 0.1), ("m", 0.0, 0.0)])])
     assert [row["phoneme"] for row in rows] == ["p", "m"] and {row["recording"] for row in rows} == {"say.wav"}
     assert [row["share_of_range"] for row in rows] == [{"a": 0.0, "b": 0.75}, {"a": 0.0, "b": 0.5}]
+    assert [row["frames"] for row in rows] == [2, 2]
+    assert [row["frames_closed"] for row in rows] == [{"a": 1, "b": 0}, {"a": 1, "b": 0}]
 
 
 def test_only_trainings_that_have_ended_are_counted_beside_the_demo(claims, tmp_path):

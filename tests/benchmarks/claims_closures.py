@@ -31,8 +31,8 @@ def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[tuple[str, float, float]
 
     Returns:
         Symbol, times, the smallest gap between start and end or a frame beside them, that gap's place in the range of
-        all gaps (0 the smallest, 1 the widest), and whether it is under a quarter of it; closures after the last frame are
-        left out.
+        all gaps (0 the smallest, 1 the widest), whether it is under a quarter of it, and how many of those frames there are
+        and are so; closures after the last frame are left out.
 
     Raises:
         ValueError: the gap never changes, so that no share of its range says anything.
@@ -51,7 +51,8 @@ def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[tuple[str, float, float]
             share = (float(near.min()) - low) / wide
             rows.append({"phoneme": symbol, "start_s": round(start, 3), "end_s": round(end, 3),
                          "smallest_gap_mm": round(float(near.min()), 3), "share_of_range": round(share, 4),
-                         "closed": share < SHARE_OF_RANGE})
+                         "closed": share < SHARE_OF_RANGE, "frames": len(near),
+                         "frames_closed": int(((near - low) / wide < SHARE_OF_RANGE).sum())})
     return rows
 
 
@@ -97,8 +98,9 @@ def _closures(setting: Setting, heard: Sequence[tuple[str, Recording, Any]]) -> 
     for name, recording, phonemes in heard:
         rows = [closure_rows(setting.gap_mm(recording, template), phonemes, setting.corpus.frame_rate)
                 for template in heads.values()]
-        here = [{"recording": name, **{key: of_heads[0][key] for key in ("phoneme", "start_s", "end_s")},
-                 "share_of_range": {head: row["share_of_range"] for head, row in zip(heads, of_heads, strict=True)}}
+        here = [{"recording": name, **{key: of_heads[0][key] for key in ("phoneme", "start_s", "end_s", "frames")},
+                 **{key: {head: row[key] for head, row in zip(heads, of_heads, strict=True)}
+                    for key in ("share_of_range", "frames_closed")}}
                 for of_heads in zip(*rows, strict=True)]
         closed = sum(row["closed"] for of_head in rows for row in of_head)
         print(f"  {name}: {closed} of {len(here) * len(heads)} closed on {len(heads)} heads", flush=True)
