@@ -5,6 +5,7 @@ Example:
     >>> frames = pose(head, np.zeros((30, len(CONTROLS))))  # (30, V, 3) metres
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,6 +20,7 @@ __all__ = [
     "IDENTITY_DIRECTIONS",
     "RESOLUTIONS",
     "Head",
+    "faces_checksum",
     "make_head",
     "pose",
 ]
@@ -80,6 +82,11 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
         face_parts={name: index.copy() for name, index in face_parts.items()},
         motion=_METRE * motion,
     )
+
+
+def faces_checksum(faces: np.ndarray) -> str:
+    """SHA-256 of triangles (F, 3) as little-endian int32: equal for heads of which vertex i is the same place."""
+    return hashlib.sha256(np.ascontiguousarray(faces, dtype="<i4").tobytes()).hexdigest()
 
 
 def pose(head: Head, controls: np.ndarray) -> np.ndarray:

@@ -1,8 +1,14 @@
 """Points that fill the skin of the built-in head between its edge loops, spaced as wanted and symmetric.
 
 The parameters of the skin lie on a unit sphere: crown above, centre of the neck's base below. Points repel each other,
-at distances measured on the head, until their spacing follows `relative_size`. Deterministic: no random numbers.
+at distances measured on the head, until their spacing follows `relative_size`. No random numbers, but the seventy steps
+of it turn a difference in the last bit, as two processors have it, into another set of points. So the points are stored:
+
+    python -m data_prep.head_make_fill        makes head_fill.npz anew; then corpora and models must be made anew, too
 """
+
+import functools
+import importlib.resources
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -11,6 +17,7 @@ from data_prep import head_openings as openings
 from data_prep import head_surface as surface
 from data_prep.head_surface import ROWS, smoothstep
 
+STORED = "head_fill.npz"
 _RIM_COLATITUDE = 0.9 * np.pi  # of the neck's rim on the sphere of parameters
 _RELAX_STEPS = 70
 _CLEARANCE = 0.25  # of the outermost rings from other points, in spacings of the middle of the face
@@ -79,6 +86,33 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
     for index in range(_RELAX_STEPS):
         moving, middle = _relax(moving, middle, fixed_place, spacing, 0.5 * (1 - 0.6 * index / _RELAX_STEPS))
     return np.concatenate([moving, moving * [-1, 1, 1], middle])
+
+
+def stored_fill(count: int) -> np.ndarray:
+    """The result of :func:`fill` for a head with that many filling points, as it was stored, (count, 3).
+
+    Raises:
+        RuntimeError: none is stored for this count, since the head's counts have changed.
+    """
+    if count not in _stored():
+        raise RuntimeError(f"{STORED}: none of the stored sets has {count} points; run python -m data_prep.head_make_fill")
+    row, azimuth = _stored()[count].T.astype(float)
+    unit = to_sphere(row, azimuth)
+    middle = np.isin(azimuth, [0.0, np.float32(np.pi)])
+    unit[middle, 0] = 0.0
+    return np.concatenate([unit[~middle], unit[~middle] * [-1, 1, 1], unit[middle]])
+
+
+@functools.cache
+def _stored() -> dict[int, np.ndarray]:
+    """By number of points: row and azimuth, (N, 2) float32, of those in the left half and on the middle."""
+    with (importlib.resources.files("data_prep") / STORED).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return {int(name): arrays[name] for name in arrays}
+
+
+def store_fill(unit: np.ndarray) -> np.ndarray:
+    """What is stored of the points of :func:`fill`: row and azimuth, (N, 2) float32, without the mirrored ones."""
+    return np.abs(np.stack(from_sphere(unit[unit[:, 0] >= 0]), axis=1)).astype(np.float32)  # azimuth -pi is pi
 
 
 def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:

@@ -4,6 +4,7 @@ The skin's parameters lie on a unit sphere (see `head_fill`). Rings around mouth
 and a few anchors come first, filling points next; the convex hull of all of them on the sphere is the triangulation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy.spatial import ConvexHull
 
 from data_prep import head_openings as openings
 from data_prep import head_surface as surface
-from data_prep.head_fill import fill, from_sphere, relative_size, to_sphere, unit_vectors
+from data_prep.head_fill import from_sphere, relative_size, stored_fill, to_sphere, unit_vectors
 from data_prep.head_surface import ROWS, Points
 
 # Front-view places that every resolution has a point on: bridge, tip and base of the nose, its wings, chin.
@@ -136,12 +137,13 @@ class Topology:
     named: dict[str, np.ndarray]
 
 
-def build(detail: Detail, parts: list) -> Topology:
+def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> Topology:
     """Mesh of the mean head.
 
     Args:
         detail: counts of every part.
         parts: functions of (detail) that give [(name, Points, faces)], the separate pieces (brows, ears, teeth).
+        fill: places points between fixed ones, as :func:`data_prep.head_fill.fill` does; None for the stored points.
     """
     out = _Builder()
     named: dict[str, np.ndarray] = {}
@@ -224,7 +226,7 @@ def build(detail: Detail, parts: list) -> Topology:
     saved = sum(len(r) - 2 for r in rings)
     count = (detail.faces - used + saved + 4) // 2 - fixed
     anchor_units, rim_units = to_sphere(anchor_row, anchor_azimuth), to_sphere(rim.row, rim.azimuth)
-    filler = fill(np.concatenate([ring_units, anchor_units, rim_units]), count)
+    filler = fill(np.concatenate([ring_units, anchor_units, rim_units]), count) if fill else stored_fill(count)
     row, azimuth = from_sphere(filler)
     filled = out.add(surface.points(surface.skin(row, azimuth), row, azimuth))
     unit = np.concatenate([ring_units, filler, anchor_units, rim_units, [[0.0, -1.0, 0.0]]])
@@ -263,18 +265,8 @@ def _side_strip(inner: np.ndarray, outer: np.ndarray, side: int) -> np.ndarray:
 
 
 def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) -> np.ndarray:
-    """Outward triangles of the sphere's convex hull without those inside the rings."""
-    faces = ConvexHull(unit).simplices
-    corner = unit[faces]
-    inward = (
-        np.einsum(
-            "ni,ni->n",
-            np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]),
-            corner[:, 0],
-        )
-        < 0
-    )
-    faces[inward] = faces[inward][:, ::-1]
+    """Outward triangles of the sphere's convex hull without those inside the rings, in an order of their own."""
+    faces = sphere_triangulation(unit)
     faces = index[faces]
     keep = np.ones(len(faces), dtype=bool)
     for ring in rings:
@@ -283,3 +275,27 @@ def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) 
             raise RuntimeError("a ring's edge is missing from the triangulation: a point lies too near to it")
         keep &= ~inside
     return faces[keep]
+
+
+TIE_BREAK = 1e-8
+"""How far points leave the unit sphere before it is triangulated, each by a share of its own (our choice).
+
+Mirrored pairs on both sides of the middle lie on one circle: which diagonal joins them would be decided by rounding,
+1e-15 on one processor and another on the next. The step is far above rounding and far below what a picture shows.
+"""
+
+
+def sphere_triangulation(unit: np.ndarray) -> np.ndarray:
+    """Triangles of points on the unit sphere, (F, 3), outward, the same whatever the rounding of the points.
+
+    The smallest index comes first in each triangle, and the triangles stand in order.
+    """
+    share = np.arange(len(unit)) * (np.sqrt(5) - 1) / 2 % 1  # no two alike, neighbours unlike
+    corner_points = unit * (1 + TIE_BREAK * share[:, None])
+    faces = ConvexHull(corner_points).simplices
+    corner = unit[faces]
+    inward = np.einsum("ni,ni->n", np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), corner[:, 0]) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    first = faces.argmin(axis=1)[:, None]
+    faces = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=1)
+    return faces[np.lexsort(faces.T[::-1])]

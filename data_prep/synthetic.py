@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_prep.head import IDENTITY_DIRECTIONS, RESOLUTIONS, Head, make_head, pose
+from data_prep.head import IDENTITY_DIRECTIONS, RESOLUTIONS, Head, faces_checksum, make_head, pose
 from data_prep.speech_corpus import FRAME_RATE, Profile, add_size_arguments, build_corpus, chosen_profile, speak
 
 __all__ = ["FRAME_RATE", "PROFILES", "BuiltInFace", "Profile", "build", "speak"]
@@ -74,6 +74,7 @@ def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | No
 def _provenance(profile: Profile, seed: int, copies: int) -> dict[str, Any]:
     packages = ("otlib", "numpy", "scipy", "soundfile", "espeakng-loader", *(("torch",) if copies else ()))
     return {"tool": "data_prep synthetic", "seed": seed,
+            "head": faces_checksum(BuiltInFace(profile.resolution).surface[0]),
             "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
             "versions": {name: importlib.metadata.version(name) for name in packages},
             "licence": "heads and sentences MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}

@@ -37,6 +37,16 @@ UNEVENNESS, UNEVEN_WAVES = 0.7, 12
 With 0.4 the error on remeshed heads is 1.2 to 1.4 times that on the head's own mesh, with 0.7 it is 1.1.
 """
 
+LENGTH_STEP = 2.0 ** -20
+"""Edge lengths are whole numbers of this step (our choice), so that sums of them are exact and ties are ties.
+
+Farthest points, cells and neighbours hang on ties of many equal paths: by rounded sums another processor would choose
+other coarse vertices.
+"""
+
+OUTWARD_DIGITS = 6
+"""Decimals, relative to the largest, to which distances from a part's centre are compared: mirrored vertices tie."""
+
 REACH = 3.0
 """Search radius over covering radius. One coarse vertex lies within one covering radius of each vertex, and that one's
 neighbours within two more."""
@@ -50,6 +60,10 @@ def edge_graph(edges: Int[np.ndarray, "E 2"], lengths: Float[np.ndarray, " E"], 
     first, second = edges.T
     both = np.concatenate([first, second]), np.concatenate([second, first])
     return csr_array((np.concatenate([lengths, lengths]), both), shape=(count, count))
+
+
+def _stepped(lengths: np.ndarray) -> np.ndarray:
+    return np.maximum(np.round(lengths / LENGTH_STEP), 1.0) * LENGTH_STEP
 
 
 def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, "E 2"],
@@ -68,7 +82,7 @@ def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, 
         if radius > 0:
             away = away / radius
         scale += (np.sqrt(density) - 1.0) * np.exp(-np.square(away))
-    return edge_graph(edges, scale[edges].mean(axis=1), len(vertices))
+    return edge_graph(edges, _stepped(scale[edges].mean(axis=1)), len(vertices))
 
 
 def uneven_distance(graph: csr_array, vertices: Float[np.ndarray, "V 3"], generator: np.random.Generator) -> csr_array:
@@ -87,7 +101,7 @@ def uneven_distance(graph: csr_array, vertices: Float[np.ndarray, "V 3"], genera
     across = vertices / np.ptp(vertices, axis=0).max()
     field = UNEVENNESS * np.sqrt(2 / UNEVEN_WAVES) * np.cos(2 * np.pi * across @ waves.T + phases).sum(axis=1)
     edges = graph.tocoo()
-    lengths = edges.data * np.exp((field[edges.row] + field[edges.col]) / 2)
+    lengths = _stepped(edges.data * np.exp((field[edges.row] + field[edges.col]) / 2))
     return csr_array((lengths, (edges.row, edges.col)), shape=graph.shape)
 
 
@@ -120,6 +134,7 @@ def farthest_points(vertices: Float[np.ndarray, "V 3"], graph: csr_array, sizes:
             if waiting and (largest <= 0 or part_size[waiting[0]] * size >= count):
                 members = np.flatnonzero(part == waiting.pop(0))
                 outward = np.square(vertices[members] - vertices[members].mean(axis=0)).sum(axis=1)
+                outward = np.round(outward / (outward.max() or 1.0), OUTWARD_DIGITS)
                 chosen.append(int(members[np.argmax(outward)]))
                 distance[members] = dijkstra(graph, indices=chosen[-1])[members]
             else:
