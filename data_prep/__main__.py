@@ -10,6 +10,7 @@ from pathlib import Path
 from types import FrameType
 
 from data_prep import biwi, card, card_page, export, ict_facekit, recordings, synthetic, vocaset
+from data_prep.whole_folder import refuse_overlap
 from otlib.dataset import validate
 from otlib.errors import InputError
 
@@ -38,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     command.set_defaults(run=card_page.run)
     options = parser.parse_args(arguments)
     try:
+        if "out" in options:
+            refuse_overlap(options.out, [value for name, value in vars(options).items() if isinstance(value, Path)
+                                         and name != "out"])
         options.run(options)
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)

@@ -5,7 +5,8 @@
   templates.pkl                           subject -> (V, 3) float32; numpy 1 and 2 read it
   *.ply, templates/*.ply                  the faces, under the name and in the places where that code looks for them
   regions/lve.txt, regions/fdd.txt        the lips and the upper face, counted from 0
-  export.json                             subjects of each split as that code wants them, and which clip is which
+  export.json                             subjects of each split as that code wants them, which clip is which, and the
+                                          SHA-256 and size of every other file
 
 That code tells splits by subject and by the last two characters of a name, and has the numbers built in. --for vocaset:
 sentences 1 to 40 to train, 21 to 40 to validate and test, and 60 frames a second of which it takes every second one; a data
@@ -15,14 +16,10 @@ fit are numbered anew; clips for which there is no number are left out, and told
 """
 
 import argparse
-import json
-import os
 import pickle
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +29,7 @@ import trimesh
 from tqdm import tqdm
 
 from data_prep.safe_pickle import read_pickle
+from data_prep.whole_folder import FolderFormat, file_table, refuse_overlap, whole_folder, writable
 from otlib.dataset import Dataset, Sequence
 from otlib.dataset_manifest import SPLITS
 from otlib.errors import InputError
@@ -39,7 +37,8 @@ from otlib.files import write_json
 
 HELP = "a prepared data set in the processed layout, for the peers' code"
 
-MARK = "export.json"  # written last; a folder that holds it may be replaced
+MARK = "export.json"  # written last
+EXPORT = FolderFormat("an earlier export", MARK, "otlib-export", 1)
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,17 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         what there is to say of it: sentences for people.
 
     Raises:
-        InputError: the convention has no place for the data set's frame rate or subjects; the folder cannot be written.
+        InputError: the convention has no place for the data set's frame rate or subjects; what stands at ``out`` is not an
+            earlier export, or holds something that its export.json does not list; the folder cannot be written.
     """
+    refuse_overlap(out, [dataset.path])
     chosen = CONVENTIONS[convention]
     doubled = _doubled(dataset, convention, chosen)
     names = file_names(dataset, chosen)
     kept = [sequence for sequence in dataset.sequences if sequence.id in names]
     if not kept:
         raise InputError(f"{dataset.path}: holds no clip that --for {convention} has a number for")
-    with _whole_folder(Path(os.path.abspath(out))) as folder:
+    with whole_folder(out, EXPORT) as folder, writable(out):
         for part in ("vertices_npy", "wav", "templates", "regions"):
             (folder / part).mkdir()
         for sequence in tqdm(kept, desc=f"{dataset.name}, processed layout", unit="clip"):
@@ -104,7 +105,7 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         for region, file in (("lips", "lve.txt"), ("upper_face", "fdd.txt")):
             (folder / f"regions/{file}").write_text(", ".join(map(str, dataset.regions[region])) + "\n", encoding="utf-8")
         account = _account(dataset, convention, kept, names, doubled)
-        write_json(folder / MARK, account)
+        write_json(folder / MARK, {"format": EXPORT.name, "version": EXPORT.version, "files": file_table(folder)} | account)
     return _said(account, len(kept))
 
 
@@ -190,38 +191,6 @@ def _said(account: dict[str, Any], count: int) -> str:
                      f"({account['left_out'][0]}, ...; {MARK} names them)")
     options = " ".join(f'--{split}_subjects "{account[f"{split}_subjects"]}"' for split in SPLITS)
     return "\n".join([*lines, f"options for the peers' scripts: --vertice_dim {account['vertice_dim']} {options}"])
-
-
-@contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside ``path`` and put it in place at the end; a failure leaves what stood there."""
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_dir() or not _is_export(path)):
-        raise InputError(f"{path}: exists and is not an earlier export, so it is not replaced; choose another folder")
-    folder, replaced = (path.with_name(f".{path.name}.{end}") for end in ("partial", "replaced"))
-    try:
-        for rest in (folder, replaced):
-            if rest.exists():
-                shutil.rmtree(rest)
-        folder.mkdir(parents=True)
-        yield folder
-        if path.exists():
-            os.replace(path, replaced)
-        os.replace(folder, path)
-        shutil.rmtree(replaced, ignore_errors=True)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose another "
-                         "folder") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_export(path: Path) -> bool:
-    if not any(path.iterdir()):
-        return True
-    try:
-        return "vertice_dim" in json.loads((path / MARK).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,7 @@
 """Write a data set so that it is either whole or absent.
 
 Everything goes into a hidden folder beside the target; the manifest comes last, then one rename puts the folder in
-place. A run that dies leaves the hidden folder, which has no manifest and which the next run replaces.
+place (:mod:`data_prep.whole_folder`).
 """
 
 import hashlib
@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,14 +17,14 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from data_prep.whole_folder import FileTable, FolderFormat, whole_folder, writable
 from otlib.dataset_check import quick_faults
 from otlib.dataset_manifest import FORMAT, MANIFEST, SPLITS, VERSION
-from otlib.errors import InputError
 from otlib.files import write_json
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # a file name on every system, and in no other folder
+DATA_SET = FolderFormat("a data set", MANIFEST, FORMAT, VERSION)
 
-FileTable = dict[str, dict[str, Any]]  # relative path -> {"sha256", "bytes"}
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # a file name on every system, and in no other folder
 
 
 def write_sequence(folder: Path, *, sequence: str, subject: str, sentence: str, split: str, vertices: np.ndarray,
@@ -79,36 +78,25 @@ class DatasetWriter:
         provenance: tool, versions, seed and parameters.
 
     Raises:
-        InputError: something other than a data set stands at ``path``, or it cannot be written.
+        InputError: what stands at ``path`` is not a data set, or holds something that its manifest does not list; another
+            run is writing it; it cannot be written.
     """
 
     def __init__(self, path: Path | str, *, name: str, frame_rate: float, provenance: Mapping[str, Any]) -> None:
         self.path = Path(os.path.abspath(path))
-        self.folder = self.path.with_name(f".{self.path.name}.partial")
+        self._place = whole_folder(self.path, DATA_SET, self._finish)
         self._manifest: dict[str, Any] = {"format": FORMAT, "version": VERSION, "name": name, "units": "m",
                                           "frame_rate": frame_rate, "provenance": dict(provenance),
                                           "subjects": {}, "sequences": [], "files": {}}
         self._sequence_ids: set[str] = set()
 
     def __enter__(self) -> "DatasetWriter":  # noqa: PYI034 (the test run's type checker cannot read Self here)
-        if os.path.lexists(self.path) and not _is_replaceable(self.path):
-            raise InputError(f"{self.path}: exists and is not a data set, so it is not replaced; choose another folder")
-        try:
-            _remove(self.folder)
-            self.folder.mkdir(parents=True)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        self.folder = self._place.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  traceback: TracebackType | None) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        except OSError as problem:
-            raise _unwritable(self.path, problem) from problem
-        finally:
-            _remove(self.folder)
+        self._place.__exit__(kind, error, traceback)
 
     def set_mesh(self, faces: np.ndarray, regions: Mapping[str, Sequence[int] | np.ndarray],
                  face_parts: Mapping[str, Sequence[int] | np.ndarray] | None = None) -> None:
@@ -140,25 +128,6 @@ class DatasetWriter:
         if faults := quick_faults(self.folder, self._manifest):
             raise ValueError(f"{self.path}: would not be a sound data set: {faults[0]}")
         write_json(self.folder / MANIFEST, self._manifest)
-        replaced = self.path.with_name(f".{self.path.name}.replaced")
-        _remove(replaced)
-        if os.path.lexists(self.path):
-            os.replace(self.path, replaced)
-        os.replace(self.folder, self.path)
-        _remove(replaced)
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be written ({error.strerror}); free some space or choose another folder")
-
-
-def _is_replaceable(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and ((path / MANIFEST).is_file() or not any(path.iterdir()))
-
-
-def _remove(folder: Path) -> None:
-    if os.path.lexists(folder):
-        shutil.rmtree(folder)
 
 
 def _check_names(*names: str) -> None:
@@ -169,11 +138,9 @@ def _check_names(*names: str) -> None:
 
 def _write(folder: Path, relative: str, content: bytes, files: FileTable) -> str:
     path = folder / relative
-    try:
+    with writable(path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content)
-    except OSError as error:
-        raise _unwritable(path, error) from error
     files[relative] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     return relative
 

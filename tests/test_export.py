@@ -1,8 +1,12 @@
 """Export to the processed layout: bit for bit, loaded by the peers' way of loading, whole or absent."""
 
+import hashlib
 import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,8 @@ from otlib.dataset import Dataset
 from otlib.errors import InputError
 from tests import biwi_folder, vocaset_folder
 from tests.tiny_corpus import write_corpus
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -201,20 +207,55 @@ def test_what_has_no_place_is_refused(tmp_path, capsys, name):
     assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
+def exported(corpus, out):
+    return main(["export", "--dataset", str(corpus), "--out", str(out)])
+
+
 def test_only_an_earlier_export_is_replaced(tmp_path, corpus, capsys):
     out = tmp_path / "out"
-    for content in ("notes.txt", "export.json"):
-        out.mkdir(exist_ok=True)
-        (out / content).write_text("{}")
-        assert main(["export", "--dataset", str(corpus), "--out", str(out)]) == 2
-        assert "exists and is not an earlier export, so it is not replaced" in capsys.readouterr().err
-        (out / content).unlink()
-    assert main(["export", "--dataset", str(corpus), "--out", str(out)]) == 0  # an empty folder
-    (out / "rest").write_text("")
-    assert main(["export", "--dataset", str(corpus), "--out", str(out)]) == 0
-    assert not (out / "rest").exists() and [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert main(["export", "--dataset", str(tmp_path / "none"), "--out", str(out)]) == 2
-    assert main(["export", "--dataset", str(corpus), "--out", str(corpus)]) == 2  # a data set is no export
+    out.mkdir()
+    for name, text in (("notes.txt", "{}"), ("export.json", "{}"), ("export.json", '{"vertice_dim": 9}')):
+        (out / name).write_text(text)
+        assert exported(corpus, out) == 2
+        assert "exists and is not an earlier export" in capsys.readouterr().err and (out / name).read_text() == text
+        (out / name).unlink()
+    assert exported(corpus, out) == 0  # an empty folder
+    assert exported(corpus, out) == 0
+    assert exported(tmp_path / "none", out) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(("name", "message"), [("mine.txt", "is not listed in export.json"),
+                                               ("regions/lve.txt", "differs from what export.json lists")])
+def test_a_file_of_a_persons_own_in_an_export_is_kept(tmp_path, corpus, name, message):
+    out = tmp_path / "out"
+    assert exported(corpus, out) == 0
+    (out / name).write_text("1, 2, 3")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    run = subprocess.run([sys.executable, "-m", "data_prep", "export", "--dataset", str(corpus), "--out", str(out)],
+                         cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2 and f"{out / name}: {message}, so nothing is replaced" in run.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_an_export_lists_its_files(tmp_path, corpus):
+    assert exported(corpus, tmp_path / "out") == 0
+    files = json.loads((tmp_path / "out/export.json").read_text())["files"]
+    there = {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert set(files) == there - {"export.json"}
+    for name, entry in files.items():
+        content = (tmp_path / "out" / name).read_bytes()
+        assert entry == {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+
+
+@pytest.mark.parametrize("place", [".", "vertices", "..", "link"])
+def test_an_export_may_not_touch_its_data_set(tmp_path, corpus, place):
+    data = Path(shutil.copytree(corpus, tmp_path / "all/data"))
+    (data / "link").symlink_to(data)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match="which is read, so nothing is written"):
+        export(Dataset.open(data), data / place)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from data_prep.recordings_folder import look_through
 from otlib.dataset import Dataset, validate
 from tests.processed_folder import write_processed
 
+ROOT = Path(__file__).resolve().parent.parent
 RATE, FRAMES, FRAME_RATE = 16_000, 6, 25.0
 SINGLE = 1e-6  # metres; meshes hold six decimals or float32
 ANNA, BEN = (make_head(direction) for direction in np.eye(len(IDENTITY_DIRECTIONS))[:2])
@@ -387,8 +390,52 @@ def test_a_run_can_be_interrupted_and_repeated(folder, named, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(conversion, "write_sequence", interrupted)
         assert convert(folder, *named) == 130
-    assert content(out) == before and not (folder.parent / ".out.partial").exists()
+    assert content(out) == before and not list(folder.parent.glob(".out*"))
     assert convert(folder, *named) == 0 and content(out) == before
+
+
+def test_a_folder_of_a_persons_own_is_never_replaced(folder, named):
+    """By the command itself: a browser extension, whose manifest.json is not ours."""
+    out = folder.parent / "out"
+    out.mkdir()
+    (out / "manifest.json").write_text('{"manifest_version": 3, "name": "mine", "version": "1"}')
+    (out / "background.js").write_text("mine")
+    before = content(folder.parent)
+    run = subprocess.run([sys.executable, "-m", "data_prep", "recordings", "--raw", str(folder), "--out", str(out),
+                          "--frame-rate", "25", *named], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2 and content(folder.parent) == before
+    assert (f"{out}: exists and is not a data set (its manifest.json is not of the format otlib-dataset, version 1), so it "
+            "is not replaced; choose another folder") in run.stderr.splitlines()[-1]
+
+
+def test_a_file_of_a_persons_own_in_a_data_set_is_kept(folder, named, capsys):
+    assert convert(folder, *named) == 0
+    out = folder.parent / "out"
+    for name, message in (("templates/notes.txt", "is not listed in"), ("regions.json", "differs from what")):
+        kept = (out / name).read_bytes() if (out / name).exists() else None
+        (out / name).write_text('{"lips": [1]}')
+        before = content(folder.parent)
+        assert convert(folder, *named) == 2 and content(folder.parent) == before
+        assert f"{out / name}: {message} manifest.json" in capsys.readouterr().err
+        (out / name).unlink() if kept is None else (out / name).write_bytes(kept)
+    assert convert(folder, *named) == 0
+
+
+def test_recordings_kept_in_an_earlier_data_set_stay(folder, named, capsys):
+    assert convert(folder, *named) == 0
+    out = folder.parent / "out"
+    shutil.copytree(folder, out / "raw")
+    before = content(folder.parent)
+    for raw, place in ((out / "raw", out), (out / "raw", out / "raw"), (folder, folder / "out"), (folder, folder.parent)):
+        assert main(["recordings", "--raw", str(raw), "--out", str(place), "--frame-rate", "25", *named]) == 2
+        assert f"{place}: is, holds or lies in {raw}, which is read" in capsys.readouterr().err
+    link = folder.parent / "link"
+    link.symlink_to(out / "raw")
+    for raw, message in ((folder, "exists and is not a data set (it is a link"), (out / "raw", "is, holds or lies")):
+        assert main(["recordings", "--raw", str(raw), "--out", str(link), "--frame-rate", "25", *named]) == 2
+        assert f"{link}: {message}" in capsys.readouterr().err
+    link.unlink()
+    assert content(folder.parent) == before
 
 
 def test_looking_through_reads_no_motion(folder, monkeypatch):
