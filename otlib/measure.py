@@ -50,10 +50,8 @@ class Measure:
             raise ValueError(f"the measure is empty: points have shape {tuple(points.shape)}")
         check_finite("points", points)
         check_finite("weights", weights)
-        if extremes(weights)[0] < 0:
-            index = (weights.detach() < 0).nonzero()[0].tolist()
-            raise ValueError(f"weights must not be negative, found {float(weights[tuple(index)])} at index {tuple(index)}")
-        total = _mass(weights.detach())
+        check_not_negative("weights", weights)
+        total = total_mass(weights)
         off = ((total - 1).abs() > WEIGHT_SUM_TOLERANCE).nonzero()
         if len(off):
             raise ValueError(f"weights must sum to one within {WEIGHT_SUM_TOLERANCE}; those of measure "
@@ -177,8 +175,17 @@ def surface_samples(
     return Measure(points, weights)
 
 
-def _mass(weights: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
-    """Sums in float64; on the CPU by numpy, for the reason that :func:`otlib.mesh.extremes` gives."""
+def check_not_negative(name: str, weights: Float[Tensor, "*batch N"]) -> None:
+    """Raise ValueError naming ``name`` and the index of its first weight below zero."""
+    weights = weights.detach()
+    if extremes(weights)[0] < 0:
+        index = tuple((weights < 0).nonzero()[0].tolist())
+        raise ValueError(f"{name} must not be negative, found {float(weights[index])} at index {index}")
+
+
+def total_mass(weights: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
+    """Return sums in float64; on the CPU by numpy, for the reason that :func:`otlib.mesh.extremes` gives."""
+    weights = weights.detach()
     if weights.device.type == "cpu":
         return torch.from_numpy(np.asarray(weights.numpy().sum(-1, dtype=np.float64)))
     return weights.sum(dim=-1, dtype=torch.float64)

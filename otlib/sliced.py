@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from otlib import sliced_cpu, sliced_torch
-from otlib.measure import Measure
+from otlib.measure import Measure, check_not_negative, total_mass
 from otlib.mesh import extremes
 from otlib.sliced_kernel import MAX_ATOMS
 
@@ -42,9 +42,10 @@ def sliced_wasserstein(
 ) -> Float[Tensor, "*B"]:
     """Sliced Wasserstein distance of each pair of measures: the mean over directions of the one-dimensional W_p^p.
 
-    Differentiable once, in the points and the weights of both measures. The gradient in the weights is that of the
-    measures scaled to mass one, so moving all weights by a common factor changes nothing. With ``root`` the gradient
-    of a distance of zero is zero.
+    Differentiable once, in the points and the weights of both measures. The weights are scaled to mass one first, so
+    moving all of them by a common factor changes nothing, and an optimiser may move them freely as long as none is
+    negative. The gradient in the weight of an atom without mass says what the first mass given to it changes. With
+    ``root`` the gradient of a distance of zero is zero.
 
     Args:
         x: measures in R^d, any batch shape.
@@ -61,7 +62,8 @@ def sliced_wasserstein(
 
     Raises:
         ValueError: measures that do not fit each other, directions that do not fit or are not of unit length, p below
-            one, an unknown backend, or a value that is not finite; the message names the offender.
+            one, an unknown backend, a value that is not finite, or weights that since the measure was made became
+            negative or all zero; the message names the offender.
 
     Source: Bonneel et al. 2015; the mean over directions stands inside the root, as in Le et al. 2024 and POT.
     """
@@ -140,7 +142,7 @@ def check_exponent(p: float) -> None:
 
 
 def check_pair(x: Measure, y: Measure) -> None:
-    """Raise ValueError unless two measures share dtype, device, batch and dimension and hold only finite values."""
+    """Raise ValueError unless two measures share dtype, device, batch and dimension, and hold finite values and mass."""
     for name in ("dtype", "device"):
         if getattr(x.points, name) != getattr(y.points, name):
             raise ValueError(f"x and y must share one {name}, got {getattr(x.points, name)} and {getattr(y.points, name)}")
@@ -149,12 +151,19 @@ def check_pair(x: Measure, y: Measure) -> None:
     if x.points.shape[-1] != y.points.shape[-1]:
         raise ValueError(f"x lives in dimension {x.points.shape[-1]}, y in {y.points.shape[-1]}")
     for name, measure in (("x", x), ("y", y)):
-        # A Measure was checked when it was made, but its tensors can be written to since; compiled code must not see NaN.
+        # A Measure was checked when it was made, but its tensors can be written to since, and compiled code trusts them.
+        if measure.points.shape[:-1] != measure.weights.shape:
+            raise ValueError(f"{name}.points have shape {tuple(measure.points.shape)}, {name}.weights "
+                             f"{tuple(measure.weights.shape)}")
         for part in ("points", "weights"):
             low, high = extremes(getattr(measure, part))
             if not max(-low, high) <= COORDINATE_LIMIT:  # NaN fails the comparison too
                 raise ValueError(f"{name}.{part} must be finite and within +-{COORDINATE_LIMIT:g}, "
                                  f"found values from {low} to {high}")
+        check_not_negative(f"{name}.weights", measure.weights)
+        massless = (total_mass(measure.weights) == 0).nonzero()
+        if len(massless):
+            raise ValueError(f"{name}.weights are all zero in measure {tuple(massless[0].tolist())}")
 
 
 def check_directions(directions: Tensor, x: Measure) -> None:

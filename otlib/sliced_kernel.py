@@ -36,10 +36,16 @@ PORTION = 2048  # atoms projected at once: they stay in the fastest cache from a
 @njit(cache=True, nogil=True)
 @no_type_check
 def prepare(x, a, y, b):
-    """Of both measures: points (d, n), contiguous along each axis; their bounds (d, 2); masses, integers of one sum."""
+    """Of both measures: points (d, n), contiguous along each axis; their bounds (d, 2); masses, integers of one sum.
+
+    Atoms of y without mass are left out: they change neither the cost nor its gradient in x.
+    """
     x_masses, y_masses = _integer_masses(a), _integer_masses(b)
     # Both staircases must end at the same height: the heaviest atom of y takes the difference in rounding.
     y_masses[np.argmax(y_masses)] += np.sum(x_masses) - np.sum(y_masses)
+    if np.min(y_masses) == 0:
+        massive = np.flatnonzero(y_masses)
+        y, y_masses = y[massive], y_masses[massive]
     x_axes, x_bounds = _transpose(x)
     y_axes, y_bounds = _transpose(y)
     return (x_axes, x_bounds, x_masses), (y_axes, y_bounds, y_masses)
@@ -71,6 +77,7 @@ def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
     y_axes, y_bounds, y_masses = y
     projection, key, swap, histograms, by_rank, (slopes, partners) = buffers
     x_order, x_sorted, x_heights, y_sorted, y_heights = by_rank
+    y_sorted, y_heights = y_sorted[:len(y_masses)], y_heights[:len(y_masses)]
     d, n = x_axes.shape
     held = n if gradient else 0
     point_gradient, weight_gradient = np.zeros((d, held), x_axes.dtype), np.zeros(held, x_axes.dtype)
@@ -347,23 +354,35 @@ def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
 def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, atom_slopes, weight_gradient):
     """Write each atom's slope and add the dual potential on the line to its gradient in the weight.
 
-    The potential is zero at the first atom, then changes by what the cost to the same partner changes by. Where both
-    staircases step at once the partner before and the one after serve as well; the mean of both is the derivative's own
-    mean from both sides, and makes it zero between equal measures.
+    The potential is zero at the first atom with mass, then changes by what the cost to the same partner changes by. Where
+    both staircases step at once the partner before and the one after serve as well; the mean of both is the derivative's
+    own mean from both sides, and makes it zero between equal measures. Below all mass the first atom of y is the only
+    partner, above it the last one.
     """
+    first, last = np.searchsorted(x_heights, np.int64(1)), len(ys) - 1
+    for k in range(first + 1):
+        atom_slopes[order[k]] = slopes[k]
+        weight_gradient[order[k]] += _rise(xs[first], xs[k], ys[0], ys[0], p)
     potential = 0.0
-    atom_slopes[order[0]] = slopes[0]
-    for k in range(1, len(order)):
+    for k in range(first + 1, len(order)):
         atom = order[k]
         atom_slopes[atom] = slopes[k]
         partner = partners[k - 1]
-        after = partner + (x_heights[k - 1] == y_heights[partner])
-        if p == 2.0:
-            potential += (xs[k] - xs[k - 1]) * ((xs[k] - ys[partner]) + (xs[k - 1] - ys[after]))
-        else:
-            for y in (ys[partner], ys[after]):
-                potential += (np.abs(xs[k] - y) ** p - np.abs(xs[k - 1] - y) ** p) / 2
+        after = partner + (partner < last and x_heights[k - 1] == y_heights[partner])
+        potential += _rise(xs[k - 1], xs[k], ys[partner], ys[after], p)
         weight_gradient[atom] += potential
+
+
+@njit(cache=True, nogil=True)
+@no_type_check
+def _rise(start, end, before, after, p):
+    """By how much the cost to a partner, the mean of two, is higher at the end than at the start."""
+    if p == 2.0:
+        return (end - start) * ((end - before) + (start - after))
+    change = 0.0
+    for partner in (before, after):
+        change += np.abs(end - partner) ** p - np.abs(start - partner) ** p
+    return change / 2
 
 
 @njit(cache=True, nogil=True, fastmath=True)

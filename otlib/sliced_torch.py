@@ -15,7 +15,7 @@ from otlib.sliced_kernel import UNIT_MASS
 BYTE_BUDGET = 128 << 20
 """Bytes that the temporaries of one block may take: large enough to keep a device busy, small beside its memory."""
 
-_BYTES_PER_PIECE = 80  # sorted values, integer heights, indices and gathers of one atom of one direction
+_BYTES_PER_PIECE = 100  # sorted values, integer heights, indices and gathers of one atom of one direction
 
 
 def solve(
@@ -57,7 +57,8 @@ def solve(
     if not gradient:
         return value, None, None
     mean = (x_masses * weight_gradient).sum(dim=-1, keepdim=True) / UNIT_MASS
-    return value, point_gradient / count, ((weight_gradient - mean) / count).to(x_points.dtype)
+    total = x_weights.sum(dim=-1, keepdim=True, dtype=torch.float64)
+    return value, point_gradient / count, ((weight_gradient - mean) / (count * total)).to(x_points.dtype)
 
 
 @dataclass(frozen=True)
@@ -133,18 +134,22 @@ def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"],
     """Dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this much.
 
     Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
-    derivative's own mean from both sides, and makes it zero between equal measures.
+    derivative's own mean from both sides, and makes it zero between equal measures. Below all mass the first atom of y
+    with mass is the only partner, above it the last one. The potential is zero at the first atom of x with mass.
     """
-    partner = last_partner[..., :-1]
-    together = x.heights[..., :-1] == y.heights.gather(-1, partner)
-    after = (partner + together).clamp_(max=y.heights.shape[-1] - 1)
+    before, after = (ranks[..., :-1] for ranks in (last_partner, torch.searchsorted(y.heights, x.heights, right=True)))
+    below = x.heights[..., :-1] == 0
+    after = torch.where(after == y.heights.shape[-1], before, after)
+    before = torch.where(below, after, before)
     left, right = x.values[..., :-1], x.values[..., 1:]
-    y_before, y_after = (y.values.gather(-1, rank) for rank in (partner, after))
+    y_before, y_after = (y.values.gather(-1, rank) for rank in (before, after))
     if p == 2:
         change = (right - left) * ((right - y_before) + (left - y_after))
     else:
         change = sum((right - y).abs() ** p - (left - y).abs() ** p for y in (y_before, y_after)) / 2
-    return torch.nn.functional.pad(change.cumsum(dim=-1, dtype=torch.float64), (1, 0))
+    massless, massive = (torch.nn.functional.pad(change.where(kept, 0).cumsum(dim=-1, dtype=torch.float64), (1, 0))
+                         for kept in (below, ~below))
+    return massive.add_(massless.sub_(massless[..., -1:].clone()))
 
 
 def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:

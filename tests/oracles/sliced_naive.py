@@ -29,6 +29,17 @@ def sliced_cost(x, a, y, b, directions, p):
     return np.mean([line_cost(x @ theta, a, y @ theta, b, p) for theta in directions])
 
 
+def weight_slopes(x, a, y, b, directions, p, step=1e-6):
+    """Derivative of the cost in each weight of x, scaled to sum to one, as mass is added: the only side for an atom without.
+
+    The cost is linear in the weights until two steps of the staircases meet, so a small step gives the derivative itself.
+    """
+    total, unit = a.sum(), np.eye(len(a))
+    here = sliced_cost(x, a / total, y, b, directions, p)
+    return np.array([sliced_cost(x, (a + step * total * more) / (total * (1 + step)), y, b, directions, p) - here
+                     for more in unit]) * (1 + step) / (step * total)
+
+
 def gaussian_cost(mean_x, deviation_x, mean_y, deviation_y):
     """W_2^2 between two Gaussians on the line."""
     return (mean_x - mean_y) ** 2 + (deviation_x - deviation_y) ** 2
