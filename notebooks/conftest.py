@@ -1,11 +1,24 @@
 """nbval's surroundings: notebooks run in order, without progress bars, and without 3-D where the machine has none."""
 
+import contextlib
+import functools
 import os
 
+import nbval.kernel
 import pytest
+from jupyter_client.manager import KernelManager
+
+from notebooks.execution import kernel_config
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # as the driver has it: rounding does not depend on how many cores there are
+
+
+def pytest_configure(config):
+    """Have nbval's kernels talk as the driver's do, without ports that another process may take."""
+    with contextlib.ExitStack() as stack:
+        nbval.kernel.KernelManager = functools.partial(KernelManager, config=stack.enter_context(kernel_config()))
+        config.add_cleanup(stack.pop_all().close)
 
 
 def pytest_collection_modifyitems(items):

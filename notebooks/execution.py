@@ -1,11 +1,13 @@
 """Run one notebook with papermill: parameters checked, time bounded, the executed copy whole or not there at all."""
 
 import ast
+import contextlib
 import os
+import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,16 @@ import nbformat
 import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
 
 from otlib.errors import InputError
 from otlib.files import atomic_write
 
 RENDER_TAG = "render"  # cells that draw in 3-D, left out on a machine that cannot
+
+_TRANSPORT = "tcp" if sys.platform == "win32" else "ipc"  # between us and a kernel
+_STARTS = {"ipc": 1, "tcp": 3}  # another process may take a port between its choice and its use
+_LONGEST_FOLDER = 70  # bytes: the name of a socket has at most 103, "/kernel-" and what tempfile adds included
 
 
 class StepFailed(RuntimeError):
@@ -42,6 +49,17 @@ def check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
             raise InputError(f"{source.name}: has no parameter {name!r}; it has {', '.join(sorted(known))}")
 
 
+@contextlib.contextmanager
+def kernel_config() -> Iterator[Config]:
+    """Yield a configuration of kernels that talk by files in a folder of their own; by ports where there is nothing else."""
+    if _TRANSPORT == "tcp":
+        yield Config()
+        return
+    usual = tempfile.gettempdir()
+    with tempfile.TemporaryDirectory(dir=usual if len(os.fsencode(usual)) < _LONGEST_FOLDER else "/tmp") as folder:
+        yield Config(KernelManager={"transport": _TRANSPORT, "ip": os.path.join(folder, "kernel")})
+
+
 def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any], *, name: str, budget: int, cwd: Path,
                      draws: bool = True) -> None:
     """Run a notebook and leave the executed copy at ``target``, whole or not at all.
@@ -59,7 +77,7 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any], 
 
     Raises:
         InputError: the notebook itself met bad input.
-        StepFailed: a cell failed or took too long.
+        StepFailed: a cell failed or took too long, or the kernel did not start.
     """
     notebook = nbformat.read(source, as_version=4)
     if not draws:
@@ -73,16 +91,28 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any], 
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # papermill and its kernel warn of things a user cannot mend
-                papermill.execute_notebook(str(stripped), str(written), parameters=changed, cwd=str(cwd),
-                                           kernel_name="python3", progress_bar=False,
-                                           extra_arguments=["--IPKernelApp.log_level=ERROR"],
-                                           timeout_func=lambda cell: max(1, round(end - time.monotonic())))
-        except (PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:
+                _execute(stripped, written, changed, cwd=str(cwd),
+                         timeout_func=lambda cell: max(1, round(end - time.monotonic())))
+        except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
             if getattr(error, "ename", None) in ("InputError", "RenderingUnavailable"):
                 raise InputError(error.evalue) from error
             if written.exists():
                 os.replace(written, failed_copy(target))
             raise StepFailed(_reason(name, budget, error)) from error
+
+
+def _execute(source: Path, target: Path, parameters: Mapping[str, Any], **options: Any) -> None:
+    """Run papermill, again where the kernel did not start: no cell has run then."""
+    for left in reversed(range(_STARTS[_TRANSPORT])):
+        try:
+            with kernel_config() as config:
+                papermill.execute_notebook(str(source), str(target), parameters=parameters, config=config,
+                                           kernel_name="python3", progress_bar=False,
+                                           extra_arguments=["--IPKernelApp.log_level=ERROR"], **options)
+            return
+        except RuntimeError as error:
+            if type(error) is not RuntimeError or not left:  # DeadKernelError is another, and comes later
+                raise
 
 
 def failed_copy(target: Path) -> Path:

@@ -30,7 +30,7 @@ from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_max_distance, p
 from otlib.predict import Predictor, load_trained  # noqa: E402
 from otlib.quoted import QuotedTable, read_quoted  # noqa: E402
 from otlib.record import run_record  # noqa: E402
-from otlib.statistics import speaker_interval  # noqa: E402
+from otlib.statistics import IntervalUndefined, speaker_interval  # noqa: E402
 from otlib.train import train  # noqa: E402
 from otlib.train_settings import TrainSettings, settings_from  # noqa: E402
 
@@ -85,9 +85,11 @@ def scores(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> dict[
         by_speaker.setdefault(clip.speaker, []).append(1000 * distance)
     headline = {speaker: float(np.mean(values)) for speaker, values in by_speaker.items()}
     found: dict[str, Any] = {"lip_max_mm": float(np.mean(list(headline.values()))), "speakers": headline}
-    if len(headline) > 1:
+    try:
         interval = speaker_interval(headline, generator=np.random.default_rng(0))
         found["lip_max_mm_interval"] = [interval.low, interval.high]
+    except IntervalUndefined as reason:
+        found |= {"lip_max_mm_interval": None, "no_interval": str(reason)}
     return {**found, "clips": len(clips),
             "conventions": {name: published_scores(clips, lips, upper, how) for name, how in CONVENTIONS.items()}}
 

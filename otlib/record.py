@@ -85,9 +85,11 @@ def run_record(dataset: Dataset, parameters: Mapping[str, Any], runs: Path) -> d
 
 def _commit() -> str | None:
     """Return the commit of the checkout, with "+" where files differ from it, or None outside of one."""
+    root = Path(__file__).parent.parent  # git reads paths as relative to where it runs
+
     def git(*words: str) -> str | None:
         try:
-            answer = subprocess.run(["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+            answer = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=False)
         except FileNotFoundError:
             return None
         return answer.stdout.strip() if answer.returncode == 0 else None

@@ -53,6 +53,10 @@ class BootstrapSettings:
 DEFAULT = BootstrapSettings()
 
 
+class IntervalUndefined(ValueError):
+    """The numbers at hand have no interval, such as those of one speaker; the message says why."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate with its bootstrap interval over speakers.
@@ -159,11 +163,14 @@ def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[s
         settings: level and kind of the interval.
 
     Raises:
-        ValueError: fewer than two speakers, different speakers, a number that is not finite (drop the speaker or the
-            metric, knowingly), or a statistic for which BCa is not defined.
+        IntervalUndefined: too few speakers (two are, at 95 %: Student's interval is 13 times as wide as what lies between
+            them, and no resample lies beyond), or a statistic for which BCa is not defined.
+        ValueError: different speakers, or a number that is not finite (drop the speaker or the metric, knowingly).
     """
     data = _columns(columns)
     count = data.shape[1]
+    if settings.quantile_level(count) == 1.0:
+        raise IntervalUndefined(f"{count} speakers are too few for a {settings.level:.0%} interval")
     estimate = float(statistic(*data, axis=-1))
     if (np.ptp(data, axis=1) == 0).all():  # no speaker differs: every resample is the sample, and BCa is undefined
         return Interval(estimate, estimate, estimate, count, settings)
@@ -173,7 +180,8 @@ def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[s
                            method=settings.method, confidence_level=settings.quantile_level(count), rng=generator)
     low, high = (float(bound) for bound in result.confidence_interval)
     if math.isnan(low) or math.isnan(high):
-        raise ValueError(f"the {settings.method} interval is not defined for these numbers; take method='percentile'")
+        raise IntervalUndefined(f"the {settings.method} interval is not defined for these numbers; take "
+                                "method='percentile'")
     return Interval(estimate, low, high, count, settings)
 
 
@@ -181,7 +189,7 @@ def _columns(columns: tuple[Mapping[str, float], ...]) -> np.ndarray:
     """Stack columns as (columns, speakers), the speakers in the order of the first column."""
     speakers = list(columns[0]) if columns else []
     if len(speakers) < 2:
-        raise ValueError(f"at least two speakers are needed, got {len(speakers)}")
+        raise IntervalUndefined(f"at least two speakers are needed for an interval, got {len(speakers)}")
     for column in columns:
         if set(column) != set(speakers):
             raise ValueError(f"not the same speakers: {', '.join(sorted(set(column) ^ set(speakers)))} are in one only")

@@ -1,11 +1,12 @@
 """Train OT-Talk on a prepared data set.
 
     python -m otlib.train --data data/fast/corpus --out data/fast/runs/ot_talk
-    accelerate launch -m otlib.train --data ... --out ...        several processes, machines or GPUs
+    torchrun --standalone --nproc_per_node 2 -m otlib.train --data ... --out ...     two processes, one GPU each or the CPU
 
-The same seed gives the same model on the same machine, whatever the number of processes or kills on the way: every
-random choice follows from the seed and the step. Killed and started again with the same settings it goes on from the
-last checkpoint.
+The same seed and number of processes give the same model on the same machine, whatever the kills on the way: every random
+choice follows from the seed and the step. Killed and started again with the same settings it goes on from the last
+checkpoint. Another number of processes draws the same windows and takes the same steps but for rounding, since gradients
+are summed in another order; as in any long sum of steps, the difference grows with training.
 
 With --frozen-layers the upper layers of the encoder are trained too (see otlib.tuned_encoder), and left in the run's
 folder encoder/.
@@ -15,6 +16,7 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -226,6 +228,16 @@ class _Loop:
         (self.out / STATE).unlink(missing_ok=True)
 
 
+def _accelerator() -> Accelerator:
+    """Return what shares the training among the processes that were started; without a GPU it has to be told so."""
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != str(accelerator.num_processes):
+        raise InputError(f"this is one of {started} processes (WORLD_SIZE), which cannot share a training on "
+                         f"{accelerator.device.type}; start one, or set ACCELERATE_USE_CPU=true")
+    return accelerator
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     default = TrainSettings()
@@ -251,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.transport is not None:
             given["loss"] = settings["loss"] | {"transport": options.transport}
         settings = settings_from(settings | given)
-        train(options.data, options.out, settings, cache=options.cache, accelerator=Accelerator())
+        train(options.data, options.out, settings, cache=options.cache, accelerator=_accelerator())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,14 +1,21 @@
 """The driver of the notebooks, on a suite of two tiny ones: what runs, what is skipped, and how it fails."""
 
 import json
+import socket
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 import soundfile
 import yaml
+from jupyter_client import LocalPortCache
 
+from notebooks import execution
 from notebooks import run as driver
 from notebooks.time_left import training_progress
 from otlib.errors import InputError
@@ -116,6 +123,67 @@ def test_the_suite_runs_in_order_and_leaves_copies_stamps_and_outputs(root, caps
     copy = executed(root)
     assert "injected-parameters" in copy.cells[1].metadata.tags and "COUNT = 4" in copy.cells[1].source
     assert (root / "data" / "fast" / "made.txt").read_text() == "4"
+
+
+CONNECTION = """
+import json, ipykernel
+with open("said.json", "w") as file:
+    json.dump(ipykernel.get_connection_info(unpack=True), file, default=str)
+"""
+
+
+@pytest.mark.skipif(execution._TRANSPORT != "ipc", reason="Windows has no other transport than ports")
+@pytest.mark.parametrize("letters", [1, 150])
+def test_a_kernel_needs_no_port(root, tmp_path, monkeypatch, letters):
+    """Every port that it is told to take is another's; and a long name of the temporary folder is no hindrance."""
+    scratch = tmp_path / ("t" * letters)
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    write_notebook(root / "notebooks" / "01_make.ipynb", (*MAKE, CONNECTION))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(LocalPortCache, "find_available_port", lambda cache, ip: taken.getsockname()[1])
+        assert driver.main(["--only", "01_make"]) == 0
+    said = json.loads((root / "notebooks" / "said.json").read_text())
+    assert said["transport"] == "ipc"
+    assert not Path(said["ip"]).parent.exists() and not list(scratch.iterdir())  # nothing is left behind
+
+
+@pytest.mark.skipif(execution._TRANSPORT != "ipc", reason="Windows has no other transport than ports")
+def test_nbvals_kernels_need_no_port_either(tmp_path):
+    write_notebook(tmp_path / "one.ipynb", ("import ipykernel", "assert ipykernel.get_connection_info(unpack=True)"
+                                            "['transport'] == 'ipc'"))
+    notebooks = Path(execution.__file__).parent
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "notebooks.conftest", "-p", "no:xdist", "-c",
+                           notebooks / "pytest.ini", tmp_path / "one.ipynb"], cwd=notebooks.parent, capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("failures, status", [(2, 0), (3, 1)])
+def test_where_there_are_only_ports_a_kernel_is_started_again(root, monkeypatch, capsys, failures, status):
+    """As on Windows."""
+    tries, run = [], execution.papermill.execute_notebook
+
+    def unlucky(*arguments, config, **options):
+        tries.append(config)
+        if len(tries) <= failures:
+            raise RuntimeError("Kernel died before replying to kernel_info")
+        run(*arguments, config=config, **options)
+
+    monkeypatch.setattr(execution, "_TRANSPORT", "tcp")
+    monkeypatch.setattr(execution.papermill, "execute_notebook", unlucky)
+    assert driver.main(["--only", "01_make"]) == status
+    assert tries == [{}] * 3
+    assert ("01_make: Kernel died before replying" in capsys.readouterr().err) == bool(status)
+
+
+def test_a_kernel_that_dies_in_a_cell_is_not_started_again(root, capsys, monkeypatch):
+    monkeypatch.setitem(execution._STARTS, execution._TRANSPORT, 3)
+    die = "import os\nopen('lives', 'a').write('x')\nos._exit(1)"
+    write_notebook(root / "notebooks" / "01_make.ipynb", (*MAKE, die))
+    assert driver.main(["--only", "01_make"]) == 1
+    assert (root / "notebooks" / "lives").read_text() == "x"
+    assert "01_make: its kernel died" in capsys.readouterr().err
 
 
 def test_a_finished_step_is_skipped(ran):

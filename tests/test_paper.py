@@ -17,7 +17,7 @@ from otlib.files import read_json
 from otlib.predict import Predictor, load_trained
 from otlib.quoted import read_quoted
 from otlib.train_settings import TrainSettings
-from tests import vocaset_folder
+from tests import tiny_corpus, vocaset_folder
 from tests.tiny_corpus import write_corpus
 
 MODEL = {"width": 8, "layers": 1, "heads": 2, "radius": 3, "channels": 4, "terms": 2, "levels": (20, 8)}
@@ -73,6 +73,19 @@ def test_one_command_makes_the_row_beside_the_quoted_ones(source, tmp_path):
     own = next(line for line in lines if paper.OURS in line)
     assert f"| {record['scores']['conventions']['codetalker']['lve'] * 1e5:.4f} |" in own and own.endswith("| here |")
     assert "| FaceFormer | 4.1090 | Q |" in lines
+
+
+def test_two_test_speakers_make_a_row_without_an_interval(source, tmp_path, monkeypatch, capsys):
+    """As many as VOCASET has."""
+    monkeypatch.setitem(tiny_corpus.SPEAKERS, "e", ("test", 0.9))
+    monkeypatch.setattr(paper.make_row, "__defaults__", (tmp_path,))
+    (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(SETTINGS)))
+    assert paper.main(["vocaset", "--raw", str(tmp_path / "held"), "--settings", str(tmp_path / "settings.json")]) == 0
+    assert paper.OURS in capsys.readouterr().out
+    row = read_json(tmp_path / "results" / "paper" / "vocaset.json")["scores"]
+    assert row["speakers"].keys() == {"d", "e"} and row["lip_max_mm_interval"] is None
+    assert row["lip_max_mm"] == pytest.approx(np.mean(list(row["speakers"].values())))
+    assert row["no_interval"] == "2 speakers are too few for a 95% interval"
 
 
 def test_the_second_time_neither_converts_nor_trains_again(source, tmp_path, monkeypatch):

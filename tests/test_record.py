@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 import subprocess
 
 import pytest
@@ -65,14 +66,31 @@ def test_a_run_record_names_data_trainings_versions_and_commit(tmp_path):
     assert str(tmp_path) not in json.dumps(found)  # the machine's folders are nobody's business
 
 
-@pytest.mark.parametrize("status, changes, commit", [(0, "", "abc"), (0, " M otlib/model.py", "abc+"), (128, "", None)])
-def test_commit_is_marked_where_files_differ_from_it(monkeypatch, status, changes, commit):
-    def git(command, **options):
-        said = "abc\n" if "rev-parse" in command else changes
-        return subprocess.CompletedProcess(command, status, said, "")
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_commit_is_marked_where_files_differ_from_it(monkeypatch, tmp_path):
+    def git(*words):
+        author = ("-c", "user.name=tests", "-c", "user.email=tests@localhost", "-c", "commit.gpgsign=false")
+        return subprocess.run(["git", *author, *words], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
 
-    monkeypatch.setattr(record.subprocess, "run", git)
+    files = [tmp_path / name for name in ("otlib/record.py", "otlib/viz/show.py", "data_prep/card.py", "README.md")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("as committed")
+    monkeypatch.setattr(record, "__file__", str(files[0]))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert record._commit() is None  # no repository yet
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "all")
+    commit = git("rev-parse", "HEAD").strip()
+    monkeypatch.chdir(tmp_path.parent)  # wherever the program runs
     assert record._commit() == commit
+    for file, mark in zip(files, ["+", "+", "+", ""], strict=True):  # README makes no number
+        file.write_text("changed")
+        assert record._commit() == commit + mark, file
+        git("checkout", "--", ".")
+    (tmp_path / "otlib/new.py").write_text("not committed")
+    assert record._commit() == commit + "+"
 
 
 def test_without_git_there_is_no_commit(monkeypatch):

@@ -27,7 +27,7 @@ def fresh(monkeypatch):
     return rendering
 
 
-def test_a_window_class_is_found_and_remembered(fresh, monkeypatch):
+def test_a_window_class_is_found_and_remembered(gl, fresh, monkeypatch):
     window = fresh.ensure_rendering()
     assert window.endswith("RenderWindow")
     if sys.platform == "linux":
@@ -61,9 +61,32 @@ def test_a_hanging_display_does_not_hang_the_program(fresh, monkeypatch):
 
 
 def test_a_fallback_of_vtk_is_taken(fresh, monkeypatch):
+    """The class that drew, not the one that was asked for."""
     monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", "noSuchWindow")
-    window = fresh.ensure_rendering()
-    assert window != "noSuchWindow"
+    monkeypatch.setattr(fresh, "_PROBE", "print('a warning of VTK'); print('vtkOSOpenGLRenderWindow')")
+    assert fresh.ensure_rendering() == "vtkOSOpenGLRenderWindow"
+    if sys.platform == "linux":
+        assert os.environ["VTK_DEFAULT_OPENGL_WINDOW"] == "vtkOSOpenGLRenderWindow"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a choice of GL libraries is Linux's")
+@pytest.mark.parametrize("asked", ["", "noSuchWindow"])
+@pytest.mark.parametrize("absent", ["OSMesa", "EGL", "OSMesa EGL"])
+def test_with_any_gl_library_or_none_there_is_a_window_or_a_sentence(fresh, monkeypatch, tmp_path, asked, absent):
+    """The machine's own libraries, some of them hidden behind empty files, which cannot be loaded."""
+    for name in absent.split():
+        for version in ("", ".1", ".6", ".7", ".8"):
+            (tmp_path / f"lib{name}.so{version}").touch()
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"{tmp_path}:{os.environ.get('LD_LIBRARY_PATH', '')}")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("VTK_DEFAULT_OPENGL_WINDOW", asked)
+    try:
+        window = fresh.ensure_rendering()
+    except RenderingUnavailable as reason:
+        assert f"{asked or 'vtkEGLRenderWindow'}: " in str(reason)
+    else:
+        assert {"vtkEGLRenderWindow": "EGL", "vtkOSOpenGLRenderWindow": "OSMesa"}[window] not in absent
+        assert os.environ["VTK_DEFAULT_OPENGL_WINDOW"] == window
 
 
 def test_vtk_absent_is_said(fresh, monkeypatch):

@@ -8,6 +8,7 @@ from scipy.stats import bootstrap, norm, t
 
 from otlib.statistics import (
     BootstrapSettings,
+    IntervalUndefined,
     bootstrap_speakers,
     paired_comparison,
     share_of_the_way,
@@ -114,6 +115,24 @@ def test_share_of_the_way():
 def test_any_statistic():
     found = bootstrap_speakers(np.median, errors(0), generator=random(), settings=PERCENTILE)
     assert found.estimate == pytest.approx(np.median(list(errors(0).values())))
+
+
+@pytest.mark.parametrize("method", ["BCa", "percentile"])
+@pytest.mark.parametrize(("speakers", "level"), [(1, 0.5), (2, 0.95), (3, 0.99)])
+def test_too_few_speakers_have_no_interval(speakers, level, method):
+    """The resamples end at the least and the greatest speaker, far inside of Student's interval."""
+    with pytest.raises(IntervalUndefined, match="speakers"):
+        speaker_interval(errors(0, speakers), generator=random(), settings=BootstrapSettings(level, method=method))
+    alike = dict.fromkeys(errors(0, speakers), 1.0)
+    with pytest.raises(IntervalUndefined, match="speakers"):  # nor are two that agree a proof that all do
+        speaker_interval(alike, generator=random(), settings=BootstrapSettings(level, method=method))
+
+
+@pytest.mark.parametrize(("speakers", "level"), [(2, 0.8), (3, 0.95), (6, 0.99)])
+def test_enough_speakers_have_an_interval(speakers, level):
+    for seed in range(20):
+        found = speaker_interval(errors(seed, speakers), generator=random(), settings=BootstrapSettings(level, 999))
+        assert found.low < found.estimate < found.high
 
 
 @pytest.mark.parametrize(("call", "message"), [

@@ -1,10 +1,8 @@
-"""Training: the same weights for the same seed, whatever the kills and the processes; bad input in one sentence."""
+"""Training: one seed, one set of weights, whatever the kills and, but for rounding, the processes; bad input in one sentence."""
 
 import dataclasses
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +20,14 @@ from otlib.files import read_json
 from otlib.losses import LossSettings
 from otlib.train import LOG, RUN, TrainSettings, learning_rate, main, settings_from, train
 from tests.tiny_corpus import write_corpus
+from tests.train_by_processes import (
+    ANY_DIFFERS,
+    assert_same_but_for_rounding,
+    difference,
+    train_by_two,
+)
 
-TWO_PROCESSES = {"rtol": 0.0, "atol": 1e-6}  # rounding of two steps of 2e-3: sums are taken in another order
+LOGS = 1e-4  # relative: rounding of sums in float32, whose terms partly cancel
 MODEL = {"width": 8, "layers": 1, "heads": 2, "radius": 3, "channels": 4, "terms": 2, "levels": (20, 8)}
 SETTINGS_OF_RUN = TrainSettings("prosody", seed=3, steps=12, batch=2, window=12, validate=4, model=MODEL,
                                 loss=LossSettings(directions=12, frames=2))
@@ -222,24 +226,43 @@ def test_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
 
 
 def test_two_processes_give_the_weights_of_one(data, cache, tmp_path):
-    """By the command of the module's docstring, dropout and clipping of gradients included."""
+    """By the launcher of the module's docstring, dropout and clipping of gradients included."""
     settings = dataclasses.replace(SETTINGS_OF_RUN, steps=2, validate=2)
     train(data, tmp_path / "one", settings, cache=cache)
-    (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))
-    command = ["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-               "--main_process_port", "0", "-m", "otlib.train", "--data", data, "--out", tmp_path / "two",
-               "--cache", cache, "--settings", tmp_path / "settings.json"]
-    done = subprocess.run([sys.executable, "-m", *map(str, command)], capture_output=True, text=True,
-                          env=os.environ | {"OMP_NUM_THREADS": "1"}, check=False)
-    assert done.returncode == 0, done.stderr
+    train_by_two(tmp_path / "witnesses", *options(data, tmp_path / "two", cache, **dataclasses.asdict(settings)))
     one, two = (safetensors.torch.load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
-    for key in one:
-        torch.testing.assert_close(two[key], one[key], **TWO_PROCESSES)
+    assert_same_but_for_rounding(one, two)
     start = training.OTTalk(load_model(tmp_path / "one").settings)
     assert any((one[key] - value).abs().max() > 1e-3 for key, value in start.state_dict().items())
     logs = [[json.loads(line) for line in (tmp_path / name / LOG).read_text().splitlines()] for name in ("one", "two")]
     for row, other in zip(*logs, strict=True):
-        assert other == pytest.approx(row, rel=1e-4)
+        assert other == pytest.approx(row, rel=LOGS)
+
+
+def test_a_window_that_no_process_reads_would_show(data, cache, tmp_path, monkeypatch):
+    """What the tolerance of the test above must reject: both processes train on the same half of the batch."""
+    settings, draw = dataclasses.replace(SETTINGS_OF_RUN, steps=2, validate=2), training.draw_batch
+    train(data, tmp_path / "whole", settings, cache=cache)
+
+    def first_twice(*arguments):
+        batch = draw(*arguments)
+        tensors = {name: getattr(batch, name)[[0, 0]] for name in ("features", "displacements", "templates", "signals")}
+        return dataclasses.replace(batch, **tensors, speakers=batch.speakers[:1] * 2)
+
+    monkeypatch.setattr(training, "draw_batch", first_twice)
+    train(data, tmp_path / "half", settings, cache=cache)
+    gaps = difference(*(safetensors.torch.load_file(tmp_path / name / WEIGHTS) for name in ("whole", "half")))
+    assert gaps.max() > 10 * ANY_DIFFERS
+
+
+def test_processes_that_cannot_share_are_refused(data, cache, tmp_path, monkeypatch, capsys):
+    """Each would train alone, all in one folder."""
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    assert main(options(data, tmp_path / "run", cache)) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: this is one of 3 processes (WORLD_SIZE), which cannot share a training on ")
+    assert said.endswith("; start one, or set ACCELERATE_USE_CPU=true\n") and said.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("values, sentence", [
