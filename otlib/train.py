@@ -6,7 +6,8 @@
 The same seed and number of processes give the same model on the same machine, whatever the kills on the way: every random
 choice follows from the seed and the step. Killed and started again with the same settings it goes on from the last
 checkpoint. Another number of processes draws the same windows and takes the same steps but for rounding, since gradients
-are summed in another order; as in any long sum of steps, the difference grows with training.
+are summed in another order; the difference grows with training (seen in single weights: 1e-6 to 6e-6 after 2 steps, 1e-5
+to 4e-4 after 60).
 
 With --frozen-layers the upper layers of the encoder are trained too (see otlib.tuned_encoder), and left in the run's
 folder encoder/.

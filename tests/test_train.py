@@ -1,4 +1,4 @@
-"""Training: one seed, one set of weights, whatever the kills and, but for rounding, the processes; bad input in one sentence."""
+"""Training: a seed gives the same weights, whatever the kills, and but for rounding the processes; what is refused."""
 
 import dataclasses
 import json
