@@ -39,8 +39,8 @@ endif
 	@touch $@
 
 demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
-	@$(BIN)/python notebooks/run.py --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
-	@$(BIN)/python notebooks/where_to_look.py --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.where_to_look --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
@@ -53,24 +53,24 @@ lab: $(STAMP) ## JupyterLab on the notebooks
 	@$(BIN)/jupyter lab --notebook-dir=. notebooks/01_corpus.ipynb
 
 notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks into notebooks/
-	@$(BIN)/python notebooks/run.py --profile fast --force
-	@$(BIN)/python notebooks/publish.py
+	@$(BIN)/python -m notebooks.driver.run --profile fast --force
+	@$(BIN)/python -m notebooks.driver.publish
 
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
-	@$(BIN)/python notebooks/sweep.py "$(NAME)" $(SWEEP)
+	@$(BIN)/python -m notebooks.driver.sweep "$(NAME)" $(SWEEP)
 
 paper: $(STAMP) ## the row of a published table (DATA=vocaset RAW=the folder with its files, which you must hold)
-	@$(BIN)/python notebooks/paper.py "$(DATA)" --raw "$(RAW)" $(PAPER)
+	@$(BIN)/python -m notebooks.driver.paper "$(DATA)" --raw "$(RAW)" $(PAPER)
 
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
-	@$(BIN)/python tests/benchmarks/bench_sliced.py
-	@$(BIN)/python tests/benchmarks/bench_encoder.py
+	@$(BIN)/python -m tests.benchmarks.bench_sliced
+	@$(BIN)/python -m tests.benchmarks.bench_encoder
 
 bench-model: $(STAMP) ## time OT-Talk beside a FaceFormer-like baseline (at most 5 minutes)
-	@$(BIN)/python tests/benchmarks/bench_model.py
+	@$(BIN)/python -m tests.benchmarks.bench_model
 
 claims: $(STAMP) ## measure again what the project promises: closures on RECORDINGS, a remesh, ten minutes, kills (after make demo)
-	@$(BIN)/python tests/benchmarks/bench_claims.py $(RECORDINGS) $(CLAIMS)
+	@$(BIN)/python -m tests.benchmarks.bench_claims $(RECORDINGS) $(CLAIMS)
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .

@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from data_prep import biwi, card, card_page, export, ict_facekit, recordings, synthetic, vocaset
-from data_prep.whole_folder import refuse_overlap
-from otlib.dataset import validate
+from data_prep.card import measure as card
+from data_prep.card import page as card_page
+from data_prep.corpus import synthetic
+from data_prep.ict import facekit as ict_facekit
+from data_prep.sources import biwi, recordings, vocaset
+from data_prep.sources import peers_export as export
+from otlib.data.dataset import validate
+from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
 
 SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "recordings": recordings,

@@ -1,7 +1,7 @@
 """Write a data set so that it is either whole or absent.
 
 Everything goes into a hidden folder beside the target; the manifest comes last, then one rename puts the folder in
-place (:mod:`data_prep.whole_folder`).
+place (:mod:`otlib.data.whole_folder`).
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from data_prep.whole_folder import FileTable, FolderFormat, whole_folder, writable
-from otlib.dataset_check import quick_faults
-from otlib.dataset_manifest import FORMAT, MANIFEST, SPLITS, VERSION
+from otlib.data.check import quick_faults
+from otlib.data.manifest import FORMAT, MANIFEST, SPLITS, VERSION
+from otlib.data.whole_folder import FileTable, FolderFormat, whole_folder, writable
 from otlib.files import write_json
 
 DATA_SET = FolderFormat("a data set", MANIFEST, FORMAT, VERSION)

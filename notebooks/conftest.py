@@ -8,7 +8,7 @@ import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
 
-from notebooks.execution import kernel_config
+from notebooks.driver.execution import kernel_config
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # as the driver has it: rounding does not depend on how many cores there are
@@ -23,7 +23,7 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     """Skip the cells that draw in 3-D on a machine that cannot, and say so."""
-    from otlib.rendering import RenderingUnavailable, ensure_rendering
+    from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 
     try:
         ensure_rendering()

@@ -7,9 +7,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_directions
-from otlib.measure import NORMAL_WEIGHT, barycentres, varifold
-from otlib.sliced import sliced_wasserstein
+from otlib.measures.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_directions
+from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
+from otlib.measures.sliced import sliced_wasserstein
 
 MILLIMETRES = 1000.0
 _CLOSED_MM = 1.0  # opening at which a frame's extra weight as a closure has fallen to a third
@@ -35,7 +35,7 @@ class LossSettings:
             of the area and with it all ranks; on the mouth it points home (notebook 03 measures both).
         measure: "varifold" (barycentres with normals) or "barycentres".
         normal_weight: length in metres that a unit of normal counts as, of the varifold.
-        directions: L; sampler of otlib.directions.
+        directions: L; sampler of otlib.measures.directions.
         frames: random frames of each clip of a step on which transport is measured (its cost is bounded by them).
     """
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from otlib.audio import Recording
-from otlib.checkpoint import load_model
-from otlib.clips import clip_features, shared_hierarchy
-from otlib.dataset import Dataset, Sequence
+from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.features import INTERPOLATION, FeatureSource, feature_source, streamed_features
 from otlib.files import atomic_write, read_json
-from otlib.model import OTTalk, animate, prepare_geometry
-from otlib.train import RUN
-from otlib.tuned_encoder import saved_encoder
+from otlib.models.ottalk import OTTalk, animate, prepare_geometry
+from otlib.speech.features import INTERPOLATION, FeatureSource, feature_source, streamed_features
+from otlib.speech.recording import Recording
+from otlib.train.batches import clip_features, shared_hierarchy
+from otlib.train.checkpoint import load_model
+from otlib.train.loop import RUN
+from otlib.train.tuned_encoder import saved_encoder
 
 LEAD_IN = 0.3  # seconds of silence heard before a recording: sentences of the built-in corpus begin so, and so do most
 

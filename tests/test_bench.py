@@ -1,21 +1,11 @@
 """What the benchmark says of its rows: extremes, goals reached, missed and not measured, and the README's sentence."""
 
-import importlib.util
 import math
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.test_readme import readme_module
-
-
-@pytest.fixture(scope="module")
-def sliced_summary():
-    """Load tests/benchmarks/sliced_summary.py, which stands beside a script and in no package."""
-    spec = importlib.util.spec_from_file_location("sliced_summary", ROOT / "tests" / "benchmarks" / "sliced_summary.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from notebooks.driver import readme
+from tests.benchmarks import sliced_summary
 
 
 def rows(least=26.0, many=36.0, memory=30.0, argsort=1.4, equal=(160.0, 260.0)):
@@ -45,7 +35,7 @@ def result_of(summary, **changes):
     return {"machine": {"processor": "a processor", "threads": 2}, "summary": summary(made), **made}
 
 
-def test_every_goal_is_reached_by_figures_that_reach_it(sliced_summary):
+def test_every_goal_is_reached_by_figures_that_reach_it():
     found = sliced_summary.summary(rows())
     assert [goal["reached"] for goal in found["goals"]] == [True] * 7
     assert [goal["measured"] for goal in found["goals"]] == [26, 36, 30, 1.4, 700, 160, 260]
@@ -56,27 +46,27 @@ def test_every_goal_is_reached_by_figures_that_reach_it(sliced_summary):
     ({"least": 24.9}, [0]), ({"many": 34.0}, [1]), ({"memory": 19.0}, [2]), ({"argsort": 1.51}, [3]),
     ({"equal": (149.0, 260.0)}, [5]), ({"equal": (160.0, 249.0)}, [6]), ({"many": 24.0}, [0, 1]),
 ])
-def test_a_goal_that_is_missed_is_said_to_be(sliced_summary, change, missed):
+def test_a_goal_that_is_missed_is_said_to_be(change, missed):
     result = result_of(sliced_summary.summary, **change)
     assert [number for number, goal in enumerate(result["summary"]["goals"]) if not goal["reached"]] == missed
     lines = sliced_summary.report(result).splitlines()
     assert [number for number, line in enumerate(lines[1:8]) if line.startswith("NOT REACHED")] == missed
 
 
-def test_a_small_grid_leaves_the_goals_of_the_large_one_open(sliced_summary):
+def test_a_small_grid_leaves_the_goals_of_the_large_one_open():
     small = {part: [row for row in found if row.get("atoms") != 46068] for part, found in rows().items()}
     small["equal"] = small["equal"][:1]
     goals = sliced_summary.summary(small)["goals"]
     assert [goal["reached"] for goal in goals] == [True, None, True, True, None, True, None]
 
 
-def test_a_design_that_was_not_found_leaves_its_figure_open(sliced_summary):
+def test_a_design_that_was_not_found_leaves_its_figure_open():
     result = result_of(sliced_summary.summary, equal=(None, 260.0))
     assert result["summary"]["goals"][5]["reached"] is None
     assert "two frames apart: no design that was tried is as good" in sliced_summary.report(result)
 
 
-def test_the_torch_path_on_a_device_is_reported_with_its_name(sliced_summary):
+def test_the_torch_path_on_a_device_is_reported_with_its_name():
     made = rows()
     for row, seconds in zip(made["time"], (0.5, 0.125), strict=True):
         row["seconds"]["device"] = seconds
@@ -85,8 +75,8 @@ def test_the_torch_path_on_a_device_is_reported_with_its_name(sliced_summary):
     assert sliced_summary.report(result).splitlines()[-1] == "torch path on a GPU: 2 to 8 times faster than POT on the CPU"
 
 
-def test_the_readme_quotes_the_benchmark(sliced_summary):
-    sentence = readme_module().bench(result_of(sliced_summary.summary))
+def test_the_readme_quotes_the_benchmark():
+    sentence = readme.bench(result_of(sliced_summary.summary))
     for part in ("**26 to 36 times faster** (geometric mean 31) over 2 problems of 9,976 to 46,068 atoms",
                  "at least 30 times less memory", "1.4 times as much as sorting alone", "160 to 260 times cheaper",
                  "a processor, 2 threads"):

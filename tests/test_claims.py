@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from otlib.errors import InputError
-from tests.conftest import ROOT
 
 LINEAR = {"rtol": 0.0, "atol": 1e-6}  # float32 positions of size one
 RATE = 10.0
@@ -18,10 +17,10 @@ TRAINING = "import pathlib, sys, time; time.sleep(float(sys.argv[2])); pathlib.P
 
 @pytest.fixture(scope="module")
 def claims():
-    """The modules beside the script, which stand in no package: a function imports one by name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tests" / "benchmarks"))
-        yield lambda name: importlib.import_module("bench_claims" if name == "bench" else f"claims_{name}")
+    """The command's modules: a function imports one by name."""
+    def module(name):
+        return importlib.import_module(f"tests.benchmarks.{'bench_claims' if name == 'bench' else f'claims_{name}'}")
+    return module
 
 
 def grid(count):

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from otlib.directions import draw_directions
-from otlib.measure import Measure
-from otlib.sliced import sliced_wasserstein
-from otlib.transport import atom_transport, exact_plan, sliced_matching
+from otlib.measures.directions import draw_directions
+from otlib.measures.matching import atom_transport, exact_plan, sliced_matching
+from otlib.measures.measure import Measure
+from otlib.measures.sliced import sliced_wasserstein
 from tests.oracles.sliced_naive import sliced_cost, weight_slopes
 
 EXACT = 1e-12  # relative, float64: sums of some hundred terms

@@ -8,12 +8,9 @@ import torch
 from jaxtyping import Float, Integer
 from torch import Tensor
 
-from otlib.directions import design_sizes, draw_directions
 from otlib.losses import transport_faces
-from otlib.measure import Measure, barycentres
-from otlib.mesh import check_mesh
-from otlib.sliced import check_exponent, sliced_wasserstein
-from otlib.transport import (
+from otlib.measures.directions import design_sizes, draw_directions
+from otlib.measures.matching import (
     EXACT_ATOMS,
     AtomTransport,
     SlicedMatching,
@@ -22,6 +19,9 @@ from otlib.transport import (
     sliced_bound,
     sliced_matching,
 )
+from otlib.measures.measure import Measure, barycentres
+from otlib.measures.sliced import check_exponent, sliced_wasserstein
+from otlib.meshes.geometry import check_mesh
 
 REGIONS = ("lips", "mouth", "face")
 """Faces that touch the lips, faces within two edges of them (where the loss looks), all faces."""
@@ -40,7 +40,8 @@ class MovingMesh:
         lips: vertices of the lips; without them only the whole face can be looked at.
 
     Raises:
-        ValueError: a mesh that is none (see :func:`otlib.mesh.check_mesh`), or lips that are none of its vertices.
+        ValueError: a mesh that is none (see :func:`otlib.meshes.geometry.check_mesh`), or lips that are none of its
+        vertices.
     """
 
     vertices: Float[np.ndarray, "T V 3"] | Float[np.ndarray, "V 3"]
@@ -151,7 +152,7 @@ class Estimate:
 
     @property
     def bound(self) -> float | None:
-        """c^(1/p) W_p, which no sliced distance exceeds (see :func:`otlib.transport.sliced_bound`)."""
+        """c^(1/p) W_p, which no sliced distance exceeds (see :func:`otlib.measures.matching.sliced_bound`)."""
         return None if self.exact is None else sliced_bound(3, self.p) ** (1 / self.p) * self.exact
 
     @property

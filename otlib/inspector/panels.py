@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from otlib.inspector.comparison import Alignment, Estimate
 from otlib.inspector.scene import MOST_ARROWS, AlignmentScene, Arrows, arrow_factor, cost_limit_mm
-from otlib.transport import EXACT_ATOMS
+from otlib.measures.matching import EXACT_ATOMS
 from otlib.viz import palette
 from otlib.viz.curves import tidy
 from otlib.viz.head_figures import put_picture, scale_bar

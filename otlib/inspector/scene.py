@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from otlib.inspector.comparison import Alignment
-from otlib.rendering import ensure_rendering
 from otlib.viz import palette
+from otlib.viz.gl import ensure_rendering
 from otlib.viz.heads import Camera, place_camera
 
 if TYPE_CHECKING:

@@ -74,7 +74,7 @@ class CorpusScores:
     mean: Mapping[str, float]
 
     def by_speaker(self, metric: str) -> dict[str, float]:
-        """Return one metric for each speaker, as :mod:`otlib.statistics` takes it.
+        """Return one metric for each speaker, as :mod:`otlib.metrics.intervals` takes it.
 
         Raises:
             ValueError: no such metric.

@@ -11,7 +11,7 @@ from numpy import ndarray
 from scipy.ndimage import binary_dilation
 from torch import Tensor
 
-from otlib.metrics.vertices import check_region
+from otlib.checks import check_region
 
 BILABIALS = frozenset("pbm")
 """Sounds that are made with closed lips."""

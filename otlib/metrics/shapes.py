@@ -6,8 +6,8 @@ from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from otlib.measure import NORMAL_WEIGHT, barycentres, varifold
-from otlib.sliced import sliced_wasserstein
+from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
+from otlib.measures.sliced import sliced_wasserstein
 
 
 def mesh_sliced_wasserstein(truth: Float[Tensor, "T V 3"], truth_faces: Int[Tensor, "F 3"],
@@ -16,13 +16,13 @@ def mesh_sliced_wasserstein(truth: Float[Tensor, "T V 3"], truth_faces: Int[Tens
                             ) -> Float[Tensor, " T"]:
     """Return the sliced Wasserstein distance SW_2 of the two surfaces in each frame, metres, **with** the root.
 
-    Both meshes become oriented varifolds, probability measures of area (see :func:`otlib.measure.varifold`), so it
+    Both meshes become oriented varifolds, probability measures of area (see :func:`otlib.measures.measure.varifold`), so it
     needs no correspondence, and it sees all of the surface, no mask. Float32 in, float32 out.
 
     Args:
         truth, prediction: metres; the same number of frames.
         truth_faces, prediction_faces: of either mesh.
-        directions: unit vectors, the same for all frames, from :func:`otlib.directions.draw_directions`: with equal
+        directions: unit vectors, the same for all frames, from :func:`otlib.measures.directions.draw_directions`: with equal
             directions the numbers of two models can be compared.
         normal_weight: metres that a unit of normal counts for.
 

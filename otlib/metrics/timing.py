@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 from torch import Tensor
 
-from otlib.metrics.vertices import check_region
+from otlib.checks import check_region
 
 SMOOTHING = 2.0
 """Standard deviation, in frames, of the Gaussian that smooths lip gaps, as in the code of MTM's authors."""

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.mesh import check_finite
+from otlib.checks import check_finite, check_region
 
 FRAMES_AT_ONCE = 256
 """Frames that are held in float64 at a time where all vertices count: 28 MB at 5,023 vertices."""
@@ -29,13 +29,6 @@ def check_pair(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"]
     check_finite("truth", truth)
     check_finite("prediction", prediction)
 
-
-def check_region(name: str, region: Int[Tensor, " N"], count: int) -> None:
-    """Refuse a list of vertices that is empty or out of range."""
-    if region.ndim != 1 or len(region) == 0:
-        raise ValueError(f"{name} must be a list of vertices, not of shape {tuple(region.shape)}")
-    if int(region.min()) < 0 or int(region.max()) >= count:
-        raise ValueError(f"{name} names vertices {int(region.min())} to {int(region.max())}, but there are {count}")
 
 
 def region_distances(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], region: Int[Tensor, " N"],
@@ -129,3 +122,8 @@ def upper_face_dynamics_deviation(truth: Float[Tensor, "T V 3"], prediction: Flo
     """
     check_pair(truth, prediction)
     return motion_variation(truth, template, upper_face) - motion_variation(prediction, template, upper_face)
+
+
+def lip_error_mm(predicted: Float[Tensor, "T V 3"], truth: Float[Tensor, "T V 3"], lips: Tensor) -> float:
+    """Return the mean over frames of the largest distance of a lip vertex, in mm; what validation looks at."""
+    return float((predicted[:, lips] - truth[:, lips]).norm(dim=-1).amax(-1).mean() * 1000)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float, Integer, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -132,6 +132,37 @@ def mark_phonemes(
                 fontsize=9,
                 fontweight="bold" if closed else "normal",
             )
+
+
+def phoneme_rows(
+    samples: Num[np.ndarray, " S"],
+    sample_rate: int,
+    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> Figure:
+    """Draw a waveform once for each aligner, with the phonemes it found above it; p, b and m are shaded.
+
+    Args:
+        samples: (S,) of any scale.
+        sample_rate: Hz.
+        rows: by the aligner's name, {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+
+    Raises:
+        ValueError: no rows.
+    """
+    if not rows:
+        raise ValueError("rows: at least one is needed")
+    seconds = len(samples) / sample_rate
+    figure = Figure(figsize=(float(np.clip(4.2 * seconds, 7.2, 18.0)), 0.4 + 1.1 * len(rows)), layout="constrained")
+    panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (name, phonemes) in zip(panels, rows.items(), strict=True):
+        axes.plot(np.arange(len(samples)) / sample_rate, samples, color=palette.NEUTRAL, linewidth=0.4)
+        mark_phonemes(axes, phonemes, 0.0, seconds)
+        axes.set_xlim(0, seconds)
+        axes.set_yticks([])
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+        tidy(axes, grid=False)
+    panels[-1].set_xlabel("time (s)")
+    return figure
 
 
 def interval_plot(

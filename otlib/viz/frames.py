@@ -10,8 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from otlib.face_parts import FaceParts
 from otlib.viz import palette
+from otlib.viz.face_parts import FaceParts
 from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 

@@ -9,11 +9,13 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from otlib.face_parts import FaceParts
 from otlib.viz import palette
+from otlib.viz.face_parts import FaceParts
 from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 _PANEL_PIXELS = (440, 560)  # width, height
+
+_ROW_PIXELS = (300, 360)
 
 
 def head_triptych(
@@ -179,3 +181,37 @@ def put_picture(panel: Axes, picture: Picture) -> None:
     panel.set_xticks([])
     panel.set_yticks([])
     panel.spines[:].set_visible(False)
+
+
+def row_of_heads(
+    heads: Float[np.ndarray, "N V 3"],
+    faces: Integer[np.ndarray, "F 3"],
+    face_parts: FaceParts | None,
+    names: Sequence[str],
+    *,
+    camera: Camera = "front",
+    focus: Sequence[int] | np.ndarray | None = None,
+) -> Figure:
+    """Draw heads of one topology in a row, all at one scale, with a name under each.
+
+    Args:
+        heads: (N, V, 3) metres.
+        faces: (F, 3) vertex indices.
+        face_parts: face indices of each named part.
+        names: one for each head.
+        camera: "front", "three_quarter" or "profile".
+        focus: vertex indices to fit the camera to, on the first head; the whole head when None.
+
+    Raises:
+        ValueError: names that are not one for each head.
+        RenderingUnavailable: no GL on this machine.
+    """
+    if len(names) != len(heads):
+        raise ValueError(f"names: {len(names)}, expected {len(heads)}, one for each head")
+    figure = Figure(figsize=(12.0, 12.0 / len(heads) * _ROW_PIXELS[1] / _ROW_PIXELS[0] + 0.3), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(1, len(heads)))
+    with HeadRenderer(heads[0], faces, face_parts=face_parts, size=_ROW_PIXELS, camera=camera, focus=focus) as renderer:
+        for panel, head, name in zip(panels, heads, names, strict=True):
+            put_picture(panel, renderer.image(head))
+            panel.set_xlabel(name, fontsize=11)
+    return figure

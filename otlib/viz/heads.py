@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float, Integer, UInt8
 
-from otlib.face_parts import FaceParts, part_colour, part_gloss, split_faces
-from otlib.normals import VertexNormals, check_faces, split_creases
-from otlib.rendering import ensure_rendering
+from otlib.meshes.normals import VertexNormals, check_faces, split_creases
 from otlib.viz import palette
+from otlib.viz.face_parts import FaceParts, part_colour, part_gloss, split_faces
+from otlib.viz.gl import ensure_rendering
 from otlib.viz.tessellation import PhongTessellation
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class HeadRenderer:
     Args:
         template: (V, 3) metres; the camera is fitted to it.
         faces: (F, 3) vertex indices.
-        face_parts: face indices of each named part ("skin", "lips", ...; see ``otlib.face_parts``); faces in no
+        face_parts: face indices of each named part ("skin", "lips", ...; see ``otlib.viz.face_parts``); faces in no
             part, and all faces when None, are skin.
         size: (width, height) of the picture in pixels.
         camera: "front", "three_quarter" (35 degrees to the head's left) or "profile" (90 degrees).

@@ -10,11 +10,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from otlib.measure import Measure
-from otlib.rendering import ensure_rendering
-from otlib.transport import SlicedMatching
+from otlib.measures.matching import SlicedMatching
+from otlib.measures.measure import Measure
 from otlib.viz import palette
 from otlib.viz.curves import tidy
+from otlib.viz.gl import ensure_rendering
 from otlib.viz.head_figures import put_picture, scale_bar
 from otlib.viz.heads import Camera, downsample, place_camera
 
@@ -147,7 +147,7 @@ def quantile_matching(
     """Show optimal transport along one direction: the atoms and whom they are matched with, and the quantile functions.
 
     Args:
-        matching: of a true measure x and a predicted measure y, in metres (``otlib.transport.sliced_matching``).
+        matching: of a true measure x and a predicted measure y, in metres (``otlib.measures.matching.sliced_matching``).
         coordinate: what is measured along the direction.
         lines: number of matches drawn, at evenly spaced shares of the mass.
 

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Integer
 
-from otlib.face_parts import FaceParts
+from otlib.viz.face_parts import FaceParts
 
 _ROUNDNESS = 0.75  # 0 keeps triangles flat; the value that Boubekeur and Alexa recommend
 
@@ -16,8 +16,8 @@ class PhongTessellation:
 
     Args:
         faces: (F, 3) vertex indices.
-        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.normals``), and an edge
-            there stays straight, so that both sides still meet.
+        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.meshes.normals``), and an
+            edge there stays straight, so that both sides still meet.
     """
 
     def __init__(self, faces: Integer[np.ndarray, "F 3"], copied: Integer[np.ndarray, " V"]) -> None:

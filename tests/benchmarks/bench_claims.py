@@ -1,7 +1,7 @@
 """Make the project's promises again that no other command measures: ``make claims``.
 
-    python tests/benchmarks/bench_claims.py --recording speech.wav "What is said in it."
-    python tests/benchmarks/bench_claims.py --only remesh long
+    python -m tests.benchmarks.bench_claims --recording speech.wav "What is said in it."
+    python -m tests.benchmarks.bench_claims --only remesh long
 
 With the corpus and the model that ``make demo`` leaves. Parts:
 
@@ -24,20 +24,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from otlib.errors import InputError
+from otlib.files import read_json, sha256, write_json
+from otlib.train.checkpoint import WEIGHTS
+from tests.benchmarks.bench_sliced import machine
+from tests.benchmarks.claims_closures import measure_closures, measure_demo
+from tests.benchmarks.claims_common import Setting, open_setting, report
+from tests.benchmarks.claims_kills import measure_kills
+from tests.benchmarks.claims_long import measure_long
+from tests.benchmarks.claims_remesh import measure_remesh
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import torch  # noqa: E402
-from bench_sliced import machine  # noqa: E402
-from claims_closures import measure_closures, measure_demo  # noqa: E402
-from claims_common import Setting, open_setting, report  # noqa: E402
-from claims_kills import measure_kills  # noqa: E402
-from claims_long import measure_long  # noqa: E402
-from claims_remesh import measure_remesh  # noqa: E402
-
-from otlib.checkpoint import WEIGHTS  # noqa: E402
-from otlib.errors import InputError  # noqa: E402
-from otlib.files import read_json, sha256, write_json  # noqa: E402
 
 TARGET = ROOT / "results" / "bench" / "claims.json"
 PARTS = ("closures", "remesh", "long", "kills", "demo")

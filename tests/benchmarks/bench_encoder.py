@@ -22,12 +22,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import torch
-from bench_sliced import machine
 
-from otlib.audio import read_recording, resampled
-from otlib.encoder import BUNDLED, Encoder, default_windows, encode, encode_stream, load_encoder
 from otlib.files import write_json
-from otlib.hubert import HOP, SAMPLE_RATE
+from otlib.speech.encoder import BUNDLED, Encoder, default_windows, encode, encode_stream, load_encoder
+from otlib.speech.local_hubert import HOP, SAMPLE_RATE
+from otlib.speech.recording import read_recording, resampled
+from tests.benchmarks.bench_sliced import machine
 
 from transformers import HubertConfig, HubertModel  # isort: skip  (after otlib, whose guard lets it be imported)
 
@@ -37,7 +37,7 @@ WANTED_SPEED, WANTED_SAME = 100.0, 1e-3
 
 def speech(minutes: float) -> torch.Tensor:
     """Sentences of the corpus's test speakers, again and again."""
-    from data_prep.labelled_speech import corpus_speech
+    from data_prep.corpus.labelled_speech import corpus_speech
 
     once = np.concatenate([one.samples for one in corpus_speech("test", 8, 2)])
     wanted = round(minutes * 60 * SAMPLE_RATE)
@@ -56,7 +56,8 @@ def speed(encoder: Encoder, samples: torch.Tensor, repeats: int) -> float:
 
 def peak_of_a_fresh_process(minutes: float, threads: int) -> float:
     """Largest anonymous memory, MB, of a process that reads and encodes a sound file of that length (Linux only)."""
-    program = [sys.executable, __file__, "--threads", str(threads), "--encode-minutes", str(minutes)]
+    program = [sys.executable, "-m", "tests.benchmarks.bench_encoder", "--threads", str(threads), "--encode-minutes",
+               str(minutes)]
     return json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
 
 

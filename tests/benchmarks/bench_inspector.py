@@ -1,6 +1,6 @@
 """How fast a control of the inspector answers on 9,976 faces: in JupyterLab under a real Chromium, from key to picture.
 
-    python tests/benchmarks/bench_inspector.py
+    python -m tests.benchmarks.bench_inspector
 
 Run it on a machine that does nothing else. A key is pressed on a control; the answer is there when the line above the
 panels names the new state, which is written after the views have been drawn. Each control is pressed several times; the
@@ -15,20 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import torch
+from playwright.sync_api import Page
+
+from data_prep.head import CONTROLS, make_head, pose
+from otlib.files import write_json
+from otlib.inspector import Comparison, Controls, MovingMesh
+from otlib.inspector.panels import alignment_png
+from otlib.inspector.scene import AlignmentScene
+from tests.benchmarks.bench_sliced import machine
+from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-from bench_sliced import machine  # noqa: E402
-from playwright.sync_api import Page  # noqa: E402
-
-from data_prep.head import CONTROLS, make_head, pose  # noqa: E402
-from otlib.files import write_json  # noqa: E402
-from otlib.inspector import Comparison, Controls, MovingMesh  # noqa: E402
-from otlib.inspector.panels import alignment_png  # noqa: E402
-from otlib.inspector.scene import AlignmentScene  # noqa: E402
-from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook  # noqa: E402
 
 TARGET = ROOT / "results" / "bench" / "inspector.json"
 GOAL_SECONDS = 0.5

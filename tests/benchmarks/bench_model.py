@@ -25,17 +25,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench_sliced import machine
-from faceformer_like import FaceFormerLike
-from sliced_problems import resident_kilobytes
 from transformers import HubertConfig, HubertModel
 
-from otlib.audio import align_by_interpolation
-from otlib.encoder import Encoder, encode
-from otlib.features import feature_source
 from otlib.files import write_json
 from otlib.losses import LossSettings, losses, transport_faces, vertex_weights
-from otlib.model import Geometry, ModelSettings, OTTalk, animate, prepare_geometry
+from otlib.models.ottalk import Geometry, ModelSettings, OTTalk, animate, prepare_geometry
+from otlib.speech.encoder import Encoder, encode
+from otlib.speech.features import feature_source
+from otlib.speech.recording import align_by_interpolation
+from tests.benchmarks.bench_sliced import machine
+from tests.benchmarks.faceformer_like import FaceFormerLike
+from tests.benchmarks.sliced_problems import resident_kilobytes
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "results" / "bench" / "model.json"
@@ -170,7 +170,7 @@ def peak_mb(vertices: int) -> dict[str, float]:
     """Return the peak memory of a process that does nothing but OT-Talk's inference, and of one that only imports."""
     found = {}
     for part in ("imports", "inference"):
-        program = [sys.executable, __file__, "--memory", part, str(vertices)]
+        program = [sys.executable, "-m", "tests.benchmarks.bench_model", "--memory", part, str(vertices)]
         done = subprocess.run(program, check=True, capture_output=True, text=True)
         found[part] = float(done.stdout)
     return found

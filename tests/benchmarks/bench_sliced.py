@@ -30,13 +30,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sliced_errors import equal_error_rows, error_row
-from sliced_figure import draw_figure
-from sliced_problems import METHODS, TalkingHeads, run_sorts, sort_keys
-from sliced_summary import report, summary
 from tqdm import tqdm
 
 from otlib.files import atomic_write, read_json, write_json
+from tests.benchmarks.sliced_errors import equal_error_rows, error_row
+from tests.benchmarks.sliced_figure import draw_figure
+from tests.benchmarks.sliced_problems import METHODS, TalkingHeads, run_sorts, sort_keys
+from tests.benchmarks.sliced_summary import report, summary
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "results" / "bench" / "sliced_wasserstein.json"
@@ -61,7 +61,7 @@ def machine(device: str | None = None) -> dict[str, object]:
 
 def measured_code() -> str:
     """One hash of every file whose change would change the numbers."""
-    library = [*ROOT.glob("otlib/sliced*.py"), *(ROOT / "otlib").glob("direction*"), ROOT / "otlib" / "measure.py"]
+    library = [*(ROOT / "otlib" / "measures").rglob("*.py"), ROOT / "otlib" / "measures" / "direction_designs.npz"]
     own = [Path(__file__).with_name(name) for name in ("bench_sliced.py", "sliced_errors.py", "sliced_problems.py")]
     return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(library + own))).hexdigest()
 
@@ -119,9 +119,9 @@ def memory_row(heads: TalkingHeads, atoms: int, dimension: int, directions: int,
         arrays = Path(folder) / "problem.npz"
         np.savez(arrays, **{name: getattr(problem, name).numpy() for name in problem.__dataclass_fields__})
         del problem
-        program = [sys.executable, str(Path(__file__).with_name("sliced_problems.py")), str(arrays), method,
+        program = [sys.executable, "-m", "tests.benchmarks.sliced_problems", str(arrays), method,
                    str(torch.get_num_threads())]
-        found = json.loads(subprocess.run(program, check=True, capture_output=True, text=True).stdout)
+        found = json.loads(subprocess.run(program, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
     return {"atoms": atoms, "dimension": dimension, "directions": directions, "frames": frames, "method": method,
             "extra_mb": found}
 

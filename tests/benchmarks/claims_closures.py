@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from claims_common import Setting, goal
 
-from data_prep.labelled_speech import text_to_phonemes
-from otlib.audio import Recording, read_recording, resampled
-from otlib.forced_alignment import load_aligner
+from data_prep.corpus.labelled_speech import text_to_phonemes
 from otlib.metrics.mouth import DEFAULT_CLOSURES, is_bilabial
+from otlib.phonemes.alignment import load_aligner
+from otlib.speech.recording import Recording, read_recording, resampled
+from tests.benchmarks.claims_common import Setting, goal
 
 SHARE_OF_RANGE = 0.25  # of the clip's lip gaps, from below: the lips are together there
 WANTED_SHARE = 0.8  # of the closures

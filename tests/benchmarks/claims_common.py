@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from otlib.audio import Recording
-from otlib.checkpoint import WEIGHTS
-from otlib.dataset import Dataset
+from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import sha256
 from otlib.metrics.mouth import lip_gap
 from otlib.predict import Trained, load_trained, talk
+from otlib.speech.recording import Recording
+from otlib.train.checkpoint import WEIGHTS
 
 
 @dataclass(frozen=True)

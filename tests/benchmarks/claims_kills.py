@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from claims_common import Setting, goal
 
+from notebooks.experiments.sweeps import read_sweep
 from otlib.errors import InputError
-from otlib.sweeps import read_sweep
+from tests.benchmarks.claims_common import Setting, goal
+from tests.fixtures.driver_copy import copy_driver
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLIEST, LATEST = 0.1, 0.6  # when a kill comes, in shares of the time that the whole takes undisturbed
-DRIVER = ("run.py", "sweep.py", "execution.py", "time_left.py", "sweeps/train_and_score.ipynb")
 
 
 def kill_moments(count: int, usual: float, seed: int) -> list[float]:
@@ -105,9 +105,7 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
     plan = {"name": "claims", "notebook": "sweeps/train_and_score", "profile": "fast", "seeds": 1, "budget": 1800,
             "parameters": {"ENCODER": "prosody", "STEPS": steps}, "cells": {"full": {}, "no_graph": {"TERMS": 1}}}
     root = folder / "repository"
-    (root / "notebooks" / "sweeps").mkdir(parents=True)
-    for file in DRIVER:
-        shutil.copy(ROOT / "notebooks" / file, root / "notebooks" / file)
+    copy_driver(root, "sweeps")
     (root / "notebooks" / "suite.yaml").write_text(
         yaml.safe_dump({"profiles": ["fast"], "notebooks": [], "sweeps": [plan]}, sort_keys=False), encoding="utf-8")
     (root / "data" / "fast").mkdir(parents=True)
@@ -116,7 +114,7 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
     left = [root / "results" / "sweeps" / "claims", root / "data" / "sweeps" / "claims"]
 
     def program() -> subprocess.Popen:
-        return _start(root, str(root / "notebooks" / "sweep.py"), "claims", "--jobs", "2")
+        return _start(root, "-m", "notebooks.driver.sweep", "claims", "--jobs", "2")
 
     def content() -> tuple[dict, dict]:
         scores = {(result.cell, result.seed): result.scores for result in read_sweep(left[0])}

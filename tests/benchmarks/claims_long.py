@@ -13,18 +13,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from otlib.models.ottalk import animate, prepare_geometry
+from otlib.predict import LEAD_IN, write_talk
+from otlib.speech.encoder import Windows, default_windows, encode, encode_stream, load_encoder
+from otlib.speech.features import streamed_features
+from otlib.speech.recording import Recording, resampled
+from tests.benchmarks.claims_common import Setting, goal, open_setting
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # as a program of its own
 
-from claims_common import Setting, goal, open_setting  # noqa: E402
-
-from otlib.audio import Recording, resampled  # noqa: E402
-from otlib.encoder import Windows, default_windows, encode, encode_stream, load_encoder  # noqa: E402
-from otlib.features import streamed_features  # noqa: E402
-from otlib.model import animate, prepare_geometry  # noqa: E402
-from otlib.predict import LEAD_IN, write_talk  # noqa: E402
-
-WINDOW = 300  # frames, otlib.model.animate's own
+WINDOW = 300  # frames, otlib.models.ottalk.animate's own
 OTHER_WINDOW, OTHER_CORE = 430, 13.7  # frames and seconds: cut elsewhere
 UNCUT = Windows(core=1e6, margin=0.0, fade=0.02)
 ONE_PASS_SECONDS = 60
@@ -121,7 +119,7 @@ def _seam(setting: Setting, recording: Recording, motion: np.ndarray, file: Path
 
 
 def _in_a_process(setting: Setting, minutes: float, file: Path) -> dict[str, float]:
-    program = [sys.executable, __file__, str(setting.folder), str(minutes), str(file)]
+    program = [sys.executable, "-m", "tests.benchmarks.claims_long", str(setting.folder), str(minutes), str(file)]
     return json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True,
                                      env=os.environ | GIVEN_BACK).stdout)
 

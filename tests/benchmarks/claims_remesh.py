@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 import trimesh
-from claims_common import Setting, goal
 from matplotlib.figure import Figure
 
-from otlib.clips import clip_features
-from otlib.dataset import Sequence
+from otlib.data.dataset import Sequence
 from otlib.files import atomic_write
 from otlib.metrics.mouth import lip_gap
 from otlib.metrics.vertices import lip_max_distance, mean_vertex_error
-from otlib.model import animate, prepare_geometry
+from otlib.models.ottalk import animate, prepare_geometry
 from otlib.predict import Predictor
-from otlib.rendering import ensure_rendering
+from otlib.train.batches import clip_features
+from otlib.viz.gl import ensure_rendering
 from otlib.viz.head_figures import put_picture
 from otlib.viz.heads import place_camera
+from tests.benchmarks.claims_common import Setting, goal
 
 WANTED_RATIO = 1.3
 KINDS = {"coarser": 0.6, "finer": 1.5}  # faces of the remesh, in shares of the native mesh's

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from sliced_problems import ATOMS, METHODS, TalkingHeads
 from torch import Tensor
 
-from otlib.directions import SAMPLERS, design_sizes, draw_directions
-from otlib.measure import Measure, barycentres, varifold
-from otlib.sliced import sliced_wasserstein
+from otlib.measures.directions import SAMPLERS, design_sizes, draw_directions
+from otlib.measures.measure import Measure, barycentres, varifold
+from otlib.measures.sliced import sliced_wasserstein
+from tests.benchmarks.sliced_problems import ATOMS, METHODS, TalkingHeads
 
 SEEDS = 50
 REFERENCE = 5000

@@ -16,9 +16,9 @@ import ot
 import torch
 from torch import Tensor
 
-from otlib.directions import draw_directions
-from otlib.measure import Measure, barycentres, varifold
-from otlib.sliced import sliced_wasserstein
+from otlib.measures.directions import draw_directions
+from otlib.measures.measure import Measure, barycentres, varifold
+from otlib.measures.sliced import sliced_wasserstein
 
 ATOMS = {9976: "medium", 20000: "high", 46068: "high"}  # faces of the head; 20,000 are drawn from those of the high one
 PACE = (("jaw", 0.5, 2.1), ("aperture", 0.6, 2.3), ("round", 0.5, 1.1), ("spread", 0.3, 0.7), ("protrude", 0.4, 1.1),

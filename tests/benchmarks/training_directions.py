@@ -1,9 +1,9 @@
-"""How many directions training needs: what ``otlib.directions.TRAINING_DIRECTIONS`` rests on.
+"""How many directions training needs: what ``otlib.measures.directions.TRAINING_DIRECTIONS`` rests on.
 
 For pairs of frames of a talking head, from one frame apart to lips closed against wide open, at two resolutions, the
 gradient of SW_2^2 in the vertices with each stored design is compared with that of 5,000 directions, over many rotations.
 Enough is the smallest design whose worst cosine is at least 0.95, with normals worth what they are by default; what
-becomes of it where they are worth twice that is measured too. Run ``python tests/benchmarks/training_directions.py``:
+becomes of it where they are worth twice that is measured too. Run ``python -m tests.benchmarks.training_directions``:
 a few minutes; it writes results/bench/training_directions.json, prints the worst and the mean cosine of each design, and
 ends with status 1 if the default is not the smallest that is enough.
 """
@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sliced_errors import REFERENCE, evaluator
-from sliced_problems import TalkingHeads
 from torch import Tensor
 from tqdm import tqdm
 
 from data_prep.head import CONTROLS, make_head, pose
-from otlib.directions import TRAINING_DIRECTIONS, design_sizes, draw_directions
 from otlib.files import write_json
-from otlib.measure import NORMAL_WEIGHT, barycentres, varifold
+from otlib.measures.directions import TRAINING_DIRECTIONS, design_sizes, draw_directions
+from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
+from tests.benchmarks.sliced_errors import REFERENCE, evaluator
+from tests.benchmarks.sliced_problems import TalkingHeads
 
 TARGET = Path(__file__).resolve().parents[2] / "results" / "bench" / "training_directions.json"
 LEAST_COSINE = 0.95

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from otlib.gltf import write_glb
-from tests.talking_ball import FRAME_RATE, ball, talk
+from otlib.export.glb import write_glb
+from tests.fixtures.talking_ball import FRAME_RATE, ball, talk
 
 _HERE = Path(__file__).parent
 _CACHE = _HERE.parent.parent / ".cache"

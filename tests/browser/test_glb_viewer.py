@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import CHROMIUM_FLAGS
-from tests.talking_ball import FRAME_RATE, MOUTH, RADIUS
+from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS
 
 _SIDE = 400  # pixels
 _HALF_VIEW = 1.25 * RADIUS  # metres from the middle of the picture to its edge

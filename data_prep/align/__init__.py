@@ -1,0 +1,1 @@
+"""Phonemes and their times in a recording, from the command line."""

@@ -1,0 +1,99 @@
+"""Say which phoneme is when in a recording: `python -m data_prep.align RECORDING.wav --text "What is said."`
+
+Prints one phoneme a line, with its start and end in seconds; an empty one is a pause. Without a text the sounds are
+recognised, which is less sure. espeak-ng turns the text into phonemes; without a text it is not needed.
+"""
+
+import argparse
+import importlib.util
+import sys
+from pathlib import Path
+
+from data_prep.corpus.labelled_speech import text_to_phonemes
+from otlib.data.dataset import PhonemeSpan
+from otlib.errors import InputError
+from otlib.files import atomic_write, write_json
+from otlib.phonemes.alignment import BACK_ENDS, load_aligner
+from otlib.speech.recording import SILENCE_DB, read_recording, resampled
+
+
+def default_back_end(text: str | None, voice: str = "en-us", model: str | None = None) -> str:
+    """Return the aligner that serves recordings of people best: the encoder's card says why.
+
+    "pocketsphinx" for English whose text is known, where it is installed and no model of another is named; else "frames".
+    """
+    fits = text is not None and voice.startswith("en") and model is None
+    return "pocketsphinx" if fits and importlib.util.find_spec("pocketsphinx") else "frames"
+
+
+def align(file: Path, text: str | None = None, back_end: str | None = None, model: str | None = None,
+          voice: str = "en-us") -> tuple[PhonemeSpan, ...]:
+    """Return the phonemes of a recording.
+
+    Args:
+        file: any sound file.
+        text: what is said, if it is known.
+        back_end: see :func:`otlib.phonemes.alignment.load_aligner`; by default that of :func:`default_back_end`.
+        model: see there.
+        voice: accent by which espeak-ng pronounces the text.
+
+    Raises:
+        InputError: the recording cannot be read, is silent or cannot be aligned, or something needed is not installed.
+    """
+    recording = read_recording(file)
+    if recording.peak_db < SILENCE_DB:
+        raise InputError(f"{file}: is silent (it never rises above {SILENCE_DB:g} dB); give a recording of speech")
+    transcript = text_to_phonemes(text, voice) if text is not None else None
+    back_end = back_end or default_back_end(text, voice, model)
+    return load_aligner(back_end, model).phonemes(resampled(recording), transcript, name=str(file))
+
+
+def draw(file: Path, rows: dict[str, tuple[PhonemeSpan, ...]], picture: Path) -> None:
+    """Write a PNG of the waveform with the phonemes above it, one row for each aligner.
+
+    Raises:
+        InputError: the packages that draw are not installed.
+    """
+    try:
+        from otlib.viz import phoneme_rows
+    except ModuleNotFoundError as error:
+        raise InputError(f"{picture}: pictures need `pip install otlib[notebook]`; leave the picture out") from error
+    recording = read_recording(file)
+    figure = phoneme_rows(recording.samples, recording.sample_rate,
+                          {name: [span._asdict() for span in spans] for name, spans in rows.items()})
+    with atomic_write(picture) as temporary:
+        figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png", metadata={"Software": None})
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m data_prep.align", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=Path, help="any sound file")
+    parser.add_argument("--text", help="what is said; without it the sounds are recognised")
+    parser.add_argument("--backend", choices=BACK_ENDS,
+                        help="which aligner (pocketsphinx for English with its text, where it is installed, else frames)")
+    parser.add_argument("--model", metavar="NAME", help="an encoder with phoneme heads, or for 'transformers' a CTC model")
+    parser.add_argument("--voice", default="en-us", help="accent of the text, as espeak-ng names it (%(default)s)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the phonemes there, as the corpus stores them")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw waveform and phonemes")
+    options = parser.parse_args(arguments)
+    back_end = options.backend or default_back_end(options.text, options.voice, options.model)
+    try:
+        spans = align(options.recording, options.text, back_end, options.model, options.voice)
+        if options.json:
+            write_json(options.json, [span._asdict() for span in spans])
+        if options.picture:
+            draw(options.recording, {back_end: spans}, options.picture)
+    except InputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    if options.backend is None:
+        print(f"aligned by {back_end}; --backend names another", file=sys.stderr)
+    for span in spans:
+        print(f"{span.start:8.3f} {span.end:8.3f}  {span.phoneme}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

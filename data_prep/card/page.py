@@ -1,0 +1,241 @@
+"""A data set's card as a page: its size, pictures, how it moves beside a real clip, and what it promises.
+
+Every number on the page is one of :func:`data_prep.card.measure`'s, which lie beside it as JSON.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_prep.card.measure import CLOSED_GAP_MM, measure
+from data_prep.corpus.articulatory_targets import BILABIAL, LABIODENTAL, letters
+from otlib.data.dataset import Dataset, PhonemeSpan, Sequence
+from otlib.errors import InputError
+from otlib.files import atomic_write, write_json
+from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PAGE, FIGURES = "card.md", "card.json"
+VISEMES = {"p b m": BILABIAL, "f v": LABIODENTAL, "a": frozenset("aɑæ"), "i": frozenset("i"), "u": frozenset("uʉ")}
+_SHOWN_SPEAKERS = 8
+# what a corpus worth learning from keeps to; the project's own aims
+_CLOSED_SHARE, _FACTOR, _WIDTH_MM, _AREA_RATIO, _OVERLAP_MM, _OFFSET_MS = 0.95, 1.5, 5.0, 0.05, 0.1, 10.0
+
+
+def promises(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Return what the corpus promises, what was measured, and whether it is kept; only what could be measured.
+
+    Args:
+        figures: of :func:`data_prep.card.measure`.
+    """
+    real, surface, offsets = figures["real_clip"], figures["surface"], figures["closure_offset_ms"]
+    rows = []
+    if figures["closed_share"] is not None:
+        rows.append((f"lip gap under {CLOSED_GAP_MM:g} mm in at least {_CLOSED_SHARE:.0%} of p, b and m",
+                     f"{figures['closed_share']:.1%} of {figures['closures']:,}", figures["closed_share"] >= _CLOSED_SHARE))
+    extent, real_extent = (high - low for low, high in (figures["lip_gap_mm"], real["lip_gap_mm"]))
+    for name, measured, wanted, unit in (
+            ("range of the lip gap", extent, real_extent, "mm"),
+            ("mean lip speed", figures["lip_speed_mm_per_frame"], real["lip_speed_mm_per_frame"], "mm a frame")):
+        rows.append((f"{name} within a factor {_FACTOR:g} of the real clip's ({wanted:.3g} {unit})",
+                     f"{measured:.3g} {unit}, {measured / wanted:.2f} times", 1 / _FACTOR <= measured / wanted <= _FACTOR))
+    if None not in (figures["spread_width_mm"], figures["rounded_width_mm"]):
+        wider = figures["spread_width_mm"] - figures["rounded_width_mm"]
+        rows.append((f"mouth at least {_WIDTH_MM:g} mm wider in spread than in rounded vowels", f"{wider:.1f} mm",
+                     wider >= _WIDTH_MM))
+    if offsets is not None and offsets["shut"]["largest"] is not None:
+        largest = max(offsets[name]["largest"] for name in ("pressed", "shut"))
+        rows.append((f"without lead or lag, closures within {_OFFSET_MS:g} ms of their phoneme's centre",
+                     f"at most {largest:.1f} ms off", largest <= _OFFSET_MS))
+    rows.append((f"in {surface['frames']:,} random frames no face smaller than {_AREA_RATIO:g} of its area at rest",
+                 f"smallest {surface['smallest_area_ratio']:.2f}", surface["smallest_area_ratio"] >= _AREA_RATIO))
+    if surface["lip_overlap_mm"] is not None:
+        rows.append((f"in the same frames lips that cross by no more than {_OVERLAP_MM:g} mm",
+                     f"at most {surface['lip_overlap_mm']:.2f} mm", surface["lip_overlap_mm"] <= _OVERLAP_MM))
+    return rows
+
+
+def write_page(dataset: Dataset, folder: Path | str, figures: dict[str, Any] | None = None) -> Path:
+    """Write the card as Markdown, its figures as JSON and its pictures as PNG; return the page's path.
+
+    Args:
+        dataset: any data set.
+        folder: to write into; files of an earlier card are replaced.
+        figures: of :func:`data_prep.card.measure`, where they have been measured before.
+
+    Raises:
+        InputError: the folder cannot be written, or packages that draw are not installed.
+        RenderingUnavailable: this machine cannot draw in 3-D; the page is there then, without the pictures of heads.
+    """
+    folder, figures = Path(folder), figures or measure(dataset)
+    try:
+        from otlib.viz import show
+    except ModuleNotFoundError as error:
+        raise InputError(f"{error.name} is not installed, which draws the card's pictures: "
+                         "`pip install otlib[notebook]` brings it") from error
+    unable = None
+    try:
+        ensure_rendering()
+    except RenderingUnavailable as error:
+        unable = error
+    shown = []
+    for name, figure, alt in _pictures(dataset, in_3d=unable is None):
+        show(figure, alt, folder / name)
+        shown.append(f"![{alt}]({name})\n\n{alt}")
+    write_json(folder / FIGURES, figures)
+    with atomic_write(folder / PAGE) as temporary:
+        temporary.write_text(page(dataset, figures, shown), encoding="utf-8")
+    if unable:
+        raise unable
+    return folder / PAGE
+
+
+def page(dataset: Dataset, figures: dict[str, Any], pictures: list[str]) -> str:
+    """Return the card's Markdown."""
+    provenance = dataset.provenance
+    made = ", ".join(f"{name} {provenance[name]}" for name in ("tool", "seed") if name in provenance)
+    versions = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
+    facts = {"Made by": made, "With": versions, "Licence": provenance.get("licence"),
+             "Parameters": _in_words(provenance.get("parameters")), "Checksum": f"`{figures['checksum']}`",
+             "Mesh": f"{figures['vertices']:,} vertices, {figures['faces']:,} faces, {dataset.frame_rate:g} frames a second"}
+    sizes = [(split, *(f"{amount[key]:,}" for key in ("speakers", "sentences", "sequences")), f"{amount['minutes']:.1f}")
+             for split, amount in figures["splits"].items()]
+    kept = [(what, measured, "yes" if good else "**no**") for what, measured, good in promises(figures)]
+    return "\n\n".join([
+        f"# Data card: {dataset.name}",
+        "\n".join(f"- {name}: {value}" for name, value in facts.items() if value),
+        _table(("split", "speakers", "sentences", "sequences", "minutes"), sizes),
+        *pictures,
+        "## How it moves",
+        _table(("", "this data set", "a real clip"), list(_beside_the_real_clip(figures))),
+        "The real clip is one of 4 s at 30 frames a second, measured for this project, which does not hold it. The lip gap "
+        "here goes from the 1st to the 99th percentile of all frames, so that no single frame decides. The frozen template "
+        "is a face that never moves; *largest* is over the lips of a frame, then the mean over frames.",
+        "## What it promises",
+        _table(("promise", "measured", "kept"), kept),
+        f"All numbers are in [`{FIGURES}`]({FIGURES}).",
+    ]) + "\n"
+
+
+def _beside_the_real_clip(figures: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    real = figures["real_clip"]
+    gaps = ("{:.1f} to {:.1f}".format(*one["lip_gap_mm"]) for one in (figures, real))
+    yield "lip gap (mm)", *gaps
+    for what, key, real_key in (
+            ("mean lip speed (mm a frame)", "lip_speed_mm_per_frame", "lip_speed_mm_per_frame"),
+            ("frozen template, largest lip distance (mm)", "template_lip_error_mm", "frozen_template_lip_error_mm"),
+            ("frozen template, mean vertex distance (mm)", "template_vertex_error_mm",
+             "frozen_template_mean_vertex_error_mm")):
+        yield what, f"{figures[key]:.2f}", f"{real[real_key]:.2f}"
+    for what, key in (("mouth wider than at rest in spread vowels (mm)", "spread_width_mm"),
+                      ("mouth wider than at rest in rounded vowels (mm)", "rounded_width_mm")):
+        if figures[key] is not None:
+            yield what, f"{figures[key]:.1f}", "–"
+    styled = figures["styled"]
+    if styled["sequences"]:
+        yield ("largest lip distance of the speaker from the mean style (mm)",
+               f"{styled['mean_style_lip_error_mm']:.2f} (frozen template {styled['template_lip_error_mm']:.2f})", "–")
+
+
+def _in_words(parameters: Any) -> str | None:
+    return json.dumps(parameters, ensure_ascii=False).replace('"', "")[1:-1] if parameters else None
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _pictures(dataset: Dataset, *, in_3d: bool) -> Iterator[tuple[str, "Figure", str]]:
+    """Yield file name, figure and what it shows."""
+    from otlib import viz
+
+    faces, parts = dataset.faces, dataset.face_parts or None
+    if in_3d:
+        everyone = sorted(dataset.subjects)
+        evenly = np.linspace(0, len(everyone) - 1, min(_SHOWN_SPEAKERS, len(everyone)))
+        chosen = [everyone[index] for index in evenly.round().astype(int)]
+        heads = np.stack([dataset.template(subject) for subject in chosen])
+        yield ("speakers.png", viz.row_of_heads(heads, faces, parts, chosen),
+               f"{len(chosen)} of {len(everyone)} speakers at rest.")
+        subject, frames = find_visemes(dataset)
+        if frames:
+            near = np.unique(np.concatenate([dataset.regions[name] for name in ("lips", "jaw") if name in dataset.regions]))
+            poses = np.stack([dataset.template(subject), *frames.values()])
+            for camera in ("front", "three_quarter"):
+                yield (f"visemes_{camera}.png",
+                       viz.row_of_heads(poses, faces, parts, ["at rest", *frames], camera=camera, focus=near),
+                       f"Frames of {subject} in the middle of sounds, {camera.replace('_', ' ')} view: "
+                       + ", ".join(f"{name} {_SHAPES[name]}" for name in frames) + ".")
+    sequence = (dataset.select("test") or dataset.sequences)[0]
+    upper, lower = (np.asarray(sequence.vertices[:, index], float) for index in dataset.regions["lip_gap"])
+    gap_mm = 1000 * np.linalg.norm(upper - lower, axis=1)
+    spans = [span._asdict() for span in sequence.phonemes or ()]
+    yield ("lip_gap.png", viz.lip_gap_curves(np.arange(len(gap_mm)) / dataset.frame_rate, gap_mm, None, spans),
+           f"Lip gap of {sequence.id} against time" + (f", who says “{sequence.text}”" if sequence.text else ""))
+
+
+_SHAPES = {"p b m": "closed", "f v": "tucked", "a": "open", "i": "spread", "u": "rounded"}
+
+
+def find_visemes(dataset: Dataset) -> tuple[str, dict[str, np.ndarray]]:
+    """Return a speaker and, for each mouth shape of VISEMES that they show, a frame (V, 3) of it.
+
+    Of each shape the longest sound is taken, at its centre as the speaker shows it (lead and lag count); short ones are
+    coloured by their neighbours. The speaker is who shows most shapes, and of several the one who holds them longest.
+    """
+    found = {subject: _longest_sounds(dataset, subject) for subject in sorted(dataset.subjects)}
+    held = {subject: min((sound[0] for sound in sounds.values()), default=0.0) for subject, sounds in found.items()}
+    best = max(found, key=lambda subject: (len(found[subject]), held[subject]))
+    lead = dataset.subjects[best].get("style", {}).get("lead", 0.0)
+    frames = {}
+    for name, (_, sequence, span) in found[best].items():
+        frame = round(((span.start + span.end) / 2 - lead) * dataset.frame_rate)
+        frames[name] = np.array(sequence.vertices[min(max(frame, 0), sequence.frames - 1)])
+    return best, frames
+
+
+def _longest_sounds(dataset: Dataset, subject: str) -> dict[str, tuple[float, Sequence, PhonemeSpan]]:
+    """Return the longest sound of each kind of VISEMES, in their order: seconds, where and when."""
+    longest: dict[str, tuple[float, Sequence, PhonemeSpan]] = {}
+    for sequence in dataset.select(subject=subject):
+        for span in sequence.phonemes or ():
+            for name, sounds in VISEMES.items():
+                if _is_one_of(span, sounds) and span.end - span.start > longest.get(name, (0.0,))[0]:
+                    longest[name] = (span.end - span.start, sequence, span)
+    return {name: longest[name] for name in VISEMES if name in longest}
+
+
+def _is_one_of(span: PhonemeSpan, sounds: frozenset[str]) -> bool:
+    """Return whether a phoneme is one sound of a kind; a diphthong is not."""
+    try:
+        own = [part.letter for part in letters(span.phoneme)]
+    except InputError:
+        return False
+    return len(own) == 1 and own[0] in sounds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m data_prep card`."""
+    parser.add_argument("dataset", type=Path, metavar="DIR", help="the data set's folder")
+    parser.add_argument("--page", type=Path, metavar="FOLDER",
+                        help=f"write {PAGE} there, with pictures and {FIGURES}, in place of printing the figures as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure, then print the figures or write the page.
+
+    Raises:
+        InputError: the data set cannot be read, the page cannot be written, or heads cannot be drawn.
+    """
+    dataset = Dataset.open(arguments.dataset)
+    if arguments.page is None:
+        print(json.dumps(measure(dataset), indent=1))
+    else:
+        print(write_page(dataset, arguments.page))

@@ -1,0 +1,131 @@
+"""The corpus's speech without its heads: what is said, by whom, at 16 kHz, with the times of phonemes and words.
+
+The same speakers say the same sentences as in the corpus on disk (:mod:`data_prep.corpus.synthetic`); only nothing is
+drawn, so that an hour of it takes seconds. Test speakers and test words are those that no training of anything here hears.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchaudio.functional
+
+from data_prep.corpus.espeak import Phoneme, Speech, synthesise
+from data_prep.corpus.sentences import corpus_sentences
+from data_prep.corpus.speakers import Speaker, draw_speakers
+from data_prep.head import IDENTITY_DIRECTIONS
+from otlib.phonemes.transcript import Transcript, Word
+from otlib.speech.local_hubert import SAMPLE_RATE
+
+_LEAD_IN = 0.3  # seconds of silence before the first word, as in the corpus on disk
+
+
+@dataclass(frozen=True)
+class LabelledSpeech:
+    """One sentence of one speaker.
+
+    Attributes:
+        speaker: who says it.
+        text: the wording.
+        samples: (S,) float32 at 16 kHz, in [-1, 1].
+        phonemes: they tile the recording; "" is a pause.
+        transcript: words and their phonemes, without times.
+        word_spans: (start, end) of each word of the transcript, in seconds.
+    """
+
+    speaker: Speaker
+    text: str
+    samples: np.ndarray
+    phonemes: tuple[Phoneme, ...]
+    transcript: Transcript
+    word_spans: tuple[tuple[float, float], ...]
+
+
+def corpus_speech(split: str, speakers: int, sentences: int, seed: int = 0) -> list[LabelledSpeech]:
+    """Return what the corpus's speakers of a split say, each sentence said by one speaker.
+
+    Args:
+        split: "train", "val" or "test".
+        speakers: how many, the first of the split.
+        sentences: of each speaker.
+        seed: of speakers and sentences; 0 gives the people of the corpus.
+
+    Raises:
+        InputError: espeak-ng is not installed.
+    """
+    counts = {name: speakers if name == split else 0 for name in ("train", "val", "test")}
+    wanted = {name: speakers * sentences if name == split else 0 for name in counts}
+    texts = corpus_sentences(seed, wanted["train"], wanted["val"], wanted["test"])[split]
+    people = draw_speakers(seed, counts, len(IDENTITY_DIRECTIONS))
+    return [say(speaker, texts[number * sentences + index]) for number, speaker in enumerate(people)
+            for index in range(sentences)]
+
+
+def say(speaker: Speaker, text: str) -> LabelledSpeech:
+    """Return ``text`` as ``speaker`` says it, after a short silence."""
+    speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
+    silence = round(_LEAD_IN * speech.sample_rate)
+    lead_in = silence / speech.sample_rate
+    samples = np.concatenate([np.zeros(silence, np.float32), speech.samples.astype(np.float32) / 32768])
+    samples = torchaudio.functional.resample(torch.from_numpy(samples), speech.sample_rate, SAMPLE_RATE).numpy()
+    phonemes = [Phoneme("", 0.0, lead_in)]
+    phonemes += [Phoneme(phoneme.symbol, phoneme.start + lead_in, phoneme.end + lead_in) for phoneme in speech.phonemes]
+    words = spoken_words(text, speech)
+    spans = tuple((parts[0].start + lead_in, parts[-1].end + lead_in) for _, parts in words)
+    return LabelledSpeech(speaker, text, samples, tuple(phonemes), as_transcript(words), spans)
+
+
+def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ...]]]:
+    """Return each word of ``text`` as written, with its phonemes, pauses left out.
+
+    espeak-ng says some pairs, such as "in the", as one word that it calls "in"; here it is called by both.
+    """
+    starts = [0]
+    for word, _ in speech.words[1:]:
+        found = re.compile(rf"(?<!\w){re.escape(word.strip())}").search(text, starts[-1] + 1)
+        starts.append(found.start() if found else starts[-1])
+    parts: list[list[Phoneme]] = [[] for _ in speech.words]
+    for phoneme in speech.phonemes:
+        if phoneme.symbol and phoneme.word >= 0:
+            parts[phoneme.word].append(phoneme)
+    return [(text[start:end].strip(), tuple(phonemes))
+            for start, end, phonemes in zip(starts, [*starts[1:], len(text)], parts, strict=True) if phonemes]
+
+
+def as_transcript(words: Iterable[tuple[str, tuple[Phoneme, ...]]]) -> Transcript:
+    """Leave the times out."""
+    return Transcript(tuple(Word(text, tuple(phoneme.symbol for phoneme in phonemes)) for text, phonemes in words))
+
+
+def text_to_phonemes(text: str, voice: str = "en-us") -> Transcript:
+    """Return words and phonemes of a text as espeak-ng would say them; how long they last is another's business.
+
+    Args:
+        text: any text.
+        voice: accent or language, as espeak-ng names it.
+
+    Raises:
+        InputError: espeak-ng is not installed, there is no such voice, or it finds nothing to say.
+    """
+    return as_transcript(spoken_words(text, synthesise(text, voice)))
+
+
+def unseen_word_frames(speech: LabelledSpeech, seen: frozenset[str], times: np.ndarray) -> np.ndarray:
+    """Return which moments lie in words that are not among ``seen``; (T,) bool for (T,) seconds."""
+    inside = np.zeros(len(times), bool)
+    for word, (start, end) in zip(speech.transcript.words, speech.word_spans, strict=True):
+        if any(plain(part) not in seen for part in word.text.split()):
+            inside |= (times >= start) & (times < end)
+    return inside
+
+
+def plain(word: str) -> str:
+    """Return a word in small letters, without marks around it."""
+    return word.lower().strip(".,;:!?\"'()")
+
+
+def vocabulary(texts: Iterable[str]) -> frozenset[str]:
+    """Return the words of some sentences."""
+    return frozenset(plain(word) for text in texts for word in text.split())

@@ -1,0 +1,97 @@
+"""The people of the built-in corpus: a head, a voice and a manner of speaking each."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.corpus import voices
+from data_prep.corpus.articulation import Style
+from otlib.data.manifest import SPLITS
+
+_LARGEST_IDENTITY = 2.0  # standard deviations; a rarer face would be a caricature
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """One person of the corpus.
+
+    Attributes:
+        id: split and number, such as "train03".
+        split: "train", "val" or "test".
+        identity: coefficients of the head's identity directions.
+        voice: espeak-ng's name of the voice.
+        rate: words a minute.
+        pitch, pitch_range: espeak-ng's 0 to 100.
+        style: manner of articulation.
+    """
+
+    id: str
+    split: str
+    identity: tuple[float, ...]
+    voice: str
+    rate: int
+    pitch: int
+    pitch_range: int
+    style: Style
+
+
+def named_generator(seed: int, *names: str) -> np.random.Generator:
+    """Return a generator that depends on the seed and the names alone, not on the order of work or on the process."""
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return np.random.default_rng(np.random.SeedSequence([seed, *np.frombuffer(digest, dtype="<u4").tolist()]))
+
+
+def draw_speakers(seed: int, counts: dict[str, int], directions: int) -> list[Speaker]:
+    """Return speakers for each split, no two with one voice.
+
+    Test speakers have voices that no encoder or model of this project hears in training (:mod:`data_prep.corpus.voices`);
+    validation speakers take theirs from the other end of the training list. A larger count keeps the speakers of a
+    smaller one.
+
+    Args:
+        seed: the same seed gives the same speakers.
+        counts: speakers of each split.
+        directions: number of identity coefficients of the head.
+
+    Raises:
+        ValueError: there are fewer voices than speakers.
+    """
+    train = _alternate(named_generator(seed, "voices"), voices.TRAIN_FEMALE, voices.TRAIN_MALE)
+    unseen = _alternate(named_generator(seed, "test voices"), voices.TEST_FEMALE, voices.TEST_MALE)
+    if counts["train"] + counts["val"] > len(train) or counts["test"] > len(unseen):
+        raise ValueError(f"there are {len(train)} voices for training and validation and {len(unseen)} for test, "
+                         f"fewer than the speakers asked for: {counts}")
+    variants = {"train": train, "val": train[::-1], "test": unseen}
+    return [_draw(seed, split, index, variants[split][index], directions)
+            for split in SPLITS for index in range(counts[split])]
+
+
+def _alternate(generator: np.random.Generator, female: tuple[str, ...], male: tuple[str, ...]) -> list[str]:
+    """Shuffle both lists and spread the shorter one evenly over the longer one."""
+    keyed = [((index + 0.5) / len(names), str(name)) for names in (female, male)
+             for index, name in enumerate(generator.permutation(names))]
+    return [name for _, name in sorted(keyed)]
+
+
+def _draw(seed: int, split: str, index: int, variant: str, directions: int) -> Speaker:
+    speaker = f"{split}{index:02d}"
+    generator = named_generator(seed, "speaker", speaker)
+    identity = np.clip(generator.normal(size=directions), -_LARGEST_IDENTITY, _LARGEST_IDENTITY)
+    return Speaker(speaker, split, tuple(identity.round(4).tolist()), f"{generator.choice(voices.ACCENTS)}+{variant}",
+                   int(generator.integers(140, 206)), int(generator.integers(30, 71)), int(generator.integers(35, 86)),
+                   draw_style(generator))
+
+
+def draw_style(generator: np.random.Generator) -> Style:
+    """Return a manner of speaking around the mean one; spreads and bounds are our choice."""
+    def scale(spread: float, lowest: float, highest: float) -> float:
+        return round(float(np.clip(np.exp(spread * generator.normal()), lowest, highest)), 4)
+
+    def offset(spread: float, bound: float) -> float:
+        return round(float(np.clip(spread * generator.normal(), -bound, bound)), 4)
+
+    return Style(amplitude=scale(0.15, 0.75, 1.3), jaw_preference=offset(0.35, 0.7), lead=offset(0.02, 0.045),
+                 asymmetry=offset(0.12, 0.3), rounding=scale(0.18, 0.7, 1.4), effort=scale(0.25, 0.6, 1.5),
+                 smoothness=scale(0.10, 0.8, 1.25), brow_activity=scale(0.4, 0.4, 2.0),
+                 blink_rate=Style.blink_rate * scale(0.3, 0.5, 2.0))

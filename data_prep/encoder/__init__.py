@@ -1,0 +1,1 @@
+"""How the bundled encoder is made and what its features are worth."""

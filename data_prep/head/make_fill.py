@@ -1,0 +1,39 @@
+"""Make head_fill.npz: the points that fill the skin of the built-in head at its three resolutions."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.head import parts as head_parts
+from data_prep.head.fill import STORED, fill, store_fill
+from data_prep.head.mesh import DETAILS, build
+from otlib.files import atomic_write
+
+
+def make_fill() -> dict[str, np.ndarray]:
+    """What the file holds: by number of points, row and azimuth as :func:`data_prep.head.fill.store_fill` gives them."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def keep(fixed: np.ndarray, count: int) -> np.ndarray:
+        placed = fill(fixed, count)
+        arrays[str(count)] = store_fill(placed)
+        return placed
+
+    for detail in tqdm(DETAILS.values(), desc="heads"):
+        build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth], keep)
+    return arrays
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--target", type=Path, default=Path(__file__).with_name(STORED))
+    target = parser.parse_args().target
+    with atomic_write(target) as temporary:
+        np.savez_compressed(temporary, **make_fill())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""Faces of the built-in head: edge loops around mouth and eyes, and an even, graded filling of the skin between them.
+
+The skin's parameters lie on a unit sphere (see `head_fill`). Rings around mouth and eyes, the neck's rim, the hairline
+and a few anchors come first, filling points next; the convex hull of all of them on the sphere is the triangulation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import ConvexHull
+
+from data_prep.head import openings, surface
+from data_prep.head.fill import from_sphere, relative_size, stored_fill, to_sphere, unit_vectors
+from data_prep.head.surface import ROWS, Points
+
+# Front-view places that every resolution has a point on: bridge, tip and base of the nose, its wings, chin.
+_ANCHORS = np.array(
+    [(0, 3), (0, -37.5), (0, -43.5), (0, -47.2), (0, -103), (15, -41), (-15, -41), (9, -44), (-9, -44)], dtype=float
+)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How many points each part gets.
+
+    Attributes:
+        faces: target of the whole head.
+        mouth: points of a ring around the mouth.
+        lip_rings, skin_rings: strips of the vermilion, and of the skin around it.
+        eye: points of a ring around an eye; lid_rings, ball_rings: strips of the lids, and of each part of the ball.
+        cavity: depths of the rings behind the lips.
+        neck, hairline: points of the neck's rim and of the hairline, even numbers.
+        brow, ear, teeth: (along, across) strips of these parts.
+    """
+
+    faces: int
+    mouth: int
+    lip_rings: int
+    skin_rings: int
+    eye: int
+    lid_rings: int
+    ball_rings: int
+    cavity: tuple[float, ...]
+    neck: int
+    hairline: int
+    brow: tuple[int, int]
+    ear: tuple[int, int]
+    teeth: tuple[int, int]
+
+
+DETAILS = {
+    "low": Detail(
+        faces=2_000, mouth=28, lip_rings=3, skin_rings=2, eye=16, lid_rings=3, ball_rings=1, cavity=(0.12, 0.45, 0.8),
+        neck=16, hairline=40, brow=(6, 2), ear=(12, 2), teeth=(10, 2),
+    ),
+    "medium": Detail(
+        faces=9_976, mouth=56, lip_rings=6, skin_rings=5, eye=32, lid_rings=6, ball_rings=2,
+        cavity=(0.06, 0.12, 0.25, 0.45, 0.7, 0.9), neck=32, hairline=106, brow=(12, 4), ear=(24, 5), teeth=(24, 6),
+    ),
+    "high": Detail(
+        faces=46_068, mouth=120, lip_rings=13, skin_rings=12, eye=72, lid_rings=13, ball_rings=4,
+        cavity=(0.03, 0.06, 0.09, 0.12, 0.16, 0.2, 0.25, 0.3, 0.37, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95),
+        neck=64, hairline=240, brow=(28, 8), ear=(52, 12), teeth=(60, 12),
+    ),
+}  # fmt: skip
+
+
+def ring_angles(count: int) -> np.ndarray:
+    """Angles of a ring, (count,) with count a multiple of 4, so that it is symmetric both ways."""
+    return 2 * np.pi * np.arange(count) / count
+
+
+def strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+    """Two triangles for each quad between two closed rings that run counter-clockwise, (2 N, 3).
+
+    The diagonals leave the inner ring's corners (angles 0 and pi) on both sides, which keeps faces there open when lips
+    or lids close, and mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
+    """
+    following_inner, following_outer = np.roll(inner, -1), np.roll(outer, -1)
+    quarter = len(inner) // 4
+    index = np.arange(len(inner))
+    backward = (index // quarter) % 2 == 1
+    first = np.where(
+        backward[:, None],
+        np.stack([inner, outer, following_inner], axis=1),
+        np.stack([inner, outer, following_outer], axis=1),
+    )
+    second = np.where(
+        backward[:, None],
+        np.stack([outer, following_outer, following_inner], axis=1),
+        np.stack([inner, following_outer, following_inner], axis=1),
+    )
+    return np.concatenate([first, second])
+
+
+def fan(ring: np.ndarray, centre: int) -> np.ndarray:
+    """Triangles from a counter-clockwise ring to a point inside it, (N, 3)."""
+    return np.stack([ring, np.roll(ring, -1), np.full_like(ring, centre)], axis=1)
+
+
+class _Builder:
+    """Collects points and named faces."""
+
+    def __init__(self):
+        self.points: list[Points] = []
+        self.faces: list[np.ndarray] = []
+        self.parts: list[str] = []
+        self.count = 0
+
+    def add(self, points: Points) -> np.ndarray:
+        self.points.append(points)
+        index = np.arange(self.count, self.count + len(points.position))
+        self.count += len(points.position)
+        return index
+
+    def cover(self, part: str, faces: np.ndarray) -> None:
+        self.faces.append(faces)
+        self.parts.extend([part] * len(faces))
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The mean head at one resolution.
+
+    Attributes:
+        points: all of them.
+        faces: (F, 3) triangles.
+        parts: (F,) name of each face's part.
+        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from it to their border.
+    """
+
+    points: Points
+    faces: np.ndarray
+    parts: np.ndarray
+    named: dict[str, np.ndarray]
+
+
+def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> Topology:
+    """Mesh of the mean head.
+
+    Args:
+        detail: counts of every part.
+        parts: functions of (detail) that give [(name, Points, faces)], the separate pieces (brows, ears, teeth).
+        fill: places points between fixed ones, as :func:`data_prep.head.fill.fill` does; None for the stored points.
+    """
+    out = _Builder()
+    named: dict[str, np.ndarray] = {}
+    angles = ring_angles(detail.mouth)
+    seam = out.add(openings.mouth_ring(0.0, angles))
+    lip_rings = [seam]
+    for ring in np.arange(1, detail.lip_rings + 1) / detail.lip_rings:
+        lip_rings.append(out.add(openings.mouth_ring(ring, angles)))
+        out.cover("lips", strip(lip_rings[-2], lip_rings[-1]))
+    previous = lip_rings[-1]
+    for ring in 1 + np.arange(1, detail.skin_rings + 1) / detail.skin_rings:
+        current = out.add(openings.mouth_ring(ring, angles))
+        out.cover("skin", strip(previous, current))
+        previous = current
+    mouth_outer = previous
+    previous = seam
+    for depth in detail.cavity:
+        current = out.add(openings.cavity_ring(depth, angles))
+        out.cover("lips" if depth <= 0.12 else "mouth", strip(current, previous))
+        previous = current
+    end = openings.cavity_ring(1.0, angles)
+    middle = out.add(
+        surface.points(
+            end.position.mean(axis=0, keepdims=True),
+            end.row[:1],
+            0 * end.azimuth[:1],
+            nominal=surface.MOUTH[None],
+            mouth_angle=np.zeros(1),
+            depth=np.ones(1),
+        )
+    )
+    out.cover("mouth", fan(previous, middle[0]))
+    named["seam"], named["lips"] = seam, np.concatenate(lip_rings)
+
+    eye_outer = []
+    for side in (1, -1):
+        around = ring_angles(detail.eye)
+        place = (lambda ring: ring) if side == 1 else (lambda ring: ring[::-1])  # keep rings counter-clockwise
+        edge = place(out.add(openings.lid_ring(0.0, around, side)))
+        previous = edge
+        for ring in (np.arange(1, detail.lid_rings + 1) / detail.lid_rings) ** 1.15:
+            current = place(out.add(openings.lid_ring(ring, around, side)))
+            out.cover("skin", _side_strip(previous, current, side))
+            previous = current
+        eye_outer.append(previous)
+        previous = edge
+        shares = np.arange(detail.ball_rings + 1) / detail.ball_rings
+        for share in np.concatenate([shares, 1 + shares[1:]]):
+            current = place(out.add(openings.ball_ring(share, around, side)))
+            faces = _side_strip(current, previous, side)
+            if share == 0:  # the upper lid's edge is as dark as its lashes
+                upper = np.arange(len(faces)) % detail.eye < 0.4 * detail.eye
+                out.cover("brows", faces[upper])
+                out.cover("skin", faces[~upper])
+            else:
+                out.cover("eyes" if share <= 1 else "iris", faces)
+            previous = current
+        centre = out.add(openings.ball_centre(side))
+        out.cover("pupils", fan(previous, centre[0]))
+
+    pieces = [piece for part in parts for piece in part(detail)]
+    used = sum(len(f) for f in out.faces) + sum(len(f) for _, _, f in pieces)
+    rim_azimuth = np.arange(detail.neck) / detail.neck * 2 * np.pi
+    rim = surface.points(
+        surface.skin(np.full(detail.neck, float(ROWS)), rim_azimuth),
+        np.full(detail.neck, float(ROWS)),
+        rim_azimuth,
+    )
+    base = surface.points(rim.position.mean(axis=0, keepdims=True), np.array([float(ROWS)]), np.zeros(1))
+    rings = [mouth_outer, *eye_outer]
+    ring_points = surface.concatenate(out.points)
+    outer = np.concatenate(rings)
+    ring_units = to_sphere(ring_points.row[outer], ring_points.azimuth[outer])
+    # Euler: a closed sheet of V points has 2 V - 4 triangles; a hole of n points saves n - 2 of them.
+    anchor_row, anchor_azimuth = surface.from_front_view(*_ANCHORS.T)
+    hair_row, hair_azimuth = _hairline(detail.hairline)
+    anchor_row, anchor_azimuth = np.append(anchor_row, hair_row), np.append(anchor_azimuth, hair_azimuth)
+    anchors = surface.points(surface.skin(anchor_row, anchor_azimuth), anchor_row, anchor_azimuth)
+    fixed = len(outer) + len(anchor_row) + detail.neck + 1
+    saved = sum(len(r) - 2 for r in rings)
+    count = (detail.faces - used + saved + 4) // 2 - fixed
+    anchor_units, rim_units = to_sphere(anchor_row, anchor_azimuth), to_sphere(rim.row, rim.azimuth)
+    filler = fill(np.concatenate([ring_units, anchor_units, rim_units]), count) if fill else stored_fill(count)
+    row, azimuth = from_sphere(filler)
+    filled = out.add(surface.points(surface.skin(row, azimuth), row, azimuth))
+    unit = np.concatenate([ring_units, filler, anchor_units, rim_units, [[0.0, -1.0, 0.0]]])
+    index = np.concatenate([outer, filled, out.add(anchors), out.add(rim), out.add(base)])
+    sheet = _sphere_faces(unit, index, rings)
+    place = surface.concatenate(out.points)
+    row, azimuth = from_sphere(unit_vectors(to_sphere(place.row, place.azimuth)[sheet].mean(axis=1)))
+    hair = row < surface.hairline(azimuth)
+    out.cover("hair", sheet[hair])
+    out.cover("skin", sheet[~hair])
+    for name, points, faces in pieces:
+        out.cover(name, out.add(points)[faces])
+    return Topology(
+        surface.concatenate(out.points),
+        np.concatenate(out.faces),
+        np.array(out.parts),
+        named,
+    )
+
+
+def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Row and azimuth of an even number of points, as dense along the hairline as the skin around it, symmetric."""
+    azimuth = np.linspace(0, np.pi, 2001)
+    place = surface.loft(surface.hairline(azimuth), azimuth)
+    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(place, axis=0), axis=1) / relative_size(place)[1:]))
+    half = np.interp(np.arange(count // 2 + 1) / (count // 2) * length[-1], length, azimuth)
+    azimuth = np.concatenate([half, -half[1:-1]])
+    return surface.hairline(azimuth), azimuth
+
+
+def _side_strip(inner: np.ndarray, outer: np.ndarray, side: int) -> np.ndarray:
+    """Strip of one eye, whose diagonals mirror those of the other eye."""
+    if side == 1:
+        return strip(inner, outer)
+    return strip(inner[::-1], outer[::-1])[:, ::-1]
+
+
+def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) -> np.ndarray:
+    """Outward triangles of the sphere's convex hull without those inside the rings, in an order of their own."""
+    faces = sphere_triangulation(unit)
+    faces = index[faces]
+    keep = np.ones(len(faces), dtype=bool)
+    for ring in rings:
+        inside = np.isin(faces, ring).all(axis=1)
+        if inside.sum() != len(ring) - 2:
+            raise RuntimeError("a ring's edge is missing from the triangulation: a point lies too near to it")
+        keep &= ~inside
+    return faces[keep]
+
+
+TIE_BREAK = 1e-8
+"""How far points leave the unit sphere before it is triangulated, each by a share of its own (our choice).
+
+Mirrored pairs on both sides of the middle lie on one circle: which diagonal joins them would be decided by rounding,
+1e-15 on one processor and another on the next. The step is far above rounding and far below what a picture shows.
+"""
+
+
+def sphere_triangulation(unit: np.ndarray) -> np.ndarray:
+    """Triangles of points on the unit sphere, (F, 3), outward, the same whatever the rounding of the points.
+
+    The smallest index comes first in each triangle, and the triangles stand in order.
+    """
+    share = np.arange(len(unit)) * (np.sqrt(5) - 1) / 2 % 1  # no two alike, neighbours unlike
+    corner_points = unit * (1 + TIE_BREAK * share[:, None])
+    faces = ConvexHull(corner_points).simplices
+    corner = unit[faces]
+    inward = np.einsum("ni,ni->n", np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), corner[:, 0]) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    first = faces.argmin(axis=1)[:, None]
+    faces = np.take_along_axis(faces, (first + np.arange(3)) % 3, axis=1)
+    return faces[np.lexsort(faces.T[::-1])]

@@ -1,0 +1,226 @@
+"""The mouth and the eyes of the built-in head: rings of points around the slit between the lips and around the lids.
+
+Both are maps of (ring coordinate, angle), so a ring of any number of points lies on one and the same surface.
+Millimetres.
+"""
+
+import numpy as np
+
+from data_prep.head import surface
+from data_prep.head.surface import (
+    EYE,
+    EYEBALL,
+    EYEBALL_RADIUS,
+    LID_THICKNESS,
+    MOUTH,
+    MOUTH_HALF_WIDTH,
+    ORBIT,
+    RING_STEP,
+    Points,
+    smooth_maximum,
+    smoothstep,
+)
+
+LIP_REST_GAP = 0.1  # mm between the touching lips of the neutral face
+_UPPER_HEIGHT, _LOWER_HEIGHT = 7.4, 8.8  # of the vermilion at its highest
+_UPPER_BULGE, _LOWER_BULGE = (
+    5.2,
+    6.4,
+)  # how far the vermilion stands before the line where the lips meet
+_UPPER_TURN, _LOWER_TURN = (
+    np.radians(98.0),
+    np.radians(122.0),
+)  # how far the lips' section turns from that line on
+IRIS_RADIUS, PUPIL_RADIUS = 5.9, 2.5
+_CORNER_DEPTH = 2.8  # of the ball's edge behind the corners of the lids
+
+
+def mouth_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Front-view coordinates of the confocal ellipses around the slit, (N, 2)."""
+    short = RING_STEP * np.maximum(ring, 0.0)
+    long = np.sqrt(MOUTH_HALF_WIDTH**2 + short**2)
+    return MOUTH + np.stack([long * np.cos(angle), short * np.sin(angle)], axis=1)
+
+
+def _lip_heights(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    x = np.cos(angle)
+    swell = np.abs(np.sin(angle))
+    bow = 1.0 - 0.24 * np.exp(-((x / 0.13) ** 2)) + 0.06 * np.exp(-(((np.abs(x) - 0.24) / 0.12) ** 2))
+    return _UPPER_HEIGHT * swell**1.25 * bow, _LOWER_HEIGHT * swell * (1 - 0.1 * np.exp(-((x / 0.3) ** 2)))
+
+
+def _seam(angle: np.ndarray) -> np.ndarray:
+    """Where the lips meet, (N, 3): a shallow bow, a little behind the skin around it."""
+    x = MOUTH_HALF_WIDTH * np.cos(angle)
+    row, azimuth = surface.from_front_view(x, np.full_like(x, MOUTH[1]))
+    seam = surface.skin(row, azimuth)
+    share = np.cos(angle)
+    seam[:, 1] += 0.5 - 1.1 * np.exp(-((share / 0.22) ** 2)) + 0.3 * np.exp(-(((np.abs(share) - 0.5) / 0.25) ** 2))
+    seam[:, 1] += 0.8 * share**4
+    seam[:, 2] -= 1.8 + 0.8 * share**4
+    return seam
+
+
+def lips(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """The red of the lips: ring 0 where they meet, ring 1 the vermilion border, (N, 3)."""
+    upper = np.sin(angle) > 0
+    height_upper, height_lower = _lip_heights(angle)
+    height = np.where(upper, height_upper, height_lower)
+    bulge = np.where(upper, _UPPER_BULGE, _LOWER_BULGE) * np.abs(np.sin(angle)) ** 0.8
+    turn = np.where(upper, _UPPER_TURN, _LOWER_TURN) * ring
+    full = np.where(upper, _UPPER_TURN, _LOWER_TURN)
+    out = _seam(angle)
+    reach = np.sqrt(MOUTH_HALF_WIDTH**2 + (RING_STEP * ring) ** 2) - MOUTH_HALF_WIDTH
+    out[:, 0] += reach * np.cos(angle)
+    out[:, 1] += np.where(upper, 1, -1) * height * (1 - np.cos(turn)) / (1 - np.cos(full))
+    out[:, 1] += 0.5 * LIP_REST_GAP * np.sin(angle)
+    out[:, 2] += bulge * np.sin(turn)
+    return out
+
+
+def mouth_ring(ring: float, angle: np.ndarray) -> Points:
+    """One ring around the mouth: 0 to 1 the lips, 1 to 2 the skin, which at 2 is the plain skin."""
+    rings = np.full_like(angle, ring)
+    nominal = mouth_nominal(rings, angle)
+    row, azimuth = surface.from_front_view(*nominal.T)
+    if ring <= 1:
+        position = lips(rings, angle)
+    else:
+        ones = np.ones_like(angle)
+        border = surface.from_front_view(*mouth_nominal(ones, angle).T)
+        step = lips(ones, angle) - surface.skin(*border)
+        position = (
+            surface.skin(row, azimuth) + step * smoothstep(2.0, 0.75, rings)[:, None] / smoothstep(2.0, 0.75, ones)[0]
+        )
+    return surface.points(position, row, azimuth, nominal, mouth_angle=angle)
+
+
+# The mouth cavity behind the seam by depth coordinate: how far it reaches up (upper half), down (lower half) and back
+# from the seam in mm, and its width relative to the seam's.
+_CAVITY_DEPTH = [0.0, 0.12, 0.25, 0.45, 0.7, 1.0]
+_CAVITY_UP = [0.0, 0.0, 9.5, 12.5, 12.0, 4.0]
+_CAVITY_DOWN = [0.0, 0.0, 10.0, 13.5, 13.0, 4.0]
+_CAVITY_LIFT = [0.0, 1.3, 1.3, 0.8, 0.0, 0.0]  # the touching faces slant, so that no eye looks between them
+_CAVITY_WIDTH = [1.0, 1.0, 1.05, 1.16, 1.08, 0.6]
+_CAVITY_BACK = [0.0, 3.2, 5.2, 13.0, 30.0, 48.0]
+
+
+def cavity_ring(depth: float, angle: np.ndarray) -> Points:
+    """One ring of the dark sock behind the lips, depth 0 at the seam, 1 at its end."""
+    seam = lips(np.zeros_like(angle), angle)
+    swell = np.abs(np.sin(angle)) ** np.where(np.sin(angle) > 0, 0.55, 0.4)
+    position = seam.copy()
+    height = np.where(
+        np.sin(angle) > 0,
+        surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_UP)(depth),
+        -surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_DOWN)(depth),
+    )
+    position[:, 0] *= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_WIDTH)(depth)
+    position[:, 1] += (
+        height * swell + surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_LIFT)(depth) * np.sin(angle) ** 2
+    )
+    position[:, 2] -= surface.PchipInterpolator(_CAVITY_DEPTH, _CAVITY_BACK)(depth)
+    nominal = mouth_nominal(np.zeros_like(angle), angle)
+    row, azimuth = surface.from_front_view(*nominal.T)
+    return surface.points(
+        position,
+        row,
+        azimuth,
+        nominal,
+        mouth_angle=angle,
+        depth=np.full_like(angle, depth),
+    )
+
+
+def lid_edge(angle: np.ndarray) -> np.ndarray:
+    """Edge of the lids of the left eye in front view, angle 0 at the outer corner, (N, 2)."""
+    x, y = np.cos(angle), np.sin(angle)
+    height = np.where(
+        y > 0,
+        5.6 * np.abs(y) ** 1.7 * (1 - 0.12 * x),
+        -4.3 * np.abs(y) ** 1.7 * (1 + 0.12 * x),
+    )
+    return EYE + np.stack([15.0 * x, height + 0.9 * x], axis=1)
+
+
+def eyeball(x: np.ndarray, y: np.ndarray, offset: float) -> np.ndarray:
+    """Height z of the ball at front-view coordinates of the left eye."""
+    square = (EYEBALL_RADIUS + offset) ** 2 - (x - EYEBALL[0]) ** 2 - (y - EYEBALL[1]) ** 2
+    return EYEBALL[2] + np.sqrt(smooth_maximum(square, np.full_like(square, 4.0), 4.0))
+
+
+def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
+    """Lids and socket of the left eye: the ball under a sheet, where it stands out of the socket, (N, 3)."""
+    flat = surface.skin(*surface.from_front_view(*xy.T))
+    over = eyeball(flat[:, 0], flat[:, 1], LID_THICKNESS)
+    lid = smooth_maximum(flat[:, 2], over, 2.0 * smoothstep(0.0, 0.3, ring))
+    share = smoothstep(1.0, 0.7, ring) * smoothstep(
+        20.5, 15.0, np.abs(xy[:, 0] - EYE[0])
+    )  # no ridge beyond the corners
+    flat[:, 2] += (np.where(ring > 0, lid, over) - flat[:, 2]) * share
+    return flat
+
+
+def blink_shift(angle: np.ndarray, ring: np.ndarray, closed: float) -> np.ndarray:
+    """Front-view shift of the lids when they are `closed` (0 to 1), (N, 2)."""
+    goal = EYE[1] + 0.9 * np.cos(angle) - 2.1 * np.sin(angle) ** 4
+    goal -= (
+        0.12 * np.sin(angle) ** 3
+    )  # the upper lid ends a little over the lower one, so that no slit is left between them
+    edge = lid_edge(angle)[:, 1]
+    reach = 0.13 + 0.72 * np.abs(np.sin(angle))  # shorter at the corners, where the lids are short
+    shift = closed * (goal - edge) * smoothstep(1.0, 0.0, np.maximum(ring, 0.0) / reach)
+    return np.stack([np.zeros_like(shift), shift], axis=1)
+
+
+def _mirror(position: np.ndarray, side: int) -> np.ndarray:
+    return position * [side, 1, 1]
+
+
+def lid_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """Front-view coordinates of a ring around the left eye: 0 the lids' edge, 1 the orbit, (N, 2)."""
+    orbit = EYE + [0, 1.0] + ORBIT * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return lid_edge(angle) + (orbit - lid_edge(angle)) * ring[:, None]
+
+
+def lid_ring(ring: float, angle: np.ndarray, side: int, closed: float = 0.0) -> Points:
+    """One ring around an eye (side +1 left, -1 right), lids `closed` between 0 and 1."""
+    rings = np.full_like(angle, ring)
+    nominal = lid_nominal(rings, angle)
+    position = lid_surface(nominal + blink_shift(angle, rings, closed), rings)
+    row, azimuth = surface.from_front_view(*nominal.T)
+    return surface.points(
+        _mirror(position, side),
+        row,
+        side * azimuth,
+        nominal * [side, 1],
+        lid=rings,
+        lid_angle=angle,
+    )
+
+
+def ball_ring(share: float, angle: np.ndarray, side: int) -> Points:
+    """One ring of the visible ball: share 0 behind the lids, 1 the iris' rim, 2 the pupil's rim."""
+    hidden = EYE + (lid_edge(angle) - EYE) * [1.02, 1.65]
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    iris, pupil = EYE + [0, 0.4] + IRIS_RADIUS * circle, EYE + [0, 0.4] + PUPIL_RADIUS * circle
+    xy = hidden + (iris - hidden) * share if share <= 1 else iris + (pupil - iris) * (share - 1)
+    z = eyeball(xy[:, 0], xy[:, 1], 0.0)
+    z -= _CORNER_DEPTH * np.cos(angle) ** 4 * max(0.0, 1 - share) ** 2  # so that closing lids do not flatten the fold
+    row, azimuth = surface.from_front_view(*xy.T)
+    lid = np.full_like(angle, -1.0)
+    return surface.points(_mirror(np.column_stack([xy, z]), side), row, side * azimuth, xy * [side, 1], lid=lid)
+
+
+def ball_centre(side: int) -> Points:
+    """Centre of the pupil."""
+    xy = (EYE + [0, 0.4])[None]
+    position = np.column_stack([xy, eyeball(xy[:, 0], xy[:, 1], 0.0)])
+    row, azimuth = surface.from_front_view(*xy.T)
+    return surface.points(
+        _mirror(position, side),
+        row,
+        side * azimuth,
+        xy * [side, 1],
+        lid=np.full(1, -1.0),
+    )

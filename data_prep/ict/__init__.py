@@ -1,0 +1,1 @@
+"""Heads of ICT-FaceKit, from a checkout of one's own."""

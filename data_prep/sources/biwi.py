@@ -1,0 +1,271 @@
+"""BIWI, the 3-D audiovisual corpus B3D(AC)2, from its own .vl files or from the processed layout, with the published splits.
+
+Its owner has withdrawn it: it can no longer be requested, and nothing here offers it. This reads the copy of those who hold
+one, under the terms under which they got it.
+
+  its own files     faces/<subject>/<sentence>/*.vl, one a frame; rigid_scans/<subject>.obj, the templates and their faces;
+                    audio/ or wav/ with <subject>_<sentence>.wav ("_cut" may follow)
+  processed layout  vertices_npy/, wav/, templates.pkl and a .ply, as the scripts of CodeTalker leave it
+  both              lve.txt (lips) and fdd.txt (upper face), in the folder or its regions/, or --lips and --upper-face
+
+25 frames a second. F2 F3 F4 M3 M4 M5 train with sentences e01 to e32 and validate with e33 to e36; e37 to e40 test, by
+the same six (Test-A) and by F1 F5 F6 F7 F8 M1 M2 M6 (Test-B). A clip needs both motion and sound; those that lack one are
+named.
+
+Normalisation. By default once a subject, so that a still forehead stays still: y and z turned, the template's mean taken
+off, metres. The usual one, by name alone (--normalisation per-frame, to compare with published numbers): y and z turned,
+each frame's mean taken off, each frame divided by the root of its area; one such unit, some 173 to 201 mm, then stands
+where a metre should. It lets the mouth's motion leak into the forehead, by millimetres. The processed layout has been
+through it already, and that cannot be undone; by default its unit is taken for 187 mm, the middle of those.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data_prep.raw.lip_gap_pair import find_lip_gap
+from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.region_files import add_region_arguments, named_regions, read_indices
+from data_prep.raw.source_files import check_sound, files_by_stem, given_folder, inside, map_motion, read_sound
+from data_prep.sources.biwi_files import check_sizes, frame_files, read_frames, sound_files
+from data_prep.sources.conversion import Source, SourceClip, convert
+from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout
+from otlib.errors import InputError
+from otlib.meshes.geometry import face_areas
+
+HELP = "BIWI, for those who hold a copy: .vl files or processed layout; its owner has withdrawn it"
+
+FRAME_RATE = 25.0
+TRAINING_SUBJECTS = ("F2", "F3", "F4", "M3", "M4", "M5")  # in the order of the published one-hot codes
+UNSEEN_SUBJECTS = ("F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6")
+PARTS = {  # published part: split of a data set, subjects, sentences
+    "train": ("train", TRAINING_SUBJECTS, range(1, 33)),
+    "val": ("val", TRAINING_SUBJECTS, range(33, 37)),
+    "Test-A": ("test", TRAINING_SUBJECTS, range(37, 41)),
+    "Test-B": ("test", UNSEEN_SUBJECTS, range(37, 41)),
+}
+NORMALISATIONS = ("per-subject", "per-frame")
+UNIT_AREA = 0.187  # metres: the middle of 0.173 to 0.201, the roots of the subjects' areas
+
+_TURN = np.array([1.0, -1.0, -1.0])
+_UNIT_TOLERANCE = 0.02  # of the root of an area that has been made 1
+# the root of a face's area by the unit that it is in: a face or head has 0.1 to 0.7 m, so these cannot be confused
+_SIZES = {1.0: (0.1, 0.7), 0.001: (100.0, 700.0), UNIT_AREA: (1 - _UNIT_TOLERANCE, 1 + _UNIT_TOLERANCE)}
+
+Normalise = Callable[[np.ndarray], np.ndarray]  # frames (T, V, 3) -> frames (T, V, 3)
+
+
+def published_clips(parts: tuple[str, ...], emotional: bool) -> Iterator[tuple[str, str, str]]:
+    """Yield the part, subject and sentence of every clip; the literature uses the emotional sentences, eNN."""
+    for part in parts:
+        _, subjects, numbers = PARTS[part]
+        yield from ((part, subject, f"{'e' if emotional else ''}{number:02d}") for subject in subjects for number in numbers)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the options choose.
+
+    Attributes:
+        parts: of :data:`PARTS`.
+        emotional: the sentences eNN; else the neutral ones, NN.
+        normalisation: of :data:`NORMALISATIONS`.
+        unit: metres of one unit of the files; None: told from the templates' area.
+    """
+
+    parts: tuple[str, ...]
+    emotional: bool
+    normalisation: str
+    unit: float | None
+
+
+def area_root(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the root of the area of each frame of (T, V, 3), (T,)."""
+    return np.array([face_areas(torch.from_numpy(frame), torch.from_numpy(faces)).sum().sqrt().item() for frame in
+                     np.asarray(vertices, dtype=np.float64)])
+
+
+def normalised_per_frame(frames: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return BIWI's own frames, (T, V, 3), as the peers' tables have them: turned, centred, of area 1, each by itself."""
+    turned = frames * _TURN
+    turned -= turned.mean(1, keepdims=True)
+    return turned / area_root(turned, faces)[:, None, None]
+
+
+def normalised_per_subject(frames: np.ndarray, template: np.ndarray, unit: float) -> np.ndarray:
+    """Return BIWI's own frames, (T, V, 3), turned, the mean of the template (V, 3) taken off, in metres."""
+    return (frames * _TURN - (template * _TURN).mean(0)) * unit
+
+
+def metres_of_unit(templates: Mapping[str, np.ndarray], faces: np.ndarray, source: Path) -> float:
+    """Return how many metres one unit of the files is, told from the median root of the templates' areas.
+
+    Raises:
+        InputError: they are not of the size of a face in metres, in millimetres, or made of area 1.
+    """
+    size = float(np.median(area_root(np.stack(list(templates.values())), faces)))
+    for unit, (smallest, largest) in _SIZES.items():
+        if smallest <= size <= largest:
+            return unit
+    raise InputError(f"{source}: the root of the templates' area is {size:.3g}, which is no face in metres (0.1 to 0.7), in "
+                     "millimetres (100 to 700) or made of area 1; say with --unit how many metres one unit is")
+
+
+def read_raw(folder: Path, faces: Path | None, settings: Settings) -> Source:
+    """Look through BIWI's own files; the regions of the result are empty.
+
+    Raises:
+        InputError: a part is missing, damaged or of another form.
+    """
+    templates, face_list = _templates(folder, faces)
+    sounds = sound_files(folder)
+    count = len(next(iter(templates.values())))
+    unit = settings.unit or metres_of_unit(templates, face_list, folder / "rigid_scans")
+    normalise: dict[str, Normalise] = {
+        subject: partial(normalised_per_frame, faces=face_list) if settings.normalisation == "per-frame"
+        else partial(normalised_per_subject, template=template, unit=unit) for subject, template in templates.items()}
+    clips, left_out = [], {}
+    for part, subject, sentence in published_clips(settings.parts, settings.emotional):
+        name, place = f"{subject}_{sentence}", folder / "faces" / subject / sentence
+        if not place.is_dir() or name not in sounds or subject not in templates:
+            lacking = "motion" if not place.is_dir() else "sound" if name not in sounds else "template"
+            left_out[name] = f"no {lacking}"
+            continue
+        files, gaps = frame_files(inside(folder, place))
+        check_sizes(files, count)
+        check_sound(sounds[name])
+        read = partial(_read_vl_clip, files, count, sounds[name], normalise[subject])
+        clips.append(_clip(part, subject, sentence, place, read, {"missing_frames": gaps} if gaps else {}))
+    templates = {subject: normalise[subject](template[None])[0] for subject, template in templates.items()}
+    return _source(folder, ".vl files", face_list, templates, clips, left_out, settings, unit)
+
+
+def _read_vl_clip(files: list[Path], count: int, sound: Path, normalise: Normalise) -> tuple[np.ndarray, np.ndarray, int]:
+    return normalise(read_frames(files, count)), *read_sound(sound)
+
+
+def _templates(folder: Path, faces: Path | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    places = [place for place in (folder / "rigid_scans", folder / "templates") if place.is_dir()]
+    if not places:
+        raise InputError(f"{folder}: holds no rigid_scans/ with the subjects' templates (<subject>.obj)")
+    known = {*TRAINING_SUBJECTS, *UNSEEN_SUBJECTS}
+    files = files_by_stem(inside(folder, places[0]), {".obj", ".ply"})
+    meshes = {stem: (path, read_mesh(path)) for stem, path in files.items() if stem in known}
+    if not meshes:
+        raise InputError(f"{places[0]}: holds no template of a subject of BIWI (F1.obj, ...)")
+    first_path, first = next(iter(meshes.values()))
+    for path, mesh in meshes.values():
+        if len(mesh.vertices) != len(first.vertices):
+            raise InputError(f"{path}: has {len(mesh.vertices)} vertices, {first_path.name} has {len(first.vertices)}")
+    chosen = first if faces is None else read_mesh(faces)
+    if len(chosen.vertices) != len(first.vertices):
+        raise InputError(f"{faces}: has {len(chosen.vertices)} vertices, {first_path} has {len(first.vertices)}")
+    return {subject: mesh.vertices for subject, (_, mesh) in meshes.items()}, chosen.faces
+
+
+def read_processed(folder: Path, faces: Path | None, settings: Settings) -> Source:
+    """Look through a folder of the processed layout; arguments and errors as for :func:`read_raw`."""
+    layout = read_processed_layout(folder, faces or find_faces_file(folder))
+    there = {clip.name: clip for clip in layout.clips}
+    unit = settings.unit or metres_of_unit(layout.templates, layout.faces, folder / "templates.pkl")
+    if settings.normalisation == "per-frame":
+        if unit != UNIT_AREA:
+            raise InputError(f"{folder}: has not been normalised per frame, and from the processed layout that is not done "
+                             "afterwards; leave --normalisation out, or give BIWI's own files")
+        unit = 1.0
+    clips, left_out = [], {}
+    for part, subject, sentence in published_clips(settings.parts, settings.emotional):
+        name = f"{subject}_{sentence}"
+        if name not in there:
+            left_out[name] = layout.left_out.get(name, "neither motion nor sound")
+            continue
+        motion, sound = there[name].motion, there[name].sound
+        read = partial(_read_npy_clip, motion, len(layout.templates[subject]), sound, unit)
+        clips.append(_clip(part, subject, sentence, motion, read, {}))
+    templates = {subject: template * unit for subject, template in layout.templates.items()}
+    return _source(folder, "processed layout", layout.faces, templates, clips, left_out, settings, unit)
+
+
+def _read_npy_clip(motion: Path, count: int, sound: Path, unit: float) -> tuple[np.ndarray, np.ndarray, int]:
+    return map_motion(motion, count) * np.float64(unit), *read_sound(sound)
+
+
+def _clip(part: str, subject: str, sentence: str, origin: Path, read: Any, extras: dict[str, Any]) -> SourceClip:
+    return SourceClip(f"{subject}_{sentence}", subject, sentence, PARTS[part][0], origin, read,
+                      extras | {"published_part": part})
+
+
+def _source(folder: Path, kind: str, faces: np.ndarray, templates: Mapping[str, np.ndarray], clips: list[SourceClip],
+            left_out: Mapping[str, str], settings: Settings, unit: float) -> Source:
+    if not clips:
+        raise InputError(f"{folder}: no clip of BIWI's published splits has motion, sound and a template")
+    extras = {subject: {"one_hot": number} for number, subject in enumerate(TRAINING_SUBJECTS)}
+    per_frame = settings.normalisation == "per-frame"
+    provenance = {"tool": "data_prep biwi", "source": f"BIWI, {kind}", "normalisation": settings.normalisation,
+                  "unit": "the root of each frame's area, not metres" if per_frame else f"{unit:g} m of the files'",
+                  "licence": "BIWI's own, withdrawn by its owner; not to be passed on"}
+    return Source("BIWI", FRAME_RATE, faces, {}, templates, clips, left_out, extras, provenance)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m data_prep biwi`."""
+    parser.add_argument("--raw", type=Path, required=True, metavar="DIR",
+                        help="folder of BIWI's own files or of the processed layout")
+    parser.add_argument("--faces", type=Path, metavar="FILE",
+                        help="mesh with the faces (default: the templates' own; processed layout: the .ply in --raw)")
+    add_region_arguments(parser, "lve.txt in --raw or its regions/", "fdd.txt there",
+                         "found from the motion of the first clip, and told")
+    parser.add_argument("--test", choices=("A", "B", "both"), default="both", help="Test-A, Test-B or both (default: both)")
+    parser.add_argument("--neutral", action="store_true",
+                        help="the neutral sentences NN in place of the emotional eNN, which the literature uses")
+    parser.add_argument("--normalisation", choices=NORMALISATIONS, default=NORMALISATIONS[0],
+                        help="see above (default: per-subject)")
+    parser.add_argument("--unit", type=float, metavar="METRES",
+                        help="of one unit of the files (default: told from the templates' area: metres, millimetres, or "
+                             "made of area 1)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Convert what the options name.
+
+    Raises:
+        InputError: something is missing, damaged or of another form.
+    """
+    folder, unit = given_folder(arguments.raw), arguments.unit
+    if unit is not None and (arguments.normalisation == "per-frame" or not 0 < unit < math.inf):
+        reason = "goes with --normalisation per-subject alone" if unit > 0 else f"is {unit:g}, it must be above 0"
+        raise InputError(f"--unit {reason}")
+    tests = {"A": ("Test-A",), "B": ("Test-B",), "both": ("Test-A", "Test-B")}[arguments.test]
+    settings = Settings(("train", "val", *tests), not arguments.neutral, arguments.normalisation, unit)
+    read = read_processed if is_processed_layout(folder) else read_raw
+    source = read(folder, arguments.faces, settings)
+    source = replace(source, regions=_regions(arguments, source))
+    print(convert(source, arguments.out))
+    print("BIWI has been withdrawn by its owner: keep this copy to yourself, under the terms under which you got yours")
+    if arguments.lip_gap is None:
+        print("lip gap: vertices {} (upper) and {} (lower), found from motion; --lip-gap names others".format(
+            *source.regions["lip_gap"]))
+
+
+def _regions(arguments: argparse.Namespace, source: Source) -> dict[str, np.ndarray]:
+    first = source.clips[0]
+    template = source.templates[first.subject]
+    regions = named_regions(arguments, len(template))
+    for name, option, file in (("lips", "--lips", "lve.txt"), ("upper_face", "--upper-face", "fdd.txt")):
+        if name not in regions:
+            places = [arguments.raw / "regions" / file, arguments.raw / file]
+            path = next((place for place in places if place.is_file()), None)
+            if path is None:
+                raise InputError(f"{arguments.raw}: holds no {file}, neither in regions/ nor beside it; put it there, or "
+                                 f"name a list of vertices with {option}")
+            regions[name] = read_indices(inside(arguments.raw, path), len(template))
+    if "lip_gap" not in regions:
+        regions["lip_gap"] = find_lip_gap(template, first.read()[0], regions["lips"], first.origin)
+    return regions

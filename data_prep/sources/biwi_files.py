@@ -1,0 +1,93 @@
+"""BIWI's own files: one .vl a frame, one template a subject, sounds under several names."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.raw.source_files import files_by_stem, inside
+from otlib.errors import InputError
+
+_HEADER = np.dtype("<u4")
+_POSITION = np.dtype("<f4")
+_NUMBER = re.compile(r"(\d+)$")
+
+
+def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
+    """Read one frame: a little-endian uint32 n, then n times three float32.
+
+    Args:
+        path: the .vl file.
+        vertex_count: how many vertices it must have, where that is known.
+
+    Returns:
+        (V, 3) float32, in the file's unit.
+
+    Raises:
+        InputError: it cannot be read, is longer or shorter than its header says, has another number of vertices, or holds
+            a value that is not finite.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(content) < _HEADER.itemsize:
+        raise InputError(f"{path}: is cut short, {len(content)} bytes; unpack it again")
+    count = int(np.frombuffer(content, _HEADER, 1)[0])
+    if len(content) != _HEADER.itemsize + 3 * _POSITION.itemsize * count:
+        raise InputError(f"{path}: has {len(content)} bytes where its {count} vertices take "
+                         f"{_HEADER.itemsize + 3 * _POSITION.itemsize * count}, so it is cut short; unpack it again")
+    if vertex_count is not None and count != vertex_count:
+        raise InputError(f"{path}: has {count} vertices, the template has {vertex_count}")
+    vertices = np.frombuffer(content, _POSITION, offset=_HEADER.itemsize).reshape(count, 3).astype(np.float32)
+    if not np.isfinite(vertices).all():
+        raise InputError(f"{path}: vertex {int((~np.isfinite(vertices)).any(1).argmax())} is not a finite position")
+    return vertices
+
+
+def frame_files(folder: Path) -> tuple[list[Path], int]:
+    """Return the .vl files of a sentence in the order of their numbers, and how many numbers are missing between them.
+
+    Raises:
+        InputError: there is none, one has no number, or two have the same.
+    """
+    numbered: dict[int, Path] = {}
+    for stem, path in files_by_stem(folder, {".vl"}).items():
+        if (match := _NUMBER.search(stem)) is None:
+            raise InputError(f"{path}: its name does not end in the frame's number")
+        if (other := numbered.setdefault(int(match[1]), path)) is not path:
+            raise InputError(f"{path}: has the number of {other.name}; keep one of the two")
+    if not numbered:
+        raise InputError(f"{folder}: holds no .vl files; unpack the sentence's archive there")
+    return [numbered[number] for number in sorted(numbered)], max(numbered) - min(numbered) + 1 - len(numbered)
+
+
+def check_sizes(files: list[Path], vertex_count: int) -> None:
+    """Check frames by their sizes alone.
+
+    Raises:
+        InputError: one has not the size of a frame of so many vertices; it is named with what is wrong.
+    """
+    size = _HEADER.itemsize + 3 * _POSITION.itemsize * vertex_count
+    for path in files:
+        if path.stat().st_size != size:
+            read_vl(path, vertex_count)
+
+
+def read_frames(files: list[Path], vertex_count: int) -> np.ndarray:
+    """Read frames as (T, V, 3) float32."""
+    return np.stack([read_vl(path, vertex_count) for path in files])
+
+
+def sound_files(folder: Path) -> dict[str, Path]:
+    """Return the sounds by the name of the sentence, ``<subject>_<sentence>``; "_cut" after it is BIWI's own.
+
+    Raises:
+        InputError: there are none in audio/ or wav/, or two have one name.
+    """
+    for place in (folder / "audio", folder / "wav"):
+        if place.is_dir() and (found := files_by_stem(inside(folder, place), {".wav"})):
+            whole = {stem: path for stem, path in found.items() if not stem.endswith("_cut")}
+            return whole | {stem.removesuffix("_cut"): path for stem, path in found.items() if stem.endswith("_cut")}
+    raise InputError(f"{folder}: holds no .wav files in audio/ or wav/; put there <subject>_<sentence>.wav, which ffmpeg "
+                     "extracts from videos/")

@@ -1,0 +1,164 @@
+"""From the clips of a source to a data set of this project, and what the run has to say about it."""
+
+import importlib.metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.raw.source_files import check_finite
+from data_prep.writer import DatasetWriter, write_sequence
+from otlib.data.check import AUDIO_TOLERANCE_FRAMES
+from otlib.data.manifest import SPLITS
+from otlib.errors import InputError
+
+_LARGEST_RATIO = 1.5  # of the lengths of sound and motion: past it one of the two rates is wrong, not an end cut by hand
+_NAMES_SAID = 6  # of the clips that one reason leaves out
+
+
+@dataclass(frozen=True)
+class SourceClip:
+    """One sentence of a source.
+
+    Attributes:
+        name: its id.
+        subject, sentence, split: as in a data set.
+        origin: the file with its motion, to be named in messages.
+        read: returns the frames (T, V, 3) in metres, the samples (S,) int16 and their rate in Hz.
+        extras: what the manifest shall say of it besides.
+    """
+
+    name: str
+    subject: str
+    sentence: str
+    split: str
+    origin: Path
+    read: Callable[[], tuple[np.ndarray, np.ndarray, int]]
+    extras: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A source that has been looked through; nothing but its templates is in memory.
+
+    Attributes:
+        name: of the data set.
+        frame_rate: of the motion that the clips give, frames a second.
+        faces: (F, 3).
+        regions: names to vertices.
+        templates: subject to (V, 3), metres.
+        clips: in the order in which the data set is to hold them.
+        left_out: the names of those that are not converted, and the reason.
+        subject_extras: what the manifest shall say of a subject besides its template.
+        provenance: what made it, and how.
+    """
+
+    name: str
+    frame_rate: float
+    faces: np.ndarray
+    regions: Mapping[str, np.ndarray]
+    templates: Mapping[str, np.ndarray]
+    clips: Sequence[SourceClip]
+    left_out: Mapping[str, str]
+    subject_extras: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+
+
+def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
+    """Write the data set; it is whole or absent.
+
+    Args:
+        source: what to write.
+        out: the folder to make.
+        thorough: where a clip is at fault, look through the others too and say all that is wrong, one line each.
+
+    Returns:
+        what there is to say of it: sentences for people.
+
+    Raises:
+        InputError: a clip cannot be read, holds a value that is not finite, or sound and motion of very different lengths;
+            the folder cannot be written.
+    """
+    provenance = dict(source.provenance) | {"left_out": dict(source.left_out), "versions": _versions()}
+    cut: dict[str, float] = {}
+    problems: list[str] = []
+    with DatasetWriter(out, name=source.name, frame_rate=source.frame_rate, provenance=provenance) as writer:
+        lips = np.flatnonzero(np.isin(source.faces, source.regions.get("lips", ())).all(axis=1))
+        writer.set_mesh(source.faces, source.regions, {"lips": lips} if len(lips) else None)
+        for subject in dict.fromkeys(clip.subject for clip in source.clips):
+            writer.add_subject(subject, source.templates[subject], **source.subject_extras.get(subject, {}))
+        for clip in tqdm(source.clips, desc=source.name, unit="clip"):
+            try:
+                frames, samples, rate, apart = read_clip(clip, source.frame_rate)
+            except InputError as error:
+                if not thorough:
+                    raise
+                problems.append(str(error))
+            if problems:
+                continue  # nothing more is written
+            entry, files = write_sequence(
+                writer.folder, sequence=clip.name, subject=clip.subject, sentence=clip.sentence, split=clip.split,
+                vertices=frames, samples=samples, sample_rate=rate)
+            entry |= clip.extras
+            if apart:
+                entry["cut_seconds"] = cut[clip.name] = round(apart, 4)
+            writer.add_sequence(entry, files)
+        if problems:
+            raise InputError("\n".join(problems))
+    return _account(source, cut)
+
+
+def read_clip(clip: SourceClip, frame_rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
+    """Return the frames, samples and sample rate of a clip, and by how many seconds they were cut (:func:`fit`).
+
+    Raises:
+        InputError: as :func:`convert` says.
+    """
+    frames, samples, rate = clip.read()
+    check_finite(frames, f"{clip.origin} ({clip.name})")
+    frames, samples, apart = fit(frames, samples, rate, frame_rate, f"{clip.origin} ({clip.name})")
+    return frames, samples, rate, apart
+
+
+def fit(frames: np.ndarray, samples: np.ndarray, rate: int, frame_rate: float,
+        name: str) -> tuple[np.ndarray, np.ndarray, float]:
+    """Cut the longer of motion and sound to the shorter where they part by more than the format allows.
+
+    Returns:
+        frames, samples, and by how many seconds the sound was the longer (negative: the motion); 0 where nothing was cut.
+
+    Raises:
+        InputError: one is over 1.5 times as long as the other.
+    """
+    motion, sound = len(frames) / frame_rate, len(samples) / rate
+    if max(motion, sound) > _LARGEST_RATIO * min(motion, sound):
+        raise InputError(f"{name}: has {motion:.2f} s of motion at {frame_rate:g} frames a second and {sound:.2f} s of "
+                         "sound, so a rate is wrong or the two do not belong together")
+    if abs(sound - motion) * frame_rate <= AUDIO_TOLERANCE_FRAMES:
+        return frames, samples, 0.0
+    return frames[:max(1, round(sound * frame_rate))], samples[:round(motion * rate)], sound - motion
+
+
+def _versions() -> dict[str, str]:
+    return {package: importlib.metadata.version(package) for package in ("otlib", "numpy", "soundfile", "trimesh")}
+
+
+def _account(source: Source, cut: Mapping[str, float]) -> str:
+    numbers = {split: sum(clip.split == split for clip in source.clips) for split in SPLITS}
+    said = [f"{source.name}: {len(source.clips)} clips at {source.frame_rate:g} frames a second, {numbers['train']} to "
+            f"train, {numbers['val']} to validate, {numbers['test']} to test"]
+    if cut:
+        longest = max(cut, key=lambda name: abs(cut[name]))
+        said.append(f"in {len(cut)} clips sound and motion were of different lengths and were cut to the shorter, by "
+                    f"{abs(cut[longest]):.2f} s at most ({longest})")
+    if gaps := [clip.name for clip in source.clips if clip.extras.get("missing_frames")]:
+        said.append(f"in {len(gaps)} clips the frames' numbers have gaps, and the frames were taken as if they had none: "
+                    + ", ".join(gaps))
+    for reason in dict.fromkeys(source.left_out.values()):
+        names = [name for name in source.left_out if source.left_out[name] == reason]
+        more = f" and {len(names) - _NAMES_SAID} more, which the manifest names" if len(names) > _NAMES_SAID else ""
+        said.append(f"left out for {reason}: {', '.join(names[:_NAMES_SAID])}{more}")
+    return "\n".join(said)

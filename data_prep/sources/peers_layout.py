@@ -1,0 +1,147 @@
+"""The processed layout that FaceFormer, CodeTalker, SelfTalk, DiffSpeaker, FaceDiffuser and Imitator share, read.
+
+::
+
+    vertices_npy/<subject>_<sentence>.npy   (T, 3V), rows x0 y0 z0 x1 ...; (T, V, 3) is read too
+    wav/<subject>_<sentence>.wav            16-bit
+    templates.pkl                           subject -> (V, 3)
+    <any name>.ply                          the faces; in the folder itself or in its templates/
+
+It says neither the unit of length nor the frame rate nor who is to train and who to test: that is for those who read it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.safe_pickle import read_pickle
+from data_prep.raw.source_files import check_sound, files_by_stem, inside, map_motion, safe_name
+from otlib.errors import InputError
+
+MOTION, SOUND, TEMPLATES = "vertices_npy", "wav", "templates.pkl"
+
+
+@dataclass(frozen=True)
+class ProcessedClip:
+    """One sentence: its files, who says it and what.
+
+    Attributes:
+        name: of the files, without suffix: ``<subject>_<sentence>``.
+        subject, sentence: the name, parted at its last "_".
+        motion: the .npy; :func:`data_prep.raw.source_files.map_motion` reads it.
+        sound: the .wav; :func:`data_prep.raw.source_files.read_sound` reads it.
+        frames: number of frames T.
+    """
+
+    name: str
+    subject: str
+    sentence: str
+    motion: Path
+    sound: Path
+    frames: int
+
+
+@dataclass(frozen=True, eq=False)
+class ProcessedLayout:
+    """What lies in a folder of the processed layout.
+
+    Attributes:
+        folder: the folder.
+        faces: (F, 3) int64.
+        templates: subject to (V, 3) float64, in the order of the pickle, in the files' unit.
+        clips: those that have motion, sound and a template, sorted by name.
+        left_out: the names of the others, and the reason.
+    """
+
+    folder: Path
+    faces: np.ndarray
+    templates: Mapping[str, np.ndarray]
+    clips: tuple[ProcessedClip, ...]
+    left_out: Mapping[str, str]
+
+
+def is_processed_layout(folder: Path) -> bool:
+    """Return whether a folder looks like one of the processed layout."""
+    return (folder / MOTION).is_dir()
+
+
+def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedLayout:
+    """Find and check what a folder of the processed layout holds; motion and sound by their headers alone.
+
+    Args:
+        folder: of the layout.
+        faces: the mesh file with the faces, where it lies elsewhere or there are several.
+
+    Raises:
+        InputError: a part is missing, damaged, or has another number of vertices; two files have one name; a path leaves
+            the folder; no clip is complete.
+    """
+    if not is_processed_layout(folder):
+        raise InputError(f"{folder}: holds no folder {MOTION}, so it is not of the processed layout")
+    motions = files_by_stem(inside(folder, folder / MOTION), {".npy"})
+    sounds = files_by_stem(inside(folder, folder / SOUND), {".wav"})
+    mesh_file = faces or find_faces_file(folder)
+    mesh = read_mesh(mesh_file)
+    templates = read_templates(inside(folder, folder / TEMPLATES), len(mesh.vertices), mesh_file)
+    clips, left_out = [], {}
+    for name in sorted(motions.keys() | sounds.keys()):
+        subject, _, sentence = name.rpartition("_")
+        if name not in motions or name not in sounds:
+            left_out[name] = "no motion" if name in sounds else "no sound"
+        elif subject not in templates or not sentence:
+            left_out[name] = f"no template of a subject {subject!r} in {TEMPLATES}"
+        else:
+            check_sound(sounds[name])
+            frames = len(map_motion(motions[name], len(mesh.vertices)))
+            clips.append(ProcessedClip(name, subject, sentence, motions[name], sounds[name], frames))
+    if not clips:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
+        raise InputError(f"{folder}: no clip has motion, sound and a template ({reasons or 'it holds no clips'})")
+    return ProcessedLayout(folder, mesh.faces, templates, tuple(clips), left_out)
+
+
+def find_faces_file(folder: Path) -> Path:
+    """Return the one .ply file of a folder or, where it has none, of its ``templates`` folder.
+
+    Raises:
+        InputError: there is none or more than one.
+    """
+    for place in (folder, folder / "templates"):
+        found = sorted(path for path in place.glob("*") if path.suffix.lower() == ".ply" and path.name[0] != ".")
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found[:3])
+            raise InputError(f"{place}: holds {len(found)} .ply files ({names}); say with --faces which one has the faces")
+        if found:
+            return inside(folder, found[0])
+    raise InputError(f"{folder}: holds no .ply file, so the faces are not known; put one there or name it with --faces")
+
+
+def read_templates(path: Path, vertex_count: int, mesh_file: Path) -> dict[str, np.ndarray]:
+    """Read templates.pkl: subject to (V, 3) float64, finite.
+
+    Args:
+        path: the pickle.
+        vertex_count: of the faces' file, which every template must have.
+        mesh_file: the faces' file, to be named.
+
+    Raises:
+        InputError: it is not that.
+    """
+    content = read_pickle(path)
+    if not isinstance(content, dict) or not content:
+        raise InputError(f"{path}: is not a dictionary from subjects to templates")
+    templates = {}
+    for subject, template in content.items():
+        safe_name(subject, path)
+        if not isinstance(template, np.ndarray) or template.dtype.kind not in "iuf":
+            raise InputError(f"{path}: the template of {subject} is not an array of numbers")
+        if template.size != 3 * vertex_count or template.shape[-1] not in (3, template.size):
+            raise InputError(f"{path}: the template of {subject} has shape {template.shape}, but {mesh_file} has "
+                             f"{vertex_count} vertices")
+        if not np.isfinite(template).all():
+            raise InputError(f"{path}: the template of {subject} holds a value that is not finite")
+        templates[subject] = template.reshape(-1, 3).astype(np.float64)
+    return templates

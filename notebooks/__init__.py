@@ -1,0 +1,1 @@
+"""The walk through the project, in order, and what runs it."""

@@ -1,0 +1,1 @@
+"""The commands that run, sweep and publish the notebooks."""

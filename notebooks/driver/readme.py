@@ -1,0 +1,125 @@
+"""Fill the README's marked blocks from what a run left in results/: numbers are read, never typed."""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from notebooks.experiments.record import ScoreTable
+from otlib.files import atomic_write, read_json
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def numbers(metrics: dict) -> str:
+    """Return the table of methods and the sentence below it."""
+    headline, test = metrics["headline"], metrics["test"]
+    rows = dict(sorted(metrics["table"].items(), key=lambda item: -item[1]["lip_max_mm"]))  # JSON keeps no order
+    low, high = headline["share_interval"]
+    return (f"{ScoreTable(rows).markdown()}\n\n"
+            f"{test['clips']} clips of {test['speakers']} unseen speakers. OT-Talk's lips are "
+            f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) "
+            f"and **{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in "
+            f"place of HuBERT; it goes {headline['share_of_the_way_to_the_oracle']:.0%} of the way from the template to the "
+            f"oracle (95 % interval {low:.0%} to {high:.0%}).")
+
+
+def cost(measured: dict) -> str:
+    """Return what the two commands take."""
+    demo, test = measured["make demo"], measured["make test"]
+    return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB "
+            f"of disk (once), then `make demo` {demo['minutes']:.1f} min, "
+            f"{demo['peak_gib']:.1f} GiB of memory and {demo['data_gb']:.1f} GB of disk; "
+            f"`make test` {test['minutes']:.1f} min.")
+
+
+def bench(result: dict) -> str:
+    """Return what the benchmark found, beside POT; a goal that was missed shows in its number."""
+    found, machine = result["summary"], result["machine"]
+    speed, memory = found["pot_over_kernel"], found["pot_memory_over_kernel_one_frame"]
+    equal = [cell["pot_over_kernel"] for cell in found["pot_over_kernel_at_equal_error"]
+             if (cell["dimension"], cell["error"]) == (3, "value_error") and cell["pot_over_kernel"]]
+    grid = result["time"]
+    return (f"Beside POT, forward and backward in points and masses, the kernel is **{speed['least']:.0f} to "
+            f"{speed['most']:.0f} times faster** (geometric mean {speed['geometric_mean']:.0f}) over {len(grid)} problems "
+            f"of {min(row['atoms'] for row in grid):,} to {max(row['atoms'] for row in grid):,} atoms, takes at least "
+            f"{memory['least']:.0f} times less memory for one frame, and costs at most "
+            f"{found['largest_kernel_over_argsort']:.1f} times as much as sorting alone (`numpy.argsort`). At equal error "
+            f"of the value, with designs of directions in place of random ones, it is {min(equal):.0f} to "
+            f"{max(equal):.0f} times cheaper. Measured by `make bench` on {machine['processor']}, "
+            f"{machine['threads']} threads.")
+
+
+def ablation(found: dict) -> str:
+    """Return on what each part helps, hurts or cannot be told from chance, and how the aims on the full corpus stand."""
+    full = found["full_corpus"]
+    rest_on = f"Over {len(found['seeds'])} seeds and {found['speakers']} unseen speakers"
+    lines = [f"{rest_on}, on 95 % intervals over speakers:", ""]
+    lines += [f"- {verdict} on: {', '.join(measures)}." for verdict, measures in found["verdicts"].items() if measures]
+    if full["aims"]:
+        lines += ["", f"On the full corpus ({full['speakers']} unseen speakers, {len(full['seeds'])} seeds), mean and "
+                  "interval:", ""]
+        for name, aim in full["aims"].items():
+            mean, low, high = aim["interval"]
+            bound = f"at {'most' if aim['below'] else 'least'} {aim['aim']:g}"
+            met = "met" if aim["met"] else "**missed**"
+            lines.append(f"- {name}: {mean:.3g} [{low:.3g}, {high:.3g}], aim {bound}: {met}.")
+    return "\n".join(lines)
+
+
+def claims(result: dict) -> str:
+    """Return what each promise that has a goal of its own was measured to be."""
+    goals = [one for part in result["parts"].values() for one in part["goals"]]
+    return "\n".join(f"- {one['claim']}: {one['measured']:g} (wanted: {one['wanted']}"
+                     f"{'' if one['reached'] else '; **not reached**'})." for one in goals)
+
+
+def speed(result: dict) -> str:
+    """Return how fast the model is beside its encoder and beside a peer's architecture."""
+    found, bundled, machine = result["summary"], result["bundled"], result["machine"]
+    return (f"**Speed.** With the bundled encoder, sound becomes {result['rows'][0]['vertices']:,} moving vertices "
+            f"{bundled['times_real_time']:.0f} times faster than real time. Behind a HuBERT of base size, inference takes "
+            f"{found['inference_over_encoder']:.2f} times as long as that encoder alone, and a training step on cached "
+            f"features {found['step_over_baseline']:.0%} of a FaceFormer-like baseline's (written here); "
+            f"{found['vertices_grow']:.1f} times the vertices make the step {found['step_grows']:.1f} times as long. "
+            f"Measured by `make bench-model` on {machine['processor']}, {machine['threads']} threads.")
+
+
+def fill(text: str, block: str, content: str) -> str:
+    """Put ``content`` between the block's two marks."""
+    marks = f"<!-- {block}:start -->", f"<!-- {block}:end -->"
+    return re.sub(f"(?s){marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", text)
+
+
+BLOCKS = {"numbers": (numbers, "fast/metrics.json"), "cost": (cost, "fast/cost.json"),
+          "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "fast/ablation.json"),
+          "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json")}
+
+
+def filled(text: str) -> str:
+    """Return the README's text with every block as results/ has it now."""
+    for block, (sentence, file) in BLOCKS.items():
+        if f"<!-- {block}:start -->" in text:
+            text = fill(text, block, sentence(read_json(ROOT / "results" / file)))
+    return text
+
+
+def main() -> int:
+    """Write the README, or with --check say whether it is up to date; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; status 1 if something would change")
+    options = parser.parse_args()
+    file = ROOT / "README.md"
+    old = file.read_text(encoding="utf-8")
+    new = filled(old)
+    if options.check and new != old:
+        print("README.md does not say what results/ holds: run python -m notebooks.driver.readme", file=sys.stderr)
+        return 1
+    if not options.check:
+        with atomic_write(file) as temporary:
+            temporary.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

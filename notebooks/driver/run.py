@@ -1,0 +1,259 @@
+"""Run the suite's notebooks in order with papermill, each only if something it depends on has changed.
+
+    python -m notebooks.driver.run                      the whole suite, fast profile
+    python -m notebooks.driver.run --only 08_training   one notebook (and what it needs, where that is not done)
+    python -m notebooks.driver.run --audio speech.wav   animate a recording of your own
+
+A notebook is done when it ran to its end with the same code, parameters and inputs, and what it wrote is still there.
+Exit status: 0 done, 1 a notebook failed, 2 something handed in cannot be used (one sentence says what).
+"""
+
+import argparse
+import ast
+import hashlib
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from notebooks.driver.execution import (
+    StepFailed,
+    check_parameters,
+    code_cells,
+    default_parameters,
+    execute_notebook,
+    failed_copy,
+)
+from notebooks.driver.time_left import TimeLeft
+from otlib.errors import InputError
+from otlib.files import read_json, sha256, write_json
+from otlib.provenance import code_checksum
+from otlib.speech.recording import read_recording
+from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+
+ROOT = Path(__file__).resolve().parents[2]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that rounding does not depend on how many cores there are
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One notebook of the suite in one profile.
+
+    Attributes:
+        name: of the notebook, without ".ipynb".
+        needs: notebooks whose outputs it reads.
+        outputs: files and folders it leaves, relative to the repository.
+        parameters: what the profile injects.
+        budget: seconds its cells may take before they are stopped.
+        usual: seconds it takes on two quiet cores, for the time left.
+    """
+
+    name: str
+    needs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: dict[str, Any]
+    budget: int
+    usual: int
+
+    @property
+    def source(self) -> Path:
+        """The committed notebook."""
+        return NOTEBOOKS / f"{self.name}.ipynb"
+
+
+def read_suite(profile: str, audio: Path | None = None, out: str | None = None) -> list[Step]:
+    """Read the suite in the order in which it runs.
+
+    Args:
+        profile: fast, full, or what else suite.yaml has.
+        audio: a recording of the user's, for the notebooks that have a parameter AUDIO.
+        out: the folder for the talking head, where the user has chosen one. In suite.yaml's outputs "{head}" stands for
+            that folder, and "{profile}" for the profile.
+
+    Raises:
+        InputError: the profile is not there, or a notebook needs one that does not come before it.
+    """
+    suite = yaml.safe_load((NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
+    if profile not in suite["profiles"]:
+        raise InputError(f"suite.yaml: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
+    head = f"results/user/{audio.stem}" if audio else f"results/{profile}"
+    if out:
+        head = os.path.join("notebooks", out)  # where the notebooks run
+    steps: list[Step] = []
+    for entry in suite["notebooks"]:
+        chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
+        unknown = set(needs) - {step.name for step in steps}
+        if unknown:
+            raise InputError(f"suite.yaml: {entry['name']} needs {', '.join(sorted(unknown))}, which must stand before it")
+        outputs = tuple(path.format(profile=profile, head=head) for path in entry.get("outputs", ()))
+        step = Step(entry["name"], needs, outputs, {"PROFILE": profile, **chosen.get("parameters", {})}, chosen["budget"],
+                    chosen["usual"])
+        if audio and "AUDIO" in default_parameters(step.source):
+            step.parameters["AUDIO"] = str(audio.resolve())
+        steps.append(step)
+    return steps
+
+
+def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
+    """Return a hash over everything the step's results follow from: its code, the library's, parameters and inputs.
+
+    Args:
+        step: of the suite.
+        records: of the steps before, what their stamps say.
+        draws: whether this machine can draw in 3-D.
+    """
+    digest = hashlib.sha256(code_checksum(sources=code_cells(step.source)).encode())
+    audio = step.parameters.get("AUDIO")
+    digest.update(json.dumps([step.parameters, sha256(audio) if audio else None, draws], sort_keys=True).encode())
+    digest.update(json.dumps([records[name] for name in step.needs], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def fingerprint(path: Path) -> str | None:
+    """Return a hash of a file, or of a folder's file names and sizes; None where there is nothing."""
+    if path.is_file():
+        return sha256(path)
+    if not path.is_dir():
+        return None
+    listing = [f"{file.relative_to(path)} {file.stat().st_size}" for file in sorted(path.rglob("*")) if file.is_file()]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+
+def is_done(step: Step, key: str, folder: Path) -> bool:
+    """Say whether a stamp tells of a whole run with this key whose outputs are all as it left them."""
+    if not (_stamp(folder, step).is_file() and _executed(folder, step).is_file()):
+        return False
+    record = read_json(_stamp(folder, step))
+    return record["key"] == key and record["outputs"] == {path: fingerprint(ROOT / path) for path in step.outputs}
+
+
+def execute(step: Step, folder: Path, draws: bool) -> None:
+    """Run one notebook of the suite and leave the executed copy in ``folder``; see :func:`execute_notebook`."""
+    execute_notebook(step.source, _executed(folder, step), step.parameters, name=step.name, budget=step.budget,
+                     cwd=NOTEBOOKS, draws=draws)
+
+
+def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws: bool) -> list[str]:
+    """Run the wanted steps and what they need, skipping what is done; return the names of those that ran.
+
+    Raises:
+        InputError: a parameter that a notebook does not have (before anything runs), or bad input that one met.
+        StepFailed: a notebook failed, or ended without leaving its outputs.
+    """
+    needed = set(wanted)
+    for step in reversed(steps):
+        if step.name in needed:
+            needed.update(step.needs)
+    chosen = [step for step in steps if step.name in needed]
+    for step in chosen:
+        check_parameters(step.source, step.parameters)
+    records: dict[str, Any] = {}
+    ran: list[str] = []
+    bar = TimeLeft(sum(step.usual for step in chosen), ROOT / "data")
+    try:
+        for step in chosen:
+            key = key_of(step, records, draws)
+            if is_done(step, key, folder) and not (force and step.name in wanted):
+                bar.skip(step.usual)
+                tqdm.write(f"{step.name}: done before, nothing it depends on has changed", file=sys.stdout)
+            else:
+                start = time.monotonic()
+                bar.begin(step.name, step.usual)
+                try:
+                    _run_step(step, key, folder, draws)
+                finally:
+                    bar.end()
+                ran.append(step.name)
+                tqdm.write(f"{step.name}: {time.monotonic() - start:.0f} s", file=sys.stdout)
+            records[step.name] = read_json(_stamp(folder, step))
+    finally:
+        bar.close()
+    return ran
+
+
+def _run_step(step: Step, key: str, folder: Path, draws: bool) -> None:
+    for left in (_stamp(folder, step), _executed(folder, step), failed_copy(_executed(folder, step))):
+        left.unlink(missing_ok=True)  # of an earlier run: nothing old may look like this one's
+    execute(step, folder, draws)
+    outputs = {path: fingerprint(ROOT / path) for path in step.outputs}
+    absent = [path for path, value in outputs.items() if value is None]
+    if absent and draws:
+        raise StepFailed(f"{step.name}: ended without leaving {', '.join(absent)}")
+    write_json(_stamp(folder, step), {"key": key, "outputs": outputs})
+
+
+def _stamp(folder: Path, step: Step) -> Path:
+    return folder / f"{step.name}.done.json"
+
+
+def _executed(folder: Path, step: Step) -> Path:
+    return folder / f"{step.name}.ipynb"
+
+
+def parse_value(text: str) -> Any:
+    """Read a parameter from the command line: 3, 1e-3 or [1, 2] as Python does, true as YAML does, else text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return yaml.safe_load(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.run", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="fast", help="of suite.yaml (%(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks and what they need")
+    parser.add_argument("--audio", type=Path, help="a recording to animate, any format that libsndfile reads")
+    parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
+                        help="set a parameter of the notebooks named by --only")
+    parser.add_argument("--force", action="store_true", help="run again what is done")
+    options = parser.parse_args(arguments)
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        return _main(options)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except StepFailed as error:
+        print(f"{error}\nThe notebook as far as it came is in results/{options.profile}/notebooks", file=sys.stderr)
+        return 1
+
+
+def _main(options: argparse.Namespace) -> int:
+    if options.audio:
+        read_recording(options.audio)  # refused now, not after minutes of training
+    steps = read_suite(options.profile, options.audio, dict(options.parameter).get("OUT"))
+    names = [step.name for step in steps]
+    wanted = set(options.only or names)
+    if unknown := wanted - set(names):
+        raise InputError(f"no notebook {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    if options.parameter and not options.only:
+        raise InputError("--parameter needs --only, to say whose parameter it is")
+    if "AUDIO" in dict(options.parameter):
+        raise InputError("--parameter AUDIO: give the recording by --audio, which looks at it before anything runs")
+    for step in steps:
+        if options.only and step.name in wanted:
+            step.parameters.update({name: parse_value(value) for name, value in options.parameter})
+    try:
+        ensure_rendering()
+        unable = None
+    except RenderingUnavailable as error:
+        unable = error
+        print(f"{error}. Everything but the pictures is done now.", file=sys.stderr)
+    run(steps, wanted, ROOT / "results" / options.profile / "notebooks", force=options.force, draws=unable is None)
+    if unable:
+        raise unable
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What experiments are recorded as, compared with, and quoted from."""

@@ -1,0 +1,154 @@
+"""What a sweep found: one file a cell and seed, read back, averaged over seeds and compared over speakers."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from otlib.errors import InputError
+from otlib.files import read_json
+from otlib.metrics.intervals import PairedComparison, paired_comparison
+
+TABLE = "table.json"
+HIGHER_IS_BETTER = frozenset({"closure_recall", "closure_precision", "slcc", "speech_lip_correlation"})
+NEARER_ZERO_IS_BETTER = frozenset({"correlation_lag_frames", "lag_frames", "fdd_m2"})
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One training of a sweep, scored.
+
+    Attributes:
+        cell: name of the cell in suite.yaml.
+        seed: of the training.
+        parameters: what the cell's notebook was given.
+        scores: {metric: {speaker: number}}; a speaker for whom a metric is not defined is left out.
+        record: the file as it stands, provenance and seconds included.
+    """
+
+    cell: str
+    seed: int
+    parameters: Mapping[str, Any]
+    scores: Mapping[str, Mapping[str, float]]
+    record: Mapping[str, Any]
+
+
+def read_sweep(folder: Path, *, mixed: bool = False) -> list[CellResult]:
+    """Read every result of a sweep, sorted by cell and seed.
+
+    Args:
+        folder: of the results.
+        mixed: whether results of different code or data are welcome; they do not compare.
+
+    Raises:
+        InputError: there is none, a file is not a cell's result, or they are mixed.
+    """
+    results, origins = [], set()
+    for file in sorted(folder.glob("*.json")):
+        if file.name == TABLE:
+            continue
+        record = read_json(file)
+        try:
+            origins.add((record["code"], record["data"]))
+            results.append(CellResult(record["cell"], record["seed"], record["parameters"], record["scores"], record))
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{file}: is not the result of a sweep's cell; delete it and run the sweep again") from error
+    if not mixed and len(origins) > 1:
+        raise InputError(f"{folder}: its results come from different code or data; run `make sweep NAME={folder.name}` to "
+                         "its end")
+    if not results and not mixed:
+        raise InputError(f"{folder}: holds no result of a sweep; run `make sweep NAME={folder.name}`")
+    return sorted(results, key=lambda result: (result.cell, result.seed))
+
+
+def common_seeds(results: Iterable[CellResult], cells: Iterable[str]) -> list[int]:
+    """Return the seeds for which every one of the cells has been run: what they can be compared on."""
+    done = {cell: {result.seed for result in results if result.cell == cell} for cell in cells}
+    return sorted(set.intersection(*done.values())) if done else []
+
+
+def by_speaker(results: Iterable[CellResult], cell: str, metric: str, seeds: Iterable[int]) -> dict[str, float]:
+    """Return a metric of a cell for each speaker, the mean over seeds; a speaker without one for every seed is left out.
+
+    Raises:
+        ValueError: the cell has not been run with one of the seeds.
+    """
+    wanted = list(seeds)
+    tables = [result.scores.get(metric, {}) for result in results if result.cell == cell and result.seed in wanted]
+    if not wanted or len(tables) != len(wanted):
+        raise ValueError(f"cell {cell!r} has {len(tables)} of the seeds {wanted}")
+    speakers = set.intersection(*(set(table) for table in tables))
+    return {speaker: float(np.mean([table[speaker] for table in tables])) for speaker in sorted(speakers)}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A cell beside the baseline in one metric.
+
+    Attributes:
+        cell, metric: what is compared.
+        comparison: cell first, baseline second; the interval is over speakers, each speaker's number the mean over seeds.
+        by_seed: the mean difference over speakers of each seed: how far chance of training alone moves it.
+    """
+
+    cell: str
+    metric: str
+    comparison: PairedComparison
+    by_seed: tuple[float, ...]
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the cell is better than the baseline; None where the interval leaves it open.
+
+        Not defined for what has a sign and is best at zero, lags and FDD: there it is None, too.
+        """
+        gap = self.comparison.difference
+        if self.metric in NEARER_ZERO_IS_BETTER or not gap.excludes(0.0):
+            return None
+        return (gap.estimate > 0) == (self.metric in HIGHER_IS_BETTER)
+
+
+def difference(results: Iterable[CellResult], cell: str, baseline: str, metric: str, seeds: Iterable[int], *,
+               generator: np.random.Generator) -> Difference:
+    """Compare a cell with the baseline on the same seeds and the same speakers.
+
+    Args:
+        results: of the sweep.
+        cell, baseline: names of cells.
+        metric: of the scores.
+        seeds: those that both have.
+        generator: of the bootstrap.
+
+    Raises:
+        ValueError: a seed is missing, or fewer than two speakers have the metric in both cells.
+    """
+    results, seeds = list(results), list(seeds)
+
+    def pair(chosen: list[int]) -> tuple[dict[str, float], dict[str, float]]:
+        one, two = (by_speaker(results, name, metric, chosen) for name in (cell, baseline))
+        return {s: one[s] for s in one if s in two}, {s: two[s] for s in two if s in one}
+
+    gaps = []
+    for seed in seeds:
+        one, two = pair([seed])
+        gaps.append(float(np.mean([one[s] - two[s] for s in one])))
+    return Difference(cell, metric, paired_comparison(*pair(seeds), generator=generator), tuple(gaps))
+
+
+def sweep_table(results: Iterable[CellResult], metrics: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return each cell's means over seeds and speakers, with the seeds they rest on.
+
+    A metric that no speaker has is None.
+    """
+    results, metrics = list(results), list(metrics)
+    table: dict[str, dict[str, Any]] = {}
+    for cell in sorted({result.cell for result in results}):
+        seeds = sorted(result.seed for result in results if result.cell == cell)
+        row: dict[str, Any] = {"seeds": seeds}
+        for metric in metrics:
+            values = by_speaker(results, cell, metric, seeds)
+            row[metric] = float(f"{np.mean(list(values.values())):.5g}") if values else None
+        table[cell] = row
+    return table

@@ -1,0 +1,212 @@
+"""What is wrong with a data set folder, found without changing it.
+
+The folder is described in :mod:`otlib.data.dataset`. Nothing here unpickles, and no path is followed out of the folder.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from otlib.data.manifest import (
+    is_number,
+    is_positive,
+    manifest_faults,
+    read_manifest,
+    referenced_files,
+    sequences,
+    stays_inside,
+    subjects,
+)
+from otlib.errors import InputError
+from otlib.files import read_json, sha256
+
+REQUIRED_REGIONS = ("lips", "upper_face", "lip_gap")  # what the metrics read; other regions are free
+
+# Recordings and captures are cut by hand, so sound and motion may part by this much; a wrong frame rate is far outside.
+AUDIO_TOLERANCE_FRAMES = 3
+
+_UNREADABLE = (ValueError, EOFError, OSError)  # what numpy raises for a damaged or pickled .npy
+_CHUNK_FRAMES = 256  # the finiteness check of a long sequence stays in little memory
+
+
+def validate(path: Path | str, *, checksums: bool = True) -> list[str]:
+    """Return everything that is wrong with a data set, one sentence each; an empty list means that it is sound.
+
+    Args:
+        path: the data set's folder.
+        checksums: compare the SHA-256 of every file too, which reads everything once more.
+    """
+    folder = Path(path)
+    try:
+        manifest = read_manifest(folder)
+    except InputError as error:
+        return [str(error)]
+    faults = quick_faults(folder, manifest)
+    faults += _content_faults(folder, manifest)
+    if checksums:
+        faults += _checksum_faults(folder, manifest)
+    return faults
+
+
+def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
+    """Return what the manifest, the sizes and the headers of the files already show to be wrong."""
+    faults = list(manifest_faults(manifest))
+    faults += _file_faults(folder, manifest)
+    faces = _load(folder, manifest.get("faces"))
+    templates = (_load(folder, entry["template"]) for _, entry in subjects(manifest))
+    vertex_count = next((len(template) for template in templates if template is not None and template.ndim), None)
+    faults += _face_faults(str(manifest.get("faces")), faces, vertex_count)
+    faults += _region_faults(folder, manifest, vertex_count, None if faces is None else len(faces))
+    for _, entry in subjects(manifest):
+        faults += _array_faults(folder, entry["template"], (vertex_count, 3))
+    for entry in sequences(manifest):
+        for name in ("vertices", "mean_style"):
+            if entry.get(name) is not None:
+                faults += _array_faults(folder, entry[name], (entry["frames"], vertex_count, 3))
+        faults += _audio_faults(folder, entry, manifest.get("frame_rate"))
+    return faults
+
+
+def _readable(folder: Path, relative: Any) -> bool:
+    """Return whether a path names a file of the folder; where it does not, _file_faults has said so."""
+    return isinstance(relative, str) and stays_inside(folder, relative) and os.path.isfile(folder / relative)
+
+
+def _load(folder: Path, relative: Any) -> np.ndarray | None:
+    """Map an array, or return None where that is impossible."""
+    if not _readable(folder, relative):
+        return None
+    try:
+        array = np.load(folder / relative, mmap_mode="r", allow_pickle=False)
+    except _UNREADABLE:
+        return None
+    return array if isinstance(array, np.ndarray) and array.ndim else None
+
+
+def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    files = manifest.get("files") if isinstance(manifest.get("files"), dict) else {}
+    for relative in referenced_files(manifest):
+        listed = files.get(relative)
+        if not stays_inside(folder, relative):
+            yield f"{relative}: the path leaves the data set's folder"
+        elif not os.path.isfile(folder / relative):
+            yield f"{relative}: no such file"
+        elif not isinstance(listed, dict):
+            yield f"{relative}: the manifest has no checksum for it"
+        elif (size := os.path.getsize(folder / relative)) != listed.get("bytes"):
+            yield f"{relative}: has {size} bytes where the manifest says {listed.get('bytes')}"
+        elif relative.endswith(".npy") and _load(folder, relative) is None:
+            yield f"{relative}: is not a whole .npy array of numbers"
+
+
+def _array_faults(folder: Path, relative: str, shape: tuple[int | None, ...]) -> Iterator[str]:
+    """Check dtype and shape by the header alone; None in ``shape`` (no template can be read) matches anything."""
+    array = _load(folder, relative)
+    if array is None:
+        return
+    if array.dtype != np.float32:
+        yield f"{relative}: has dtype {array.dtype}, expected float32"
+    if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
+        wanted = ", ".join("V" if size is None else str(size) for size in shape)
+        yield f"{relative}: has shape {array.shape}, expected ({wanted})"
+
+
+def _face_faults(relative: str, faces: np.ndarray | None, vertex_count: int | None) -> Iterator[str]:
+    if faces is None:
+        return
+    if faces.dtype != np.int32 or faces.ndim != 2 or faces.shape[1] != 3 or not len(faces):
+        yield f"{relative}: faces have dtype {faces.dtype} and shape {faces.shape}, expected int32 and (F, 3)"
+    elif vertex_count is not None and (faces.min() < 0 or faces.max() >= vertex_count):
+        wrong = faces.min() if faces.min() < 0 else faces.max()
+        yield f"{relative}: a face names vertex {wrong}, there are {vertex_count} vertices"
+
+
+def _region_faults(folder: Path, manifest: dict[str, Any], vertex_count: int | None,
+                   face_count: int | None) -> Iterator[str]:
+    relative = manifest.get("regions")
+    if not _readable(folder, relative):
+        return
+    try:
+        regions = read_json(folder / relative)
+    except InputError as error:
+        yield str(error)
+        return
+    if not isinstance(regions, dict) or not isinstance(regions.get("face_parts", {}), dict):
+        yield f"{relative}: the regions or their face_parts are not an object"
+        return
+    yield from (f"{relative}: the region {name} is missing" for name in REQUIRED_REGIONS if name not in regions)
+    vertices = {name: indices for name, indices in regions.items() if name != "face_parts"}
+    for lists, count, what in ((vertices, vertex_count, "vertices"), (regions.get("face_parts", {}), face_count, "faces")):
+        for name, indices in lists.items():
+            if not isinstance(indices, list) or not indices or any(type(index) is not int for index in indices):
+                yield f"{relative}: {name} is empty or not a list of whole numbers"
+            elif min(indices) < 0 or (count is not None and max(indices) >= count):
+                wrong = min(indices) if min(indices) < 0 else max(indices)
+                yield f"{relative}: {name} names index {wrong}, there are {count} {what}"
+            elif name == "lip_gap" and len(indices) != 2:
+                yield f"{relative}: lip_gap has {len(indices)} vertices, expected two, upper and lower"
+
+
+def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Iterator[str]:
+    relative = entry["audio"]
+    if not _readable(folder, relative):
+        return
+    try:
+        info = soundfile.info(folder / relative)
+    except soundfile.LibsndfileError as error:
+        yield f"{relative}: cannot be read as audio ({error.error_string})"
+        return
+    if (info.format, info.subtype, info.channels) != ("WAV", "PCM_16", 1):
+        yield f"{relative}: is {info.format} {info.subtype} with {info.channels} channels, expected mono 16-bit WAV"
+    if is_positive(frame_rate) and abs(info.duration * frame_rate - entry["frames"]) > AUDIO_TOLERANCE_FRAMES:
+        yield (f"{relative}: lasts {info.duration:.3f} s, but {entry['id']} has {entry['frames'] / frame_rate:.3f} s "
+               "of motion")
+
+
+def _content_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    """Yield what only reading every number shows."""
+    arrays = [entry["template"] for _, entry in subjects(manifest)]
+    for entry in sequences(manifest):
+        arrays += [entry[name] for name in ("vertices", "mean_style") if entry.get(name) is not None]
+        if _readable(folder, entry.get("phonemes")):
+            yield from _phoneme_faults(folder, entry, manifest.get("frame_rate"))
+    for relative in dict.fromkeys(arrays):
+        array = _load(folder, relative)
+        if array is not None and array.dtype.kind == "f":
+            chunks = (array[start:start + _CHUNK_FRAMES] for start in range(0, len(array), _CHUNK_FRAMES))
+            if not all(np.isfinite(chunk).all() for chunk in chunks):
+                yield f"{relative}: holds a value that is not finite"
+
+
+def _phoneme_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Iterator[str]:
+    relative = entry["phonemes"]
+    try:
+        spans = read_json(folder / relative)
+    except InputError as error:
+        yield str(error)
+        return
+    if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
+        yield f"{relative}: is not a list of phoneme, start and end with 0 <= start < end"
+    elif any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
+        yield f"{relative}: the phonemes are not in the order of time"
+    elif is_positive(frame_rate) and spans:
+        latest = (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate
+        if spans[-1]["end"] > latest:
+            yield f"{relative}: the last phoneme ends at {spans[-1]['end']:g} s, after the motion of {entry['id']}"
+
+
+def _is_span(span: Any) -> bool:
+    return (isinstance(span, dict) and isinstance(span.get("phoneme"), str) and is_number(span.get("start"))
+            and is_number(span.get("end")) and 0 <= span["start"] < span["end"])
+
+
+def _checksum_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
+    files = manifest.get("files")
+    for relative, listed in files.items() if isinstance(files, dict) else ():
+        if _readable(folder, relative) and isinstance(listed, dict) and sha256(folder / relative) != listed.get("sha256"):
+            yield f"{relative}: its SHA-256 is not the manifest's, so the file was changed or damaged"

@@ -1,0 +1,248 @@
+"""Animated heads as binary glTF 2.0, which browsers, Blender, Unreal and Unity open."""
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Integer
+from matplotlib.colors import to_rgb
+
+from otlib.export.morph_targets import MorphTargets, fit_morph_targets
+from otlib.files import atomic_write
+from otlib.meshes.normals import VertexNormals, check_faces, split_creases
+from otlib.viz.face_parts import FaceParts, part_colour, part_gloss, split_faces
+
+# Codes of the glTF 2.0 specification, sections 3.6.2 and 5.
+_FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125
+_VERTEX_DATA, _INDEX_DATA = 34962, 34963
+_NORMAL_FRAMES = 300  # frames that the moving normals are fitted to: several times the 64 unknowns of each value
+
+
+@dataclass(frozen=True)
+class GltfReport:
+    """What became of a sequence in a glTF file.
+
+    Attributes:
+        targets: number of morph targets.
+        max_error_mm: largest distance, over all frames and vertices, from the file's animation to the sequence.
+        tolerance_mm: the distance asked for.
+    """
+
+    targets: int
+    max_error_mm: float
+    tolerance_mm: float
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether the animation is as exact as was asked for."""
+        return self.max_error_mm <= self.tolerance_mm
+
+
+def write_glb(
+    path: Path | str,
+    vertices: Float[np.ndarray, "T V 3"],
+    faces: Integer[np.ndarray, "F 3"],
+    frame_rate: float,
+    *,
+    template: Float[np.ndarray, "V 3"] | None = None,
+    face_parts: FaceParts | None = None,
+    max_targets: int = 64,
+    tolerance_mm: float = 0.1,
+) -> GltfReport:
+    """Write a moving mesh as one .glb file with morph targets and an animation of their weights.
+
+    glTF has no vertex animation as such, so the sequence is written as a sum of principal displacements
+    (see ``otlib.export.morph_targets``). Normals move too, by their own displacements, the least-squares fit to the true
+    normals. Axes and units are glTF's own already: metres, y up, the face towards +z.
+
+    Args:
+        path: the file to write; it appears only when it is whole.
+        vertices: (T, V, 3) metres; frame t is at t / frame_rate seconds.
+        faces: (F, 3) vertex indices.
+        frame_rate: frames per second.
+        template: (V, 3) metres, the shape at rest that programs show without the animation; the mean over the frames
+            when None.
+        face_parts: face indices of each named part; each part gets its own primitive and material.
+        max_targets: the most morph targets to use; 64 is what many programs take.
+        tolerance_mm: the largest error wished for, millimetres.
+
+    Returns:
+        The number of targets and the error that they leave. Where ``max_targets`` do not reach the tolerance the file
+        is written all the same and ``within_tolerance`` is False.
+
+    Raises:
+        ValueError: shapes that do not fit, an empty sequence or mesh, or a value that is not finite.
+        InputError: the file cannot be written.
+    """
+    if not frame_rate > 0:
+        raise ValueError(f"frame_rate: {frame_rate} is not positive")
+    check_faces(faces, vertices.shape[1])
+    base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
+    targets = fit_morph_targets(vertices, base, max_targets, tolerance_mm)
+    split, copied = split_creases(targets.base, faces)
+    surface = _surface(vertices, split, copied, targets)
+    writer = _GlbWriter()
+    primitives, materials = [], []
+    for name, part_faces in split_faces(split, face_parts).items():
+        primitives.append(_primitive(writer, part_faces, surface, material=len(materials)))
+        materials.append(_material(name))
+    document = {
+        "asset": {"version": "2.0", "generator": "otlib"},
+        "scene": 0,
+        "scenes": [{"name": "talking head", "nodes": [0]}],
+        "nodes": [{"name": "head", "mesh": 0}],
+        "meshes": [_mesh(primitives, len(targets.displacements))],
+        "materials": materials,
+        "animations": [_animation(writer, targets.weights, frame_rate)],
+    }
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(writer.file(document))
+    return GltfReport(len(targets.displacements), targets.max_error_mm, tolerance_mm)
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """What glTF stores at each of N vertices, which are the mesh's V and copies where an edge is sharp, with K targets."""
+
+    positions: np.ndarray  # (N, 3)
+    position_displacements: np.ndarray  # (K, N, 3)
+    normals: np.ndarray  # (N, 3)
+    normal_displacements: np.ndarray  # (K, N, 3)
+
+
+def _surface(vertices: np.ndarray, split: np.ndarray, copied: np.ndarray, targets: MorphTargets) -> _Surface:
+    """Expand the targets to the copied vertices, and fit displacements of the normals with the positions' weights."""
+    normals_of = VertexNormals(split, len(copied))
+    normals = normals_of(targets.base[copied])
+    chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
+    poses = (vertices[frame][copied].astype(np.float32) for frame in chosen)
+    turned = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
+    fitted = np.linalg.lstsq(targets.weights[chosen], turned.reshape(len(chosen), -1), rcond=None)[0]  # (K, 3N)
+    return _Surface(
+        targets.base[copied],
+        targets.displacements[:, copied],
+        normals,
+        fitted.reshape(-1, *normals.shape).astype(np.float32),
+    )
+
+
+def _primitive(writer: "_GlbWriter", part_faces: np.ndarray, surface: _Surface, material: int) -> dict[str, Any]:
+    """Add one part with only its own vertices; parts meet without a seam because they share normals."""
+    used, indices = np.unique(part_faces, return_inverse=True)
+    morphs = [
+        {
+            "POSITION": writer.add(displacement[used], "VEC3", bounds=True, view=_VERTEX_DATA),
+            "NORMAL": writer.add(turn[used], "VEC3", view=_VERTEX_DATA),
+        }
+        for displacement, turn in zip(surface.position_displacements, surface.normal_displacements, strict=True)
+    ]
+    # The largest index of a type is kept free: it restarts a primitive.
+    index_type = np.uint16 if len(used) < 2**16 else np.uint32
+    return {
+        "attributes": {
+            "POSITION": writer.add(surface.positions[used], "VEC3", bounds=True, view=_VERTEX_DATA),
+            "NORMAL": writer.add(surface.normals[used], "VEC3", view=_VERTEX_DATA),
+        },
+        "indices": writer.add(indices.ravel().astype(index_type), "SCALAR", view=_INDEX_DATA),
+        "material": material,
+        "targets": morphs,
+    }
+
+
+def _mesh(primitives: list[dict[str, Any]], target_count: int) -> dict[str, Any]:
+    names = [f"component_{number:02d}" for number in range(target_count)]
+    return {"name": "head", "primitives": primitives, "weights": [0.0] * target_count, "extras": {"targetNames": names}}
+
+
+def _material(name: str) -> dict[str, Any]:
+    # glTF wants linear colour: the sRGB transfer function, IEC 61966-2-1
+    colour = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(part_colour(name))]
+    _, phong_exponent = part_gloss(name)
+    roughness = (2.0 / (phong_exponent + 2.0)) ** 0.25  # GGX alpha^2 = 2 / (n + 2), alpha = roughness^2
+    return {
+        "name": name,
+        "doubleSided": True,  # many heads are open at the neck
+        "pbrMetallicRoughness": {
+            "baseColorFactor": [*(round(c, 4) for c in colour), 1.0],
+            "metallicFactor": 0.0,
+            "roughnessFactor": round(roughness, 3),
+        },
+    }
+
+
+def _animation(writer: "_GlbWriter", weights: np.ndarray, frame_rate: float) -> dict[str, Any]:
+    times = (np.arange(len(weights)) / frame_rate).astype(np.float32)
+    sampler = {
+        "input": writer.add(times, "SCALAR", bounds=True),
+        "output": writer.add(weights.ravel(), "SCALAR"),  # frame by frame, all targets of a frame together
+        "interpolation": "LINEAR",
+    }
+    return {
+        "name": "speech",
+        "samplers": [sampler],
+        "channels": [{"sampler": 0, "target": {"node": 0, "path": "weights"}}],
+    }
+
+
+class _GlbWriter:
+    """Collects arrays into the one binary chunk of a .glb file."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._views: list[dict[str, int]] = []
+        self._accessors: list[dict[str, Any]] = []
+
+    def add(self, array: np.ndarray, kind: str, *, bounds: bool = False, view: int | None = None) -> int:
+        """Append an array; return the number of its accessor.
+
+        Args:
+            array: float32, uint16 or uint32; (n,) for "SCALAR", (n, 3) for "VEC3".
+            kind: glTF's accessor type.
+            bounds: store the least and greatest values, which glTF demands of positions and times.
+            view: glTF's buffer view target, for vertex and index data.
+        """
+        component = {"float32": _FLOAT32, "uint16": _UINT16, "uint32": _UINT32}[array.dtype.name]
+        data = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+        buffer_view = {"buffer": 0, "byteOffset": self._size, "byteLength": len(data)}
+        if view is not None:
+            buffer_view["target"] = view
+        accessor = {
+            "bufferView": len(self._views),
+            "componentType": component,
+            "count": len(array),
+            "type": kind,
+        }
+        if bounds:
+            columns = array.reshape(len(array), -1)
+            accessor["min"] = columns.min(0).tolist()  # float32 values as exact decimals
+            accessor["max"] = columns.max(0).tolist()
+        self._views.append(buffer_view)
+        self._accessors.append(accessor)
+        padded = data + b"\0" * (-len(data) % 4)  # accessors start at multiples of their component's size
+        self._chunks.append(padded)
+        self._size += len(padded)
+        return len(self._accessors) - 1
+
+    def file(self, document: dict[str, Any]) -> bytes:
+        """Return the whole file: header, JSON chunk, binary chunk (glTF 2.0 specification, section 4.4)."""
+        document = document | {
+            "buffers": [{"byteLength": self._size}],
+            "bufferViews": self._views,
+            "accessors": self._accessors,
+        }
+        text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
+        text += b" " * (-len(text) % 4)
+        length = 12 + 8 + len(text) + 8 + self._size
+        return b"".join(
+            [
+                struct.pack("<4sII", b"glTF", 2, length),
+                struct.pack("<I4s", len(text), b"JSON"),
+                text,
+                struct.pack("<I4s", self._size, b"BIN\0"),
+                *self._chunks,
+            ]
+        )

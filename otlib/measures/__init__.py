@@ -1,0 +1,1 @@
+"""Meshes as probability measures, and the sliced Wasserstein distance between them."""

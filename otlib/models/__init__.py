@@ -1,0 +1,1 @@
+"""The networks: features and a template in, vertices out."""

@@ -1,0 +1,1 @@
+"""Phonemes and their times, and the aligners that find them in a recording."""

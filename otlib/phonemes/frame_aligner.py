@@ -1,0 +1,109 @@
+"""The back end "frames": the sound of each frame by a classifier, put in order by Viterbi.
+
+With a transcript the path goes along its phonemes, letter by letter, with a pause allowed between words; without one, any
+sound may follow any, as often as in the speech that the classifier was trained on. The score of a sound is its
+probability over how common it is, as in hybrid recognisers (Bourlard and Morgan 1994).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from otlib.data.dataset import PhonemeSpan
+from otlib.errors import InputError
+from otlib.phonemes.frame_classifier import PhonemeHeads, log_probabilities
+from otlib.phonemes.transcript import PAUSE, Transcript, split_symbol
+from otlib.phonemes.viterbi import best_loop, best_path
+from otlib.speech.encoder import Encoder
+from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+
+_PRIOR_SCALE = 0.3  # of the sounds' frequencies taken out of their probabilities
+_PAUSE_COST = 4.0  # of each frame of a pause: people's closures and breath sound like synthetic silence, and pauses are free
+_STOPS = ("p", "b", "t", "d", "k", "ɡ")
+_LONGEST_CLOSURE = 0.15  # seconds; a silence as short as that before a stop is its closure, for which nobody pauses
+_TRANSITION_SCALE = 1.0  # of the sounds' order against what is heard, without a transcript
+_BETWEEN = (WINDOW - HOP) / 2 / SAMPLE_RATE  # seconds by which the middle between frames t - 1 and t is past t * HOP
+
+
+@dataclass(frozen=True)
+class FrameAligner:
+    """An encoder with its phoneme heads."""
+
+    encoder: Encoder
+    heads: PhonemeHeads
+
+    def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
+                 name: str = "the recording") -> tuple[PhonemeSpan, ...]:
+        """See :class:`otlib.phonemes.alignment.Aligner`."""
+        logarithms = log_probabilities(self.encoder, self.heads.frames, samples)
+        scores = (logarithms - _PRIOR_SCALE * self.heads.prior).double().numpy()
+        seconds = len(samples) / SAMPLE_RATE
+        if transcript is None:
+            path = best_loop(scores, _TRANSITION_SCALE * self.heads.transitions.double().numpy())
+            return spans_of(path, np.arange(len(self.heads.labels)), self.heads.labels, seconds)
+        letters, owners, symbols = states_of(transcript, self.heads.labels)
+        scores[:, self.heads.labels.index(PAUSE)] -= _PAUSE_COST
+        try:
+            path = best_path(scores[:, letters], np.array([symbols[owner] == PAUSE for owner in owners]))
+        except ValueError as error:
+            raise InputError(f"{name}: cannot be aligned with its text ({error}); check that the text is what is said"
+                             ) from error
+        return with_closures(spans_of(path, owners, symbols, seconds))
+
+
+def with_closures(spans: Sequence[PhonemeSpan]) -> tuple[PhonemeSpan, ...]:
+    """Give a short silence before a stop to the stop: the mouth is closed during it.
+
+    The classifier knows closures of synthetic speech, which are digital silence; those of people sound like its pauses.
+    """
+    found: list[PhonemeSpan] = []
+    for span in spans:
+        before = found[-1] if found else None
+        if (span.phoneme.startswith(_STOPS) and before and before.phoneme == PAUSE and before.start > 0
+                and before.end - before.start < _LONGEST_CLOSURE):
+            found[-1] = PhonemeSpan(span.phoneme, before.start, span.end)
+        else:
+            found.append(span)
+    return tuple(found)
+
+
+def states_of(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return the row of states that a transcript stands for.
+
+    Returns:
+        the label (N,) of each state; the number (N,) of the symbol it is part of; and the symbols, where a pause stands
+        before each word and at the end.
+    """
+    number = {label: index for index, label in enumerate(labels)}
+    states, owners, symbols = [number[PAUSE]], [0], [PAUSE]
+    for word in transcript.words:
+        for symbol in word.phonemes:
+            parts = split_symbol(symbol, labels)
+            states += [number[part] for part in parts]
+            owners += [len(symbols)] * len(parts)
+            symbols += [symbol] if parts else []
+        if symbols[-1] != PAUSE:
+            states.append(number[PAUSE])
+            owners.append(len(symbols))
+            symbols.append(PAUSE)
+    return np.array(states), np.array(owners), tuple(symbols)
+
+
+def spans_of(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], seconds: float) -> tuple[PhonemeSpan, ...]:
+    """Turn the state of each frame into spans that tile the recording; they change midway between two frames' middles.
+
+    Args:
+        path: (T,) states.
+        owners: (N,) the symbol that each state is part of.
+        symbols: their names.
+        seconds: length of the recording.
+    """
+    owner = owners[path]
+    changes = np.flatnonzero(np.diff(owner)) + 1
+    bounds = [0.0, *(changes * HOP / SAMPLE_RATE + _BETWEEN).tolist(), seconds]
+    firsts = [0, *changes.tolist()]
+    return tuple(PhonemeSpan(symbols[owner[first]], start, end)
+                 for first, start, end in zip(firsts, bounds[:-1], bounds[1:], strict=True))

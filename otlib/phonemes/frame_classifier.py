@@ -1,0 +1,140 @@
+"""From an encoder's features to the sound of each frame: weighed layers, one linear layer, kept in a small file.
+
+The file lies beside the encoder and belongs to it alone: it holds a digest of the encoder's weights, and another encoder
+is refused. It holds two heads of the same shape, one trained on the sound of each frame and one by CTC, and how often
+each sound follows each other one.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from otlib.errors import InputError
+from otlib.files import atomic_write
+from otlib.speech import local_hubert as hubert
+from otlib.speech.encoder import BUNDLED, Encoder, encode_stream
+
+FILE = "phonemes.safetensors"
+COMMAND = "python -m data_prep.encoder.phoneme_classifiers"
+
+
+class FrameClassifier(nn.Module):
+    """Weighs layers (softmax), standardises them, and scores each label by one linear layer over some frames."""
+
+    def __init__(self, layers: int, channels: int, labels: int, reach: int = 0) -> None:
+        """Make one that gives all labels the same score.
+
+        Args:
+            layers, channels: of the features.
+            labels: how many.
+            reach: frames to each side that are looked at besides.
+        """
+        super().__init__()
+        self.layer_weights = nn.Parameter(torch.zeros(layers))
+        self.convolution = nn.Conv1d(channels, labels, 2 * reach + 1, padding=reach)
+        nn.init.zeros_(self.convolution.weight)
+        nn.init.zeros_(self.convolution.bias)
+        self.register_buffer("mean", torch.zeros(layers, channels))
+        self.register_buffer("deviation", torch.ones(layers, channels))
+
+    def forward(self, features: Float[Tensor, "B T layers C"]) -> Float[Tensor, "B T labels"]:
+        """Return scores before the softmax."""
+        return self.convolution(self.weighed(features).transpose(1, 2)).transpose(1, 2)
+
+    def weighed(self, features: Float[Tensor, "... layers C"]) -> Float[Tensor, "... C"]:
+        """Return one vector a frame: the standardised layers, weighed."""
+        weights = self.layer_weights.softmax(0) * len(self.layer_weights) ** 0.5  # equal weights keep a deviation of one
+        return torch.einsum("...lc,l->...c", (features.float() - self.mean) / self.deviation, weights)
+
+    def standardise(self, mean: Float[Tensor, "layers C"], deviation: Float[Tensor, "layers C"]) -> None:
+        """Take over mean and deviation of the features to come."""
+        self.mean.copy_(mean)
+        self.deviation.copy_(deviation.clamp_min(1e-4))
+
+
+@dataclass(frozen=True)
+class PhonemeHeads:
+    """What is trained on top of one encoder.
+
+    Attributes:
+        labels: IPA letters; label 0 is a pause to ``frames`` and the blank to ``ctc``.
+        frames: names the sound of each frame.
+        ctc: trained by CTC: spikes in between blanks.
+        prior: (labels,) logarithm of how common each sound is, by frames.
+        transitions: (labels, labels) logarithm of how often a row's sound is followed by a column's a frame later.
+        encoder_digest: of the weights that the heads were trained on.
+    """
+
+    labels: tuple[str, ...]
+    frames: FrameClassifier
+    ctc: FrameClassifier
+    prior: Float[Tensor, " labels"]
+    transitions: Float[Tensor, "labels labels"]
+    encoder_digest: str
+
+    def save(self, file: Path) -> None:
+        """Write everything to a safetensors file, in half precision where that does no harm."""
+        tensors = {"prior": self.prior, "transitions": self.transitions}
+        for name, head in (("frames", self.frames), ("ctc", self.ctc)):
+            tensors |= {f"{name}.{key}": value.detach().clone() for key, value in head.state_dict().items()}
+            tensors[f"{name}.convolution.weight"] = tensors[f"{name}.convolution.weight"].half()
+        metadata = {"labels": json.dumps(self.labels, ensure_ascii=False), "encoder_digest": self.encoder_digest}
+        with atomic_write(file) as temporary:
+            safetensors.torch.save_file(tensors, temporary, metadata)
+
+
+def weights_digest(encoder: Encoder) -> str:
+    """Return a digest of the encoder's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.model.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_heads(encoder: Encoder, file: Path | None = None) -> PhonemeHeads:
+    """Load the heads of an encoder.
+
+    Args:
+        encoder: from :func:`otlib.speech.encoder.load_encoder`.
+        file: where they are, by default in the encoder's folder.
+
+    Raises:
+        InputError: no such file, damaged, or trained on another encoder.
+    """
+    file = file or (hubert.BUNDLED if encoder.name == BUNDLED else Path(encoder.name)) / FILE
+    remedy = f"`{COMMAND} --encoder {encoder.name}` trains them"
+    if not file.is_file():
+        raise InputError(f"{file}: no phoneme heads for the encoder {encoder.name!r}; {remedy}")
+    try:
+        with safetensors.safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name).float() for name in opened.keys()}
+        labels = tuple(json.loads(metadata["labels"]))
+        frames, ctc = (_classifier(tensors, name) for name in ("frames", "ctc"))
+        heads = PhonemeHeads(labels, frames, ctc, tensors["prior"], tensors["transitions"], metadata["encoder_digest"])
+    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        raise InputError(f"{file}: the phoneme heads are damaged; {remedy} again") from error
+    if heads.encoder_digest != weights_digest(encoder):
+        raise InputError(f"{file}: the phoneme heads were trained on another encoder than {encoder.name!r}; {remedy} anew")
+    return heads
+
+
+def _classifier(tensors: dict[str, Tensor], name: str) -> FrameClassifier:
+    own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    labels, channels, width = own["convolution.weight"].shape
+    classifier = FrameClassifier(len(own["layer_weights"]), channels, labels, width // 2)
+    classifier.load_state_dict(own)
+    return classifier.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def log_probabilities(encoder: Encoder, head: FrameClassifier, samples: Float[Tensor, " S"]) -> Float[Tensor, "T labels"]:
+    """Return the logarithm of each label's probability at each frame; layers are weighed as they come, for the memory."""
+    weighed = torch.cat([head.weighed(stretch) for stretch in encode_stream(encoder, samples)])
+    return head.convolution(weighed.T[None])[0].T.log_softmax(-1)

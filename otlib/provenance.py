@@ -1,0 +1,124 @@
+"""Which code a result follows from: what made it and all that it imports, as syntax trees.
+
+Comments, docstrings, imports, names and places of files do not count, so that neither a comment nor a moved file makes
+anything again. Data files that lie beside a module do.
+"""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from otlib.files import sha256
+
+PARTS = ("otlib", "data_prep", "notebooks", "tests")
+"""The project's own packages; what others publish is named by its version."""
+
+_NO_DATA = {".py", ".ipynb", ".md", ".yaml", ".ini", ".json"}
+
+
+def code_checksum(*modules: str, sources: Iterable[str] = ()) -> str:
+    """Return a SHA-256 of modules, of source texts such as a notebook's cells, and of all modules that these import.
+
+    A module is followed where it is named: as an import anywhere in the code, or as a string that is its dotted name (a
+    program that is started by ``-m``). The packages that lie above it are not.
+
+    Args:
+        modules: dotted names.
+        sources: Python texts; lines that begin with % or ! are left out.
+
+    Raises:
+        ValueError: no such module, or a source that is not Python.
+    """
+    digests, waiting = set(), list(modules)
+    for text in sources:
+        plain = "\n".join(line for line in text.splitlines() if not line.startswith(("%", "!")))
+        try:
+            tree = compile(plain, "cell", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        except SyntaxError as error:
+            raise ValueError(f"not Python: {error}") from error
+        waiting += _named(tree)
+        digests.add(_digest(tree))
+    seen: set[str] = set()
+    folders: set[Path] = set()
+    while waiting:
+        if (module := waiting.pop()) not in seen:
+            seen.add(module)
+            if (file := _file_of(module)) is None:
+                raise ValueError(f"no module {module}")
+            digest, imported = _module(file, file.stat().st_mtime_ns)
+            digests.add(digest)
+            folders.add(file.parent)
+            waiting += imported
+    digests.update(*map(_data_in, folders))
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+@functools.cache
+def _module(file: Path, changed: int) -> tuple[str, tuple[str, ...]]:  # noqa: ARG001 (a changed file is read again)
+    tree = ast.parse(file.read_bytes())
+    imported = tuple(_named(tree))
+    return _digest(tree), imported
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    """The project's modules that a tree imports or names."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [deeper if _file_of(deeper := f"{node.module}.{alias.name}") else node.module for alias in node.names]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isascii():
+            names = [node.value] if all(word.isidentifier() for word in node.value.split(".")) and "." in node.value else []
+        else:
+            continue
+        for name in names:
+            if _file_of(name):
+                yield name
+                if isinstance(node, ast.Constant) and _file_of(f"{name}.__main__"):
+                    yield f"{name}.__main__"
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    """The module's file, or None where there is none; nothing is imported."""
+    part, *deeper = module.split(".")
+    spec = importlib.util.find_spec(part) if part in PARTS else None
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        place = Path(folder, *deeper)
+        for file in (place / "__init__.py", place.with_name(f"{place.name}.py")):
+            if file.is_file():
+                return file
+    return None
+
+
+def _digest(tree: ast.Module) -> str:
+    """Of a tree, which loses its imports and docstrings by this."""
+    return hashlib.sha256(ast.dump(_Plain().visit(tree)).encode()).hexdigest()
+
+
+class _Plain(ast.NodeTransformer):
+    """A tree without imports and docstrings."""
+
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
+        return None
+
+    visit_ImportFrom = visit_Import
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [line for line in node.body
+                         if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+                                 and isinstance(line.value.value, str))]
+        return super().generic_visit(node)
+
+
+def _data_in(folder: Path) -> set[str]:
+    """Checksums of the data files in a module's folder and in folders of it that hold no code."""
+    files = [file for file in folder.iterdir() if file.is_file() and file.suffix not in _NO_DATA]
+    for inner in folder.iterdir():
+        if inner.is_dir() and inner.name != "__pycache__" and not any(inner.rglob("*.py")):
+            files += [file for file in inner.rglob("*") if file.is_file() and file.suffix not in _NO_DATA]
+    return {sha256(file) for file in files}

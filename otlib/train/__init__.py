@@ -1,0 +1,1 @@
+"""Training: batches, loop, checkpoints, settings; ``python -m otlib.train``."""

@@ -1,0 +1,268 @@
+"""Train OT-Talk on a prepared data set.
+
+    python -m otlib.train --data data/fast/corpus --out data/fast/runs/ot_talk
+    torchrun --standalone --nproc_per_node 2 -m otlib.train --data ... --out ...     two processes, one GPU each or the CPU
+
+The same seed and number of processes give the same model on the same machine, whatever the kills on the way: every random
+choice follows from the seed and the step. Killed and started again with the same settings it goes on from the last
+checkpoint. Another number of processes draws the same windows and takes the same steps but for rounding, since gradients
+are summed in another order; the difference grows with training (seen in single weights: 1e-6 to 6e-6 after 2 steps, 1e-5
+to 4e-4 after 60).
+
+With --frozen-layers the upper layers of the encoder are trained too (see otlib.train.tuned_encoder), and left in the run's
+folder encoder/.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from otlib.data.dataset import Dataset, Sequence
+from otlib.errors import InputError
+from otlib.files import atomic_write, read_json, write_json
+from otlib.losses import losses, transport_faces, vertex_weights
+from otlib.metrics.vertices import lip_error_mm
+from otlib.models.ottalk import OTTalk
+from otlib.provenance import code_checksum
+from otlib.speech.features import FeatureSource, encoder_source, feature_source
+from otlib.train.batches import ClipSet, draw_batch, read_clips
+from otlib.train.checkpoint import STATE, load_state, read_facts, save_model, save_state
+from otlib.train.settings import TrainSettings, learning_rate, model_settings, settings_from
+from otlib.train.tuned_encoder import (
+    Sound,
+    TunedModel,
+    load_tunable,
+    parameter_groups,
+    read_sound,
+    save_encoder,
+    saved_encoder,
+)
+
+LOG, RUN = "log.jsonl", "run.json"
+ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that has diverged
+
+
+def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(".cache/features"),
+          accelerator: Accelerator | None = None) -> dict[str, Any]:
+    """Train a model and leave it in ``out``: model.safetensors, model.json, log.jsonl, run.json, encoder/ if trained too.
+
+    Args:
+        data: folder of a data set.
+        out: folder of the run; one that holds a finished run of the same settings, data and code is left as it is.
+        settings: of the training.
+        cache: where audio features are kept.
+        accelerator: of Hugging Face; by default the CPU, one process.
+
+    Returns:
+        What run.json says: settings, checksums of data, encoder and code, best step and its validation error.
+
+    Raises:
+        InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, or
+            the training diverged.
+    """
+    accelerator = accelerator or Accelerator(cpu=True)
+    dataset, tuned = Dataset.open(data), None
+    if settings.frozen_layers is None:
+        source = feature_source(settings.encoder, settings.alignment)
+    else:
+        tuned = load_tunable(settings.encoder, settings.frozen_layers)
+        source = encoder_source(tuned, settings.alignment)
+    if settings.batch % accelerator.num_processes:
+        raise InputError(f"batch {settings.batch} cannot be shared out among {accelerator.num_processes} processes; "
+                         "choose a multiple")
+    facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
+             "encoder": source.fingerprint, "code": code_checksum(__name__)}
+    if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
+        (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
+        return done
+    model = _new_model(settings, source, {sequence.subject for sequence in dataset.select("train")})
+    sound = None if tuned is None else _sounds(settings.alignment, tuned.local)
+    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds, sound=sound,
+                          variations=settings.variations)
+    validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy, sound=sound)
+    whole = model if tuned is None else TunedModel(model, tuned, settings.frozen_layers)
+    loop = _Loop(settings, facts, whole, dataset, training, validation, accelerator, out)
+    loop.run()
+    accelerator.wait_for_everyone()
+    return read_json(out / RUN)
+
+
+def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str]) -> OTTalk:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        try:
+            return OTTalk(model_settings(settings, source, speakers))
+        except ValueError as error:
+            raise InputError(f"model settings: {error}") from error
+
+
+def _sounds(alignment: str, local: bool) -> Callable[[Sequence, float], Sound]:
+    """Return what reads the sound of a clip at a speed; at another than its own it lasts as long as it is heard."""
+    return lambda sequence, speed: read_sound(sequence.audio_path, alignment, sequence.frame_rate, local,
+                                              sequence.frames if speed == 1.0 else None, speed)
+
+
+class _Loop:
+    """The state of one training and its steps."""
+
+    def __init__(self, settings, facts, model, dataset, training: ClipSet, validation: ClipSet, accelerator, out) -> None:
+        self.settings, self.facts, self.accelerator, self.out = settings, facts, accelerator, out
+        self.training = training
+        self.validation = validation
+        self.device = accelerator.device
+        self.window = min(settings.window, *(len(clip.features) for clip in training.clips))
+        self.plain_model: OTTalk | TunedModel = model
+        self.talker: OTTalk = model if isinstance(model, OTTalk) else model.talker
+        optimiser = torch.optim.AdamW(parameter_groups(model, settings.learning_rate, settings.encoder_learning_rate),
+                                      lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.best: dict[str, torch.Tensor] = {}
+        self.rows: list[dict[str, Any]] = []
+        self.first = 0
+        self._resume(optimiser)
+        self.model, self.optimiser = accelerator.prepare(model, optimiser)
+        self.hierarchies = [geometry.hierarchy.to(device=self.device) for geometry in training.geometries]
+        self.lips = torch.from_numpy(dataset.regions["lips"]).to(self.device)
+        self.pair = torch.from_numpy(dataset.regions["lip_gap"]).to(self.device)
+        self.faces = transport_faces(torch.from_numpy(dataset.faces).to(self.device), self.lips, settings.loss.region)
+        self.weights = vertex_weights(training.templates.shape[1], self.lips.cpu(), settings.loss.lips).to(self.device)
+
+    def _resume(self, optimiser: torch.optim.Optimizer) -> None:
+        file = self.out / STATE
+        if not file.is_file():
+            return
+        stored = read_facts(file)
+        if stored["facts"] != self.facts:
+            raise InputError(f"{file}: is a checkpoint of other settings, data or code; delete the folder or choose another")
+        self.best = load_state(file, self.plain_model, optimiser)
+        self.rows, self.first = stored["rows"], stored["step"]
+
+    def run(self) -> None:
+        """Train until the last step, with checkpoints, and leave the best model."""
+        settings, main = self.settings, self.accelerator.is_main_process
+        for step in tqdm(range(self.first, settings.steps), initial=self.first, total=settings.steps, desc=self.out.name,
+                         unit="step", disable=None if main else True):
+            row = self._step(step)
+            if (step + 1) % settings.validate == 0 or step + 1 == settings.steps:
+                row["validation_lip_mm"] = self._validate()
+                if row["validation_lip_mm"] < min((r.get("validation_lip_mm", float("inf")) for r in self.rows),
+                                                  default=float("inf")):
+                    self.best = {key: value.detach().cpu().clone() for key, value in self.plain_model.state_dict().items()}
+            if step % 10 == 0 or "validation_lip_mm" in row:
+                self.rows.append(row)
+                if main:
+                    self._write_log()
+            if "validation_lip_mm" in row and main:
+                save_state(self.out / STATE, self.plain_model, self.best, self.optimiser,
+                           {"facts": self.facts, "rows": self.rows, "step": step + 1})
+        if main:
+            self._finish()
+
+    def _step(self, step: int) -> dict[str, Any]:
+        settings, accelerator = self.settings, self.accelerator
+        generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
+        batch = draw_batch(self.training, settings.batch, self.window, generator)
+        clip_seeds = torch.randint(2**62, (settings.batch,), generator=generator)
+        share = settings.batch // accelerator.num_processes
+        mine = slice(accelerator.process_index * share, (accelerator.process_index + 1) * share)
+        generators = [torch.Generator().manual_seed(int(seed)) for seed in clip_seeds[mine]]
+        batch = batch.share(mine, self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(step, settings, group["peak"])
+        self.model.train()
+        with accelerator.autocast():
+            hierarchy = self.hierarchies[batch.geometry]
+            motion = self.model(batch.features, batch.signals, hierarchy, generators, batch.speakers)
+        if not bool(motion.detach().abs().max() < ASTRAY):
+            raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
+        prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
+        terms = losses(prediction, truth, batch.templates, self.faces, self.weights, self.pair, settings.loss, generators)
+        self.optimiser.zero_grad()
+        accelerator.backward(terms["total"])
+        accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimiser.step()
+        values = accelerator.reduce(torch.stack([term.detach() for term in terms.values()]), "mean").tolist()
+        return {"step": step + 1, "steps": settings.steps, **dict(zip(terms, values, strict=True))}
+
+    @torch.no_grad()
+    def _validate(self) -> float:
+        self.plain_model.eval()
+        errors = []
+        for clip in self.validation.clips:
+            features = self.plain_model.hear_clip(clip.features) if isinstance(clip.features, Sound) else clip.features
+            motion = self.talker(features[None].float().to(self.device),
+                                 self.validation.signals[clip.speaker][None].to(self.device), self.hierarchies[0],
+                                 speakers=[self.validation.speakers[clip.speaker]])[0]
+            errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
+        return sum(errors) / len(errors)
+
+    def _write_log(self) -> None:
+        with atomic_write(self.out / LOG) as temporary:
+            temporary.write_text("".join(json.dumps(row) + "\n" for row in self.rows), encoding="utf-8")
+
+    def _finish(self) -> None:
+        self.plain_model.load_state_dict(self.best)
+        (self.out / RUN).unlink(missing_ok=True)  # of an earlier run here, whose model goes now
+        save_model(self.talker, self.out)
+        looks = [row for row in self.rows if "validation_lip_mm" in row]
+        best = min(looks, key=lambda row: row["validation_lip_mm"])
+        record = self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]}
+        if isinstance(self.plain_model, TunedModel):
+            save_encoder(self.plain_model.encoder, self.out)
+            record["tuned_encoder"] = feature_source(saved_encoder(self.out), self.settings.alignment).fingerprint
+        write_json(self.out / RUN, record)
+        (self.out / STATE).unlink(missing_ok=True)
+
+
+def _accelerator() -> Accelerator:
+    """Return what shares the training among the processes that were started; without a GPU it has to be told so."""
+    accelerator = Accelerator(cpu=not torch.accelerator.is_available())
+    started = os.environ.get("WORLD_SIZE", "1")
+    if started != str(accelerator.num_processes):
+        raise InputError(f"this is one of {started} processes (WORLD_SIZE), which cannot share a training on "
+                         f"{accelerator.device.type}; start one, or set ACCELERATE_USE_CPU=true")
+    return accelerator
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    default = TrainSettings()
+    parser = argparse.ArgumentParser(prog="python -m otlib.train", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
+    parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
+    named = ("encoder", "alignment", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
+    for name in named:
+        value = getattr(default, name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
+    parser.add_argument("--frozen-layers", type=int,
+                        help="train the encoder too, but for its extractor and so many layers; FaceXHuBERT: 2 (all frozen)")
+    parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; more than one changes rounding (%(default)s)")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    try:
+        settings = dataclasses.asdict(settings_from(read_json(options.settings) if options.settings else {}))
+        given = {name: getattr(options, name) for name in (*named, "frozen_layers") if getattr(options, name) is not None}
+        if options.transport is not None:
+            given["loss"] = settings["loss"] | {"transport": options.transport}
+        settings = settings_from(settings | given)
+        train(options.data, options.out, settings, cache=options.cache, accelerator=_accelerator())
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

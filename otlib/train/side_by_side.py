@@ -1,0 +1,69 @@
+"""Several trainings side by side, one thread each: as fast as the cores allow, with results that don't depend on them."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otlib.errors import InputError
+from otlib.files import read_json, write_json
+from otlib.train.loop import RUN, TrainSettings
+
+
+def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, cache: Path,
+              processes: int | None = None) -> dict[str, dict[str, Any]]:
+    """Train every named setting in a process of its own, ``processes`` at a time; finished runs are kept.
+
+    Args:
+        data: folder of the data set.
+        runs: each run gets the folder ``runs / name``, with what its process prints in ``output.txt``.
+        settings: by name.
+        cache: of audio features.
+        processes: at a time; by default one for each core.
+
+    Returns:
+        What each run's run.json says, by name.
+
+    Raises:
+        InputError: a training met bad input; the others are stopped, and go on from their checkpoints next time.
+        RuntimeError: a training failed; the message ends with what it printed last.
+    """
+    waiting, running = list(settings), {}
+    processes = processes or os.cpu_count() or 1
+    try:
+        while waiting or running:
+            while waiting and len(running) < processes:
+                name = waiting.pop(0)
+                running[name] = _start(data, runs / name, settings[name], cache)
+            for name, process in list(running.items()):
+                if process.poll() is not None:
+                    del running[name]
+                    _check(name, process.returncode, runs / name / "output.txt")
+            time.sleep(0.1)
+    finally:
+        for process in running.values():
+            process.terminate()
+            process.wait()
+    return {name: read_json(runs / name / RUN) for name in settings}
+
+
+def _start(data: Path, out: Path, settings: TrainSettings, cache: Path) -> subprocess.Popen:
+    write_json(out / "settings.json", dataclasses.asdict(settings))
+    command = [sys.executable, "-m", "otlib.train", "--data", data, "--out", out, "--cache", cache,
+               "--settings", out / "settings.json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    with open(out / "output.txt", "w", encoding="utf-8") as output:
+        return subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=environment)
+
+
+def _check(name: str, status: int, output: Path) -> None:
+    if status == 0:
+        return
+    said = output.read_text(encoding="utf-8").replace("\r", "\n").strip().splitlines() or ["nothing"]
+    if status == 2:
+        raise InputError(said[-1].removeprefix("error: "))
+    raise RuntimeError(f"training {name} ended with status {status}: " + "\n".join(said[-5:]))

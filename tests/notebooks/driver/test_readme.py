@@ -1,0 +1,50 @@
+"""The README says what results/ holds, and what it names is there."""
+
+import re
+
+import pytest
+
+from notebooks.driver import readme
+from tests.conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_numbers_come_from_results():
+    assert readme.filled(README) == README, "run python -m notebooks.driver.readme"
+
+
+def test_both_commands_stand_on_the_first_screen():
+    first_screen = "\n".join(README.splitlines()[:12])
+    assert "\nmake demo " in first_screen
+    assert "\nmake test " in first_screen
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", README))))
+def test_links_lead_somewhere(path):
+    assert (ROOT / path).exists()
+
+
+def test_every_target_named_exists():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"`make ([a-z]+)", README)) <= targets
+
+
+def test_what_is_missed_is_said():
+    aim = {"interval": [0.52, 0.5, 0.55], "aim": 0.5, "below": True, "met": False}
+    full = {"seeds": [0, 1], "speakers": 12, "aims": {"lips": aim, "closures": aim | {"below": False, "met": True}}}
+    said = readme.ablation({"seeds": [0, 1, 2], "speakers": 6, "full_corpus": full, "verdicts": {
+        "SWD helps": ["mean lip distance"], "SWD hurts": [], "SWD cannot be told from chance": ["MTM"]}})
+    assert "Over 3 seeds and 6 unseen speakers" in said and "12 unseen speakers, 2 seeds" in said
+    assert "- SWD helps on: mean lip distance." in said and "hurts" not in said
+    assert "- lips: 0.52 [0.5, 0.55], aim at most 0.5: **missed**." in said and "aim at least 0.5: met." in said
+    none = {"seeds": [0], "speakers": 6, "verdicts": {}, "full_corpus": {"aims": {}}}
+    assert "full corpus" not in readme.ablation(none)
+
+
+def test_a_promise_that_is_not_kept_is_said():
+    goals = [{"claim": "growth (MB)", "measured": 31.0, "wanted": "at most 30", "reached": False},
+             {"claim": "share", "measured": 1.0, "wanted": "at least 0.8", "reached": True}]
+    said = readme.claims({"parts": {"long": {"goals": goals[:1]}, "closures": {"goals": goals[1:]}}})
+    assert said.splitlines() == [
+        "- growth (MB): 31 (wanted: at most 30; **not reached**).", "- share: 1 (wanted: at least 0.8)."]

@@ -1,0 +1,104 @@
+"""The import guard: silence beside any build of torch, and one sentence where the compiled part is called."""
+
+import subprocess
+import sys
+from importlib.abc import Loader
+from types import ModuleType
+
+import pytest
+
+from otlib.speech import torchaudio_guard
+
+# the pictures' packages are an extra of their own; espeak-ng is never needed by otlib
+_IMPORT_EVERYTHING = """
+import importlib, pkgutil, sys
+sys.modules["espeakng_loader"] = sys.modules["data_prep"] = None  # importing either would fail
+import otlib, torchaudio, transformers
+for module in pkgutil.walk_packages(otlib.__path__, "otlib."):
+    if not module.name.startswith(("otlib.viz", "otlib.inspector")):
+        importlib.import_module(module.name)
+"""
+
+
+def test_everything_imports_silently_without_espeak_and_data_preparation():
+    result = subprocess.run([sys.executable, "-W", "error", "-c", _IMPORT_EVERYTHING], capture_output=True, text=True,
+                            timeout=120)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def guarded_module(load, check):
+    """Run a stand-in for torchaudio's loading module through the guard."""
+    class Inner(Loader):
+        def exec_module(self, module):
+            module._load_lib, module._check_cuda_version = load, check
+
+    module = ModuleType("stand_in")
+    torchaudio_guard._Loader(Inner()).exec_module(module)
+    return module
+
+
+def failing(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+def test_failures_to_load_become_reasons(monkeypatch):
+    reasons = []
+    monkeypatch.setattr(torchaudio_guard, "_reasons", reasons)
+    module = guarded_module(failing(OSError("libc10_cuda.so is not there")), failing(RuntimeError("CUDA 12 and 13")))
+    assert module._load_lib("libtorchaudio") is False and module._check_cuda_version() is None
+    assert reasons == ["libc10_cuda.so is not there", "CUDA 12 and 13"]
+
+
+def test_what_loads_is_left_alone(monkeypatch):
+    monkeypatch.setattr(torchaudio_guard, "_reasons", [])
+    module = guarded_module(lambda library: library == "libtorchaudio", lambda: 13000)
+    assert module._load_lib("libtorchaudio") is True and module._check_cuda_version() == 13000
+    assert torchaudio_guard._reasons == []
+
+
+def test_other_errors_pass_through():
+    module = guarded_module(failing(KeyError("a bug")), failing(KeyError("a bug")))
+    with pytest.raises(KeyError):
+        module._load_lib("libtorchaudio")
+    with pytest.raises(KeyError):
+        module._check_cuda_version()
+
+
+def test_installing_twice_leaves_one_finder():
+    torchaudio_guard.install()
+    assert sum(isinstance(finder, torchaudio_guard._Finder) for finder in sys.meta_path) == 1
+    assert torchaudio_guard._Finder().find_spec("torchaudio.functional") is None
+
+
+@pytest.fixture
+def extension():
+    import torchaudio._extension  # here, after otlib: a test file's own imports are sorted before it
+
+    return torchaudio._extension
+
+
+def test_missing_forced_align_is_said_in_one_sentence(monkeypatch, extension):
+    monkeypatch.setattr(extension, "_IS_ALIGN_AVAILABLE", False)
+    monkeypatch.setattr(torchaudio_guard, "_reasons", ["libc10_cuda.so is not there. Install it.\nPlease."])
+    with pytest.raises(RuntimeError) as caught:
+        torchaudio_guard.require_forced_align()
+    message = str(caught.value)
+    assert "forced_align" in message and "libc10_cuda.so is not there" in message
+    assert "\n" not in message and ". " not in message
+
+
+def test_present_forced_align_is_accepted(monkeypatch, extension):
+    monkeypatch.setattr(extension, "_IS_ALIGN_AVAILABLE", True)
+    torchaudio_guard.require_forced_align()
+
+
+def test_the_machines_own_torchaudio_is_answered_for(extension):
+    try:
+        torchaudio_guard.require_forced_align()
+    except RuntimeError:
+        assert not extension._IS_ALIGN_AVAILABLE
+    else:
+        assert extension._IS_ALIGN_AVAILABLE

@@ -1,0 +1,136 @@
+"""Using a trained model: the same head as in training, any recording, any template."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from otlib.data.dataset import Dataset
+from otlib.errors import InputError
+from otlib.files import read_json, write_json
+from otlib.metrics.vertices import lip_error_mm
+from otlib.models.ottalk import animate, prepare_geometry
+from otlib.predict import Predictor, load_trained, talk
+from otlib.speech.features import recording_features
+from otlib.speech.recording import Recording, read_recording
+from otlib.train.loop import RUN, TrainSettings, train
+from tests.fixtures.talking_ball import ball
+from tests.fixtures.tiny_corpus import write_corpus
+
+MODEL = {"width": 8, "layers": 1, "heads": 2, "radius": 3, "channels": 4, "terms": 2, "levels": (20, 8)}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return Dataset.open(write_corpus(tmp_path_factory.mktemp("corpus") / "tiny"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture(scope="module")
+def run(dataset, cache, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "run"
+    settings = TrainSettings("prosody", steps=20, batch=2, window=12, validate=20, learning_rate=1e-2, model=MODEL)
+    train(dataset.path, out, settings, cache=cache)
+    return out
+
+
+@pytest.fixture(scope="module")
+def trained(run):
+    return load_trained(run)
+
+
+def said(trained, recording, template, faces, lips=None):
+    return np.concatenate(list(talk(trained, recording, template, faces, 30.0, lips)))
+
+
+def test_the_predictor_makes_the_error_that_training_saw(trained, run, dataset, cache):
+    predict, lips = Predictor(trained, dataset, cache), torch.from_numpy(dataset.regions["lips"])
+    errors = []
+    for clip in dataset.select("val"):
+        motion = predict(clip)
+        assert motion.shape == clip.vertices.shape and motion.dtype == np.float32
+        errors.append(lip_error_mm(torch.from_numpy(motion), torch.from_numpy(np.array(clip.vertices)), lips))
+    assert np.mean(errors) == pytest.approx(read_json(run / RUN)["validation_lip_mm"], rel=1e-5)
+
+
+def test_the_predictor_moves_the_head_but_knows_no_motion(trained, dataset, cache):
+    clip = dataset.select("test")[0]
+    motion = Predictor(trained, dataset, cache)(clip)
+    assert np.abs(motion - clip.template).max() > 1e-3
+    assert np.abs(motion - clip.vertices).max() > 1e-4
+
+
+def test_a_prediction_is_as_long_as_the_clip_where_the_sound_ends_before(trained, tmp_path):
+    late = Dataset.open(write_corpus(tmp_path / "late", late=2))
+    clip = late.select("test")[0]
+    assert len(Predictor(trained, late, tmp_path)(clip)) == clip.frames == len(clip.vertices)
+
+
+def test_a_recording_talks_as_its_clip_does(trained, dataset, cache):
+    clip = dataset.select("train")[0]
+    recording = read_recording(clip.audio_path)
+    motion = said(trained, recording, clip.template, dataset.faces, dataset.regions["lips"])
+    assert motion.dtype == np.float32 and motion.shape == clip.vertices.shape
+    assert np.abs(motion - clip.template).max() > 1e-3
+    again = said(trained, recording, clip.template.astype(np.float64), dataset.faces, dataset.regions["lips"])
+    np.testing.assert_array_equal(again, motion)
+
+
+def test_another_rate_and_another_topology_simply_work(trained, dataset):
+    generator = np.random.default_rng(0)
+    recording = Recording(generator.uniform(-0.5, 0.5, 44_100).astype(np.float32), 44_100)
+    vertices, faces, _ = ball(2)
+    motion = said(trained, recording, vertices, faces)
+    assert motion.shape == (30, len(vertices), 3) and np.abs(motion - vertices).max() > 1e-3
+
+
+@pytest.mark.parametrize("frames", [1, 40])
+def test_a_recording_is_heard_after_a_short_silence(trained, dataset, frames):
+    """As one that has the silence, to the same numbers, and with no frame too many."""
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, round(frames * 16_000 / 30) + 1).astype(np.float32)
+    template = torch.from_numpy(dataset.template("d"))
+    geometry = prepare_geometry(template, torch.from_numpy(dataset.faces), trained.model.settings)
+    sounds = [np.concatenate([np.zeros(silence, np.float32), samples]) for silence in (4_800, 0)]
+    features = [recording_features(trained.source, Recording(sound, 16_000), 30.0) for sound in sounds]
+    after_silence, at_once = (torch.cat(list(animate(trained.model, one, template, geometry))).numpy() for one in features)
+    motion = said(trained, Recording(samples, 16_000), template.numpy(), dataset.faces)
+    assert motion.shape == at_once.shape == (frames, len(template), 3)
+    np.testing.assert_array_equal(motion, after_silence[9:])
+    assert np.abs(motion[0] - at_once[0]).max() > 1e-6
+
+
+def test_a_long_recording_comes_in_stretches(trained, dataset):
+    recording = Recording(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000 * 21).astype(np.float32), 16_000)
+    stretches = list(talk(trained, recording, dataset.template("d"), dataset.faces, 30.0))
+    assert [len(stretch) for stretch in stretches] == [291, 300, 39]  # the first window begins with silence
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(InputError, match=f"{tmp_path}: no trained model there"):
+        load_trained(tmp_path)
+
+
+def test_an_encoder_that_is_gone_is_named(run, tmp_path):
+    for file in run.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    record = read_json(run / RUN)
+    write_json(tmp_path / RUN, {**record, "settings": {**record["settings"], "encoder": "no/such/encoder"}})
+    with pytest.raises(InputError, match="no/such/encoder: no HuBERT"):
+        load_trained(tmp_path)
+    (tmp_path / RUN).unlink()
+    with pytest.raises(InputError, match="run.json: no such file"):
+        load_trained(tmp_path)
+
+
+def test_an_encoder_that_has_changed_since_is_refused(run, tmp_path):
+    """Features of other weights would be noise to the model."""
+    for file in run.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / RUN).write_text(json.dumps({**read_json(run / RUN), "encoder": "another fingerprint"}))
+    with pytest.raises(InputError, match="was trained on another encoder 'prosody' than the one .* now; train again"):
+        load_trained(tmp_path)
