@@ -22,7 +22,9 @@ from otlib.speech.features import (
     streamed_features,
 )
 from otlib.speech.recording import Recording, align_by_interpolation
-from otlib.train.loop import LOG, STATE, TrainSettings, main, train
+from otlib.train.__main__ import main
+from otlib.train.loop import LOG, STATE, train
+from otlib.train.settings import TrainSettings
 from tests.fixtures.full_disk import full_disk
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.otlib.train.test_train import SETTINGS_OF_RUN, Killed, content, killed_after, options

@@ -17,8 +17,10 @@ from otlib.files import read_json
 from otlib.losses import LossSettings
 from otlib.metrics.vertices import lip_error_mm
 from otlib.train import loop as training
+from otlib.train.__main__ import main
 from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, load_model
-from otlib.train.loop import LOG, RUN, TrainSettings, learning_rate, main, settings_from, train
+from otlib.train.loop import LOG, RUN, train
+from otlib.train.settings import TrainSettings, learning_rate, settings_from
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.fixtures.train_by_processes import (
     ANY_DIFFERS,

@@ -20,9 +20,10 @@ from otlib.speech.encoder import load_encoder
 from otlib.speech.features import cached_features, encoder_source, feature_source, recording_features
 from otlib.speech.recording import read_recording
 from otlib.train import loop as training
+from otlib.train.__main__ import main
 from otlib.train.checkpoint import WEIGHTS
-from otlib.train.loop import LOG, RUN, TrainSettings, main, settings_from, train
-from otlib.train.settings import model_settings
+from otlib.train.loop import LOG, RUN, train
+from otlib.train.settings import TrainSettings, model_settings, settings_from
 from otlib.train.tuned_encoder import ENCODER, TunedModel, load_tunable, parameter_groups, read_sound
 from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 from tests.fixtures.talking_ball import ball
