@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 # a recording to animate: make demo AUDIO=path/to/any.wav
 AUDIO ?=
 PROFILE ?= fast
+# what a run leaves is kept apart under its name, in results/runs: make demo RUN=mine (as the profile, where none is given)
+RUN ?=
 # an index with CPU builds of torch, where pip's default would bring CUDA: make demo TORCH_INDEX=...
 TORCH_INDEX ?=
 # a sweep of notebooks/suite.yaml, and its options: make sweep NAME=ablation SWEEP="--seeds 2 --jobs 8"
@@ -19,9 +21,10 @@ PAPER ?=
 RECORDINGS ?=
 CLAIMS ?=
 STAMP := $(VENV)/.installed
+NAMED = $(if $(RUN),--run "$(RUN)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab notebooks sweep paper bench bench-model claims lint clean
+.PHONY: help demo test lab reference sweep paper bench bench-model claims lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -39,41 +42,41 @@ endif
 	@touch $@
 
 demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
-	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
-	@$(BIN)/python -m notebooks.driver.where_to_look --profile $(PROFILE) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.where_to_look --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests --ignore=tests/remade
 	$(BIN)/python -m pytest -p no:xdist -c notebooks/pytest.ini notebooks
 	$(BIN)/python -m pytest -p no:xdist tests/remade
-	@echo "all tests passed; the numbers are in results/fast/metrics.json, the notebooks in notebooks/ (make lab)"
+	@echo "all tests passed; the numbers are in results/runs/fast/metrics.json, the notebooks open with make lab"
 
-lab: $(STAMP) ## JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir=. notebooks/01_corpus.ipynb
+lab: $(STAMP) ## JupyterLab on copies of the notebooks, in results/runs/<run>/lab
+	@$(BIN)/python -m notebooks.driver.lab $(NAMED)
+	@$(BIN)/jupyter lab --notebook-dir=. results/runs/$(or $(RUN),fast)/lab/01_corpus.ipynb
 
-notebooks: $(STAMP) ## run the suite and commit-ready copies of its notebooks into notebooks/
-	@$(BIN)/python -m notebooks.driver.run --profile fast --force
+reference: $(STAMP) ## for maintainers: what make demo has left becomes results/reference, the notebooks and the README's numbers
 	@$(BIN)/python -m notebooks.driver.publish
 
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
-	@$(BIN)/python -m notebooks.driver.sweep "$(NAME)" $(SWEEP)
+	@$(BIN)/python -m notebooks.driver.sweep "$(NAME)" $(NAMED) $(SWEEP)
 
 paper: $(STAMP) ## the row of a published table (DATA=vocaset RAW=the folder with its files, which you must hold)
-	@$(BIN)/python -m notebooks.driver.paper "$(DATA)" --raw "$(RAW)" $(PAPER)
+	@$(BIN)/python -m notebooks.driver.paper "$(DATA)" --raw "$(RAW)" $(NAMED) $(PAPER)
 
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
-	@$(BIN)/python -m tests.benchmarks.bench_sliced
-	@$(BIN)/python -m tests.benchmarks.bench_encoder
+	@$(BIN)/python -m tests.benchmarks.bench_sliced $(NAMED)
+	@$(BIN)/python -m tests.benchmarks.bench_encoder $(NAMED)
 
 bench-model: $(STAMP) ## time OT-Talk beside a FaceFormer-like baseline (at most 5 minutes)
-	@$(BIN)/python -m tests.benchmarks.bench_model
+	@$(BIN)/python -m tests.benchmarks.bench_model $(NAMED)
 
 claims: $(STAMP) ## measure again what the project promises: closures on RECORDINGS, a remesh, ten minutes, kills (after make demo)
-	@$(BIN)/python -m tests.benchmarks.bench_claims $(RECORDINGS) $(CLAIMS)
+	@$(BIN)/python -m tests.benchmarks.bench_claims $(NAMED) $(RECORDINGS) $(CLAIMS)
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .
 
-clean: ## remove what a run makes, but keep the environment
-	rm -rf data .cache results/fast/notebooks
+clean: ## remove corpora, models and executed notebooks; keep the environment, and the runs' results and your notebooks
+	rm -rf data .cache results/runs/*/notebooks results/runs/*/models results/runs/*/yours results/runs/*/sweeps/*/work

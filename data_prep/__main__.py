@@ -1,6 +1,6 @@
 """`python -m data_prep <source>`: prepare a data set, or check one.
 
-A source is a module with HELP, add_arguments(parser) and run(arguments); list it in SOURCES.
+A source is a module with HELP, add_arguments(parser) and run(arguments), listed in SOURCES.
 """
 
 import argparse
@@ -31,11 +31,11 @@ def main(arguments: list[str] | None = None) -> int:
         command = commands.add_parser(name, help=source.HELP, description=source.__doc__,
                                       formatter_class=argparse.RawDescriptionHelpFormatter)
         command.add_argument("--out", type=Path, required=True, metavar="DIR",
-                             help="folder to make; a data set that stands there is replaced once the new one is whole")
+                             help="folder to make; an existing data set there is replaced once the new one is complete")
         source.add_arguments(command)
         command.set_defaults(run=source.run)
-    command = commands.add_parser("validate", help="say everything that is wrong with a data set",
-                                  description="Read a whole data set and say everything that is wrong with it.")
+    command = commands.add_parser("validate", help="list everything that is wrong with a data set",
+                                  description="Read a whole data set and list everything that is wrong with it.")
     command.add_argument("dataset", type=Path, metavar="DIR")
     command.set_defaults(run=_validate)
     command = commands.add_parser("card", help="measure how the heads of a data set move: JSON, or a page with pictures",
@@ -60,11 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _validate(options: argparse.Namespace) -> None:
     if faults := validate(options.dataset):
         raise InputError("\n".join(faults))
-    print(f"{options.dataset}: sound")
+    print(f"{options.dataset}: valid")
 
 
 def _terminate(signal_number: int, frame: FrameType | None) -> None:
-    sys.exit(128 + signal_number)  # as an exception, so that workers end and the half-written folder goes
+    sys.exit(128 + signal_number)  # as an exception, so that workers end and the half-written folder is removed
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Write a data set so that it is either whole or absent.
+"""Write a data set that is either complete or absent.
 
-Everything goes into a hidden folder beside the target; the manifest comes last, then one rename puts the folder in
+Everything is written to a hidden folder beside the target; the manifest comes last, then one rename puts the folder in
 place (:mod:`otlib.data.whole_folder`).
 """
 
@@ -9,7 +9,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,50 +22,71 @@ from otlib.data.check import quick_faults
 from otlib.data.manifest import FORMAT, MANIFEST, SPLITS, VERSION
 from otlib.data.whole_folder import FileTable, FolderFormat, whole_folder, writable
 from otlib.files import write_json
+from otlib.topology import Topology
 
 DATA_SET = FolderFormat("a data set", MANIFEST, FORMAT, VERSION)
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # a file name on every system, and in no other folder
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # a valid file name on every system, and never a path
 
 
-def write_sequence(folder: Path, *, sequence: str, subject: str, sentence: str, split: str, vertices: np.ndarray,
-                   samples: np.ndarray, sample_rate: int, phonemes: Iterable[tuple[str, float, float]] | None = None,
-                   mean_style: np.ndarray | None = None, text: str | None = None) -> tuple[dict[str, Any], FileTable]:
-    """Write the files of one sequence; return its manifest entry and its part of the table of files.
+@dataclass(frozen=True, eq=False)
+class NewSequence:
+    """One sentence by one subject, to be written.
 
-    Worker processes call this with :attr:`DatasetWriter.folder`; the parent hands the result to
-    :meth:`DatasetWriter.add_sequence`.
-
-    Args:
-        folder: the data set's folder.
-        sequence: its id, unique in the data set.
-        subject, sentence: who says what.
+    Attributes:
+        id: unique in the data set.
+        subject, sentence: ids of the speaker and of the sentence.
         split: "train", "val" or "test".
         vertices: (T, V, 3), metres; stored as float32.
         samples: (S,) int16.
         sample_rate: Hz.
         phonemes: (symbol, start, end), seconds.
-        mean_style: like ``vertices``.
+        mean_style: the motion in the mean style, like ``vertices``.
         text: the wording.
+
+    Raises:
+        ValueError: an id that cannot name a file, an unknown split, or arrays of a wrong shape or dtype.
     """
-    _check_names(sequence)
-    if split not in SPLITS:
-        raise ValueError(f"no split {split!r}; the splits are {', '.join(SPLITS)}")
-    if samples.dtype != np.int16 or samples.ndim != 1:
-        raise ValueError(f"samples have dtype {samples.dtype} and shape {samples.shape}, expected int16 and (S,)")
-    if mean_style is not None and mean_style.shape != vertices.shape:
-        raise ValueError(f"mean_style has shape {mean_style.shape}, vertices have {vertices.shape}")
+
+    id: str
+    subject: str
+    sentence: str
+    split: str
+    vertices: np.ndarray
+    samples: np.ndarray
+    sample_rate: int
+    phonemes: Iterable[tuple[str, float, float]] | None = None
+    mean_style: np.ndarray | None = None
+    text: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_names(self.id)
+        if self.split not in SPLITS:
+            raise ValueError(f"no split {self.split!r}; the splits are {', '.join(SPLITS)}")
+        if self.samples.dtype != np.int16 or self.samples.ndim != 1:
+            raise ValueError(f"samples have dtype {self.samples.dtype} and shape {self.samples.shape}, expected int16 and "
+                             "(S,)")
+        if self.mean_style is not None and self.mean_style.shape != self.vertices.shape:
+            raise ValueError(f"mean_style has shape {self.mean_style.shape}, vertices have {self.vertices.shape}")
+
+
+def write_sequence(folder: Path, new: NewSequence) -> tuple[dict[str, Any], FileTable]:
+    """Write the files of one sequence; return its manifest entry and its entries in the table of files.
+
+    Worker processes call this with :attr:`DatasetWriter.folder`; the parent passes the result to
+    :meth:`DatasetWriter.add_sequence`.
+    """
     files: FileTable = {}
-    entry: dict[str, Any] = {"id": sequence, "subject": subject, "sentence": sentence, "split": split,
-                             "frames": len(vertices), "text": text, "phonemes": None, "mean_style": None}
-    entry["vertices"] = _write_array(folder, f"vertices/{sequence}.npy", vertices, np.float32, files)
-    entry["audio"] = _write(folder, f"audio/{sequence}.wav", _wav(samples, sample_rate), files)
-    if phonemes is not None:
-        spans = [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in phonemes]
+    entry: dict[str, Any] = {"id": new.id, "subject": new.subject, "sentence": new.sentence, "split": new.split,
+                             "frames": len(new.vertices), "text": new.text, "phonemes": None, "mean_style": None}
+    entry["vertices"] = _write_array(folder, f"vertices/{new.id}.npy", new.vertices, np.float32, files)
+    entry["audio"] = _write(folder, f"audio/{new.id}.wav", _wav(new.samples, new.sample_rate), files)
+    if new.phonemes is not None:
+        spans = [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in new.phonemes]
         encoded = json.dumps(spans, ensure_ascii=False, allow_nan=False).encode()
-        entry["phonemes"] = _write(folder, f"phonemes/{sequence}.json", encoded, files)
-    if mean_style is not None:
-        entry["mean_style"] = _write_array(folder, f"mean_style/{sequence}.npy", mean_style, np.float32, files)
+        entry["phonemes"] = _write(folder, f"phonemes/{new.id}.json", encoded, files)
+    if new.mean_style is not None:
+        entry["mean_style"] = _write_array(folder, f"mean_style/{new.id}.npy", new.mean_style, np.float32, files)
     return entry, files
 
 
@@ -72,14 +94,14 @@ class DatasetWriter:
     """Collect a data set and put it in place when the ``with`` block ends without an exception.
 
     Args:
-        path: the folder to make; a data set that stands there is replaced at the end.
+        path: the folder to make; an existing data set there is replaced at the end.
         name: the data set's name.
         frame_rate: frames a second.
         provenance: tool, versions, seed and parameters.
 
     Raises:
-        InputError: what stands at ``path`` is not a data set, or holds something that its manifest does not list; another
-            run is writing it; it cannot be written.
+        InputError: the existing ``path`` is not a data set or contains something that its manifest does not list, another
+            run is writing it, or it cannot be written.
     """
 
     def __init__(self, path: Path | str, *, name: str, frame_rate: float, provenance: Mapping[str, Any]) -> None:
@@ -98,18 +120,16 @@ class DatasetWriter:
                  traceback: TracebackType | None) -> None:
         self._place.__exit__(kind, error, traceback)
 
-    def set_mesh(self, faces: np.ndarray, regions: Mapping[str, Sequence[int] | np.ndarray],
-                 face_parts: Mapping[str, Sequence[int] | np.ndarray] | None = None) -> None:
-        """Write the faces, (F, 3) integers, and the named lists of vertices and of faces."""
-        named: dict[str, Any] = {name: [int(index) for index in indices] for name, indices in regions.items()}
-        if face_parts is not None:
-            named["face_parts"] = {name: [int(index) for index in indices] for name, indices in face_parts.items()}
+    def set_topology(self, topology: Topology) -> None:
+        """Write faces, regions and parts."""
         files = self._manifest["files"]
-        self._manifest["faces"] = _write_array(self.folder, "faces.npy", faces, np.int32, files)
-        self._manifest["regions"] = _write(self.folder, "regions.json", json.dumps(named, sort_keys=True).encode(), files)
+        self._manifest["faces"] = _write_array(self.folder, "faces.npy", topology.faces, np.int32, files)
+        for name, lists in (("regions", topology.regions), ("parts", topology.parts)):
+            content = json.dumps({key: indices.tolist() for key, indices in lists.items()}, sort_keys=True).encode()
+            self._manifest[name] = _write(self.folder, f"{name}.json", content, files)
 
     def add_subject(self, subject: str, template: np.ndarray, **extras: Any) -> None:
-        """Write a subject's template, (V, 3), metres, with anything else that the manifest shall say of the subject."""
+        """Write a subject's template, (V, 3), metres; ``extras`` go into the subject's manifest entry."""
         _check_names(subject)
         if subject in self._manifest["subjects"]:
             raise ValueError(f"two subjects have the name {subject}")
@@ -117,7 +137,7 @@ class DatasetWriter:
         self._manifest["subjects"][subject] = {**extras, "template": path}
 
     def add_sequence(self, entry: dict[str, Any], files: FileTable) -> None:
-        """Take up a sequence that :func:`write_sequence` has written into :attr:`folder`."""
+        """Add a sequence that :func:`write_sequence` has written into :attr:`folder` to the manifest."""
         if entry["id"] in self._sequence_ids:
             raise ValueError(f"two sequences have the id {entry['id']}")
         self._sequence_ids.add(entry["id"])
@@ -126,7 +146,7 @@ class DatasetWriter:
 
     def _finish(self) -> None:
         if faults := quick_faults(self.folder, self._manifest):
-            raise ValueError(f"{self.path}: would not be a sound data set: {faults[0]}")
+            raise ValueError(f"{self.path}: would not be a valid data set: {faults[0]}")
         write_json(self.folder / MANIFEST, self._manifest)
 
 

@@ -9,6 +9,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from notebooks.driver.execution import kernel_config
+from notebooks.experiments.folders import Folders
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # as the driver has it: rounding does not depend on how many cores there are
@@ -22,7 +23,11 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Skip the cells that draw in 3-D on a machine that cannot, and say so."""
+    """Skip the cells that draw in 3-D on a machine that cannot, and say so; hold no output against a person's own sweeps."""
+    if any(Folders().sweep("").glob("*/table.json")):
+        for item in items:
+            if item.parent.path.stem == "12_ablation":
+                item.options["check"] = False
     from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 
     try:

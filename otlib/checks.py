@@ -1,9 +1,8 @@
-"""Refusals that several rooms share: values that are not finite, indices that are not there."""
+"""Checks that several packages share: are all values finite?"""
 
 import math
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 
@@ -17,10 +16,10 @@ def check_finite(name: str, values: Tensor) -> None:
 
 
 def extremes(values: Tensor) -> tuple[float, float]:
-    """Return the least and the largest of some values, NaN if one of them is: a check in one pass, without a temporary.
+    """Return the smallest and the largest value, or NaN if any value is NaN: one pass, no temporary.
 
-    On the CPU numpy looks for them, on one thread: torch's threads, woken for a large tensor, go on spinning for
-    milliseconds on the cores that what is checked here is then computed on.
+    On the CPU numpy does it on one thread: torch would wake all its threads for a large tensor, and they would keep
+    spinning for milliseconds on the cores that the next computation needs.
     """
     values = values.detach()
     if values.device.type == "cpu":
@@ -28,11 +27,3 @@ def extremes(values: Tensor) -> tuple[float, float]:
         return float(array.min()), float(array.max())
     low, high = torch.aminmax(values)
     return float(low), float(high)
-
-
-def check_region(name: str, region: Int[Tensor, " N"], count: int) -> None:
-    """Refuse a list of vertices that is empty or out of range."""
-    if region.ndim != 1 or len(region) == 0:
-        raise ValueError(f"{name} must be a list of vertices, not of shape {tuple(region.shape)}")
-    if int(region.min()) < 0 or int(region.max()) >= count:
-        raise ValueError(f"{name} names vertices {int(region.min())} to {int(region.max())}, but there are {count}")

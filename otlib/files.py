@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: temporary name first, then rename."""
+"""Files that are either complete or absent: written under a temporary name, then renamed."""
 
 import contextlib
 import hashlib
@@ -16,7 +16,7 @@ from otlib.errors import InputError
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
 
-    The temporary name keeps the suffix, since many writers choose the format by it.
+    The temporary name keeps the suffix, because many writers choose the format by it.
 
     Raises:
         InputError: the folder cannot be written or the disk is full.
@@ -31,7 +31,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose "
                          "another folder") from error
     finally:
-        with contextlib.suppress(OSError):  # where nothing could be written, nothing can be removed
+        with contextlib.suppress(OSError):  # if nothing could be written, there is nothing to remove
             temporary.unlink(missing_ok=True)
 
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
 from otlib.measures.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_directions
 from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
+from otlib.topology import Topology
 
 MILLIMETRES = 1000.0
 _CLOSED_MM = 1.0  # opening at which a frame's extra weight as a closure has fallen to a third
@@ -67,20 +70,26 @@ class LossSettings:
                 raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
 
 
-def transport_faces(faces: Int[Tensor, "F 3"], lips: Int[Tensor, " N"], region: str) -> Int[Tensor, "F2 3"]:
-    """Return the faces of a region of :class:`LossSettings`: for "mouth", those within two edges of the lips."""
+@lru_cache(maxsize=8)
+def transport_faces(topology: Topology, region: str) -> Integer[np.ndarray, "F2 3"]:
+    """Return the faces of a region of :class:`LossSettings`: for "mouth", those within two edges of the lips.
+
+    Raises:
+        ValueError: the topology names no lips, which "mouth" needs.
+    """
+    faces = topology.faces
     if region == "face":
         return faces
-    near = torch.isin(faces, lips)
+    near = np.isin(faces, topology.lips)
     for _ in range(_RINGS):
-        near = torch.isin(faces, faces[near.any(1)])
+        near = np.isin(faces, faces[near.any(1)])
     return faces[near.any(1)]
 
 
-def vertex_weights(count: int, lips: Int[Tensor, " N"], extra: float) -> Float[Tensor, " V"]:
+def vertex_weights(count: int, topology: Topology, extra: float) -> Float[Tensor, " V"]:
     """Return weights with mean one: 1 + ``extra`` for lip vertices, 1 elsewhere, scaled."""
     weights = torch.ones(count)
-    weights[lips] += extra
+    weights[torch.from_numpy(topology.lips)] += extra
     return weights / weights.mean()
 
 
@@ -104,17 +113,19 @@ def velocity(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3
 
 
 def opening(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"],
-            pair: Int[Tensor, " 2"], closure: float) -> Float[Tensor, ""]:
+            topology: Topology, closure: float) -> Float[Tensor, ""]:
     """Return the mean squared difference of the vectors across the mouth in mm^2, where closed frames may weigh more.
 
     Args:
         prediction, truth: metres.
         rest: templates, whose lips are closed.
-        pair: upper and lower vertex on the midline, the data set's region "lip_gap".
+        topology: of the heads; its "lip_gap" is the mouth.
         closure: a frame weighs 1 + closure * exp(-opening / 1 mm), opening = true gap beyond the template's.
     """
+    upper, lower = topology.lip_gap.tolist()
+
     def across(vertices: Tensor) -> Tensor:
-        return (vertices[..., pair[0], :] - vertices[..., pair[1], :]) * MILLIMETRES
+        return (vertices[..., upper, :] - vertices[..., lower, :]) * MILLIMETRES
 
     gap, closed = across(truth), across(rest)[:, None]  # B T 3, B 1 3
     opened = (gap.norm(dim=-1) - closed.norm(dim=-1)).clamp_min(0)  # B T
@@ -149,14 +160,28 @@ def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V2
 
 
 def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"],
-           faces: Int[Tensor, "F 3"], weights: Float[Tensor, " V"], pair: Int[Tensor, " 2"], settings: LossSettings,
-           generators: Sequence[torch.Generator]) -> dict[str, Float[Tensor, ""]]:
-    """Return every term in mm^2, unweighted, and their weighted sum under "total"; arguments as of the single terms."""
+           topology: Topology, settings: LossSettings, generators: Sequence[torch.Generator],
+           ) -> dict[str, Float[Tensor, ""]]:
+    """Return every term in mm^2, unweighted, and their weighted sum under "total".
+
+    Args:
+        prediction, truth: metres.
+        rest: templates, metres, whose lips are closed.
+        topology: of the heads; its "lips" weigh more, its "lip_gap" is the mouth.
+        settings: weights of the terms; a term of weight 0 is left out.
+        generators: of random frames and directions, one for each clip of the batch.
+
+    Raises:
+        ValueError: a topology without the regions that the terms need, a single frame, or meshes that do not fit.
+    """
+    topology.check("truth", truth.shape)
+    weights = vertex_weights(truth.shape[-2], topology, settings.lips).to(truth)
     terms = {"reconstruction": reconstruction(prediction, truth, weights),
              "velocity": velocity(prediction, truth, weights)}
     if settings.opening > 0:
-        terms["opening"] = opening(prediction, truth, rest, pair, settings.closure)
+        terms["opening"] = opening(prediction, truth, rest, topology, settings.closure)
     if settings.transport > 0:
+        faces = torch.from_numpy(transport_faces(topology, settings.region)).to(truth.device)
         terms["transport"] = transport(prediction, truth, faces, settings, generators)
     total = torch.stack([getattr(settings, name) * term for name, term in terms.items()]).sum()
     return {**terms, "total": total}

@@ -1,54 +1,58 @@
 """Use a trained model: animate clips of a data set, or any recording, on any template."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json
-from otlib.models.ottalk import OTTalk, animate, prepare_geometry
-from otlib.speech.features import INTERPOLATION, FeatureSource, feature_source, streamed_features
-from otlib.speech.recording import Recording
-from otlib.train.batches import clip_features, shared_hierarchy
+from otlib.models.ottalk import Geometry, OTTalk, prepare_geometry
+from otlib.speech.features import FeatureSource, feature_source
+from otlib.speech.recording import SAMPLE_RATE, Recording, resampled
+from otlib.speech.windows import Windows
+from otlib.topology import Topology
+from otlib.train.batches import shared_hierarchy
 from otlib.train.checkpoint import load_model
-from otlib.train.loop import RUN
-from otlib.train.tuned_encoder import saved_encoder
+from otlib.train.tuned_encoder import FrozenEncoder
 
-LEAD_IN = 0.3  # seconds of silence heard before a recording: sentences of the built-in corpus begin so, and so do most
+LEAD_IN = 0.3  # seconds of silence before a recording: sentences of the built-in corpus begin so, and so do most
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model and the features it was trained on."""
+    """A trained model, the features that it was trained on, and the frame rate of its data, Hz."""
 
     model: OTTalk
     source: FeatureSource
+    frame_rate: float
 
 
 def load_trained(run: Path) -> Trained:
     """Load the model of a finished run with its encoder.
 
     Raises:
-        InputError: there is none, or its encoder is not to be had or has changed since.
+        InputError: there is none, an earlier version trained it, or its encoder is not to be had or has changed since.
     """
-    model, record = load_model(run), read_json(run / RUN)
-    settings = record["settings"]
-    tuned = settings.get("frozen_layers") is not None  # then the encoder was trained too
-    source = feature_source(saved_encoder(run) if tuned else settings["encoder"], settings.get("alignment", INTERPOLATION))
-    if source.fingerprint != record["tuned_encoder" if tuned else "encoder"]:
+    model, facts = load_model(run)
+    source = feature_source(facts["encoder"])
+    if source.fingerprint != facts["fingerprint"]:
         raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
-    return Trained(model, source)
+    return Trained(model, source, facts["frame_rate"])
 
 
-def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np.ndarray, frame_rate: float,
-         lips: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def talk(trained: Trained, recording: Recording, template: np.ndarray, topology: Topology,
+         speaker: str = "") -> Iterator[np.ndarray]:
     """Yield the frames (T, V, 3), float32 metres, of a head that says a recording, stretch by stretch.
 
-    A recording that begins within a sound is unlike what models are trained on: a short silence is heard before it, so
+    Each window of the recording goes through encoder, alignment and network by itself, with a margin of all that they see,
+    so memory beyond the samples is bounded by one window. There are ``trained.frame_rate`` frames a second.
+
+    A recording that begins within a sound is unlike what models are trained on: a short silence is put before it, so
     that the mouth starts from rest, and the frames of that silence are left out. Our choice: without it lips stay apart at
     an *m* with which a file begins; with it they are together as it begins, though most models part them before its end.
 
@@ -56,57 +60,69 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np
         trained: from :func:`load_trained`.
         recording: of any length.
         template: (V, 3) metres, of any topology.
-        faces: (F, 3) of the template.
-        frame_rate: as in training.
-        lips: vertices of the lips, which get a denser coarse graph.
+        topology: of the template; where lips are named, they get a denser coarse graph.
+        speaker: name, for the styles that know their training speakers.
     """
-    lead = round(LEAD_IN * frame_rate)
-    features = streamed_features(trained.source, recording, frame_rate, lead)
+    rate, samples = trained.frame_rate, resampled(recording)
+    lead = round(LEAD_IN * rate)
+    silence = round(lead / rate * SAMPLE_RATE)
     vertices = torch.from_numpy(np.asarray(template, np.float32))
-    geometry = prepare_geometry(vertices, torch.from_numpy(faces), trained.model.settings,
-                                None if lips is None else torch.from_numpy(lips))
-    for stretch in animate(trained.model, features, vertices, geometry):
-        if lead < len(stretch):
-            yield stretch[lead:].numpy()
-        lead = max(0, lead - len(stretch))
+    show = _showing(trained.model, vertices, prepare_geometry(vertices, topology, trained.model.settings), speaker)
+    stretches = trained.source.windows(rate, trained.model.reach).over(
+        lead + recording.frames(rate), lambda first, last: show(trained.source.between(samples, first, last, rate, silence)))
+    yield next(stretches)[lead:].numpy()  # the silence is shorter than a window
+    yield from (stretch.numpy() for stretch in stretches)
 
 
-def write_talk(trained: Trained, recording: Recording, template: np.ndarray, faces: np.ndarray, frame_rate: float,
-               file: Path, lips: np.ndarray | None = None) -> tuple[int, int, int]:
-    """Write what :func:`talk` yields to a .npy file, stretch by stretch; open it with ``np.load(file, mmap_mode="r")``.
+def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
+            window: int = 600, speaker: str = "") -> Float[Tensor, "T V 3"]:
+    """Return the frames, metres, of a head that says what has these features.
 
-    Memory does not grow with the recording but for its samples. The file is written in order and not through a memory
-    map: a full disk then is an error that can be told, where a map would end the process.
+    Windows overlap by what the model can see, so the result is that of one pass.
 
     Args:
-        file: to write, whole or not at all; the other arguments are those of :func:`talk`.
-
-    Returns:
-        The shape (T, V, 3).
-
-    Raises:
-        InputError: the folder cannot be written or the disk is full.
+        model: trained; put in evaluation mode here.
+        features: of all frames.
+        template: metres.
+        geometry: of that template.
+        window: new frames a window.
+        speaker: name, for the styles that know their training speakers.
     """
-    shape = (recording.frames(frame_rate), len(template), 3)
-    with atomic_write(file) as temporary, open(temporary, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for stretch in talk(trained, recording, template, faces, frame_rate, lips):
-            stream.write(np.ascontiguousarray(stretch, "<f4").data)
-    return shape
+    show = _showing(model, template, geometry, speaker)
+    return torch.cat(list(Windows(window, model.reach).over(len(features), lambda first, last: show(features[first: last]))))
+
+
+def _showing(model: OTTalk, template: Tensor, geometry: Geometry, speaker: str) -> Callable[[Tensor], Tensor]:
+    """Return what makes vertices (T, V, 3) of features (T, layers, C); the template is described once."""
+    model.eval()
+    with torch.no_grad():
+        levels = model.describe_template(geometry)
+
+    @torch.no_grad()
+    def show(features: Tensor) -> Tensor:
+        latent = model.listen(features[None], levels, speakers=[speaker])
+        return template + model.move(latent, levels, geometry.hierarchy)[0]
+
+    return show
 
 
 class Predictor:
-    """Predict clips of one data set; the hierarchy, which all its templates share, is made once and as in training."""
+    """Predict clips of one data set; the hierarchy, which all its templates share, is made once and as in training.
+
+    Raises:
+        InputError: the model was trained at another frame rate than that of the data set.
+    """
 
     def __init__(self, trained: Trained, dataset: Dataset, cache: Path) -> None:
-        self.trained, self.cache = trained, cache
-        self.faces = torch.from_numpy(dataset.faces)
+        if trained.frame_rate != dataset.frame_rate:
+            raise InputError(f"{dataset.path}: has {dataset.frame_rate:g} frames a second, but the model was trained at "
+                             f"{trained.frame_rate:g}; choose data or a model of the same rate")
+        self.trained, self.topology = trained, dataset.topology
+        self.encoder = FrozenEncoder(trained.source, cache)
         self.hierarchy = shared_hierarchy(dataset, trained.model.settings)
 
     def __call__(self, sequence: Sequence) -> np.ndarray:
         """Return the predicted vertices (T, V, 3) of a clip, float32 metres."""
-        template = torch.from_numpy(sequence.template)
-        geometry = prepare_geometry(template, self.faces, self.trained.model.settings, hierarchy=self.hierarchy)
-        features = clip_features(self.trained.source, sequence, self.cache)
-        stretches = animate(self.trained.model, features, template, geometry, speaker=sequence.subject)
-        return torch.cat(list(stretches)).numpy()
+        template, model = torch.from_numpy(sequence.template), self.trained.model
+        geometry = prepare_geometry(template, self.topology, model.settings, hierarchy=self.hierarchy)
+        return animate(model, self.encoder.read(sequence), template, geometry, speaker=sequence.subject).numpy()

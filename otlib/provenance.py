@@ -23,7 +23,8 @@ def code_checksum(*modules: str, sources: Iterable[str] = ()) -> str:
     """Return a SHA-256 of modules, of source texts such as a notebook's cells, and of all modules that these import.
 
     A module is followed where it is named: as an import anywhere in the code, or as a string that is its dotted name (a
-    program that is started by ``-m``). The packages that lie above it are not.
+    program that is started by ``-m``). A name of a package's ``FACE``, a literal dictionary of names and their modules, is
+    followed to its module alone. The packages that lie above a module are not followed.
 
     Args:
         modules: dotted names.
@@ -69,7 +70,8 @@ def _named(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [deeper if _file_of(deeper := f"{node.module}.{alias.name}") else node.module for alias in node.names]
+            names = [deeper if _file_of(deeper := f"{node.module}.{alias.name}")
+                     else _face(node.module).get(alias.name, node.module) for alias in node.names]
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isascii():
             names = [node.value] if all(word.isidentifier() for word in node.value.split(".")) and "." in node.value else []
         else:
@@ -79,6 +81,16 @@ def _named(tree: ast.AST) -> Iterator[str]:
                 yield name
                 if isinstance(node, ast.Constant) and _file_of(f"{name}.__main__"):
                     yield f"{name}.__main__"
+
+
+@functools.cache
+def _face(package: str) -> dict[str, str]:
+    """The names that a package offers from its modules, and the module of each; empty where it has no FACE."""
+    file = _file_of(package)
+    lines = ast.parse(file.read_bytes()).body if file and file.name == "__init__.py" else []
+    faces = [ast.literal_eval(line.value) for line in lines
+             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "FACE"]
+    return faces[0] if faces else {}
 
 
 @functools.cache

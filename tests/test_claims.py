@@ -8,7 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from notebooks.experiments.folders import Folders
 from otlib.errors import InputError
+from otlib.phonemes import Phoneme
 
 LINEAR = {"rtol": 0.0, "atol": 1e-6}  # float32 positions of size one
 RATE = 10.0
@@ -33,7 +35,7 @@ def grid(count):
 
 
 def closure_rows(claims, gap, *spans):
-    return claims("closures").closure_rows(np.array(gap, float), spans, RATE)
+    return claims("closures").closure_rows(np.array(gap, float), [Phoneme(*span) for span in spans], RATE)
 
 
 @pytest.mark.parametrize(("span", "smallest"), [
@@ -69,8 +71,8 @@ def test_closures_are_those_of_every_head_and_recording(claims):
     gaps = {("one", "a"): [9, 0, 5], ("one", "b"): [0, 6, 8], ("two", "a"): [0, 1, 2], ("two", "b"): [2, 1, 0]}
     setting = SimpleNamespace(corpus=SimpleNamespace(select=lambda split: heads, frame_rate=RATE),
                               gap_mm=lambda recording, head: np.array(gaps[recording, head], float))
-    rows = claims("closures")._closures(setting, [("say.wav", "one", [("p", 0.2, 0.2)]),
-                                                  ("say.wav", "two", [("a", 0.0, 0.1), ("m", 0.0, 0.0)])])
+    rows = claims("closures")._closures(setting, [("say.wav", "one", [Phoneme("p", 0.2, 0.2)]),
+                                                  ("say.wav", "two", [Phoneme("a", 0.0, 0.1), Phoneme("m", 0.0, 0.0)])])
     assert [row["phoneme"] for row in rows] == ["p", "m"] and {row["recording"] for row in rows} == {"say.wav"}
     assert [row["share_of_range"] for row in rows] == [{"a": 0.0, "b": 0.75}, {"a": 0.0, "b": 0.5}]
     assert [row["frames"] for row in rows] == [2, 2]
@@ -79,11 +81,11 @@ def test_closures_are_those_of_every_head_and_recording(claims):
 
 def test_only_trainings_that_have_ended_are_counted_beside_the_demo(claims, tmp_path):
     for seed, files in {2: ("run.json", "log.jsonl"), 0: ("run.json",), 1: ("state.safetensors",)}.items():
-        folder = tmp_path / "data" / "sweeps" / "full_corpus" / f"ot_talk_seed{seed}" / "run"
+        folder = tmp_path / "results/runs/fast/sweeps/full_corpus/work" / f"ot_talk_seed{seed}" / "run"
         folder.mkdir(parents=True)
         for file in files:
             (folder / file).touch()
-    found = claims("bench").full_corpus_runs(tmp_path)
+    found = claims("bench").full_corpus_runs(Folders(root=tmp_path))
     assert [run.parent.name for run in found] == ["ot_talk_seed0", "ot_talk_seed2"]
 
 

@@ -1,5 +1,6 @@
 """What is committed: small, of no particular machine, and notebooks as they ran."""
 
+import argparse
 import ast
 import re
 import subprocess
@@ -8,6 +9,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+
+from notebooks.driver import compare, paper, sweep
+from notebooks.driver import run as suite
+from notebooks.experiments.folders import REFERENCE, Folders
+from tests.benchmarks.targets import add_target, target_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LARGEST_FILE, LARGEST_SUM, LARGEST_NOTEBOOK = 25_000_000, 60_000_000, 1_000_000  # bytes, by the project's own aim
@@ -127,3 +133,62 @@ def test_notebooks_have_short_cells_no_classes_and_no_metadata_of_a_run(notebook
         assert len(lines) <= LONGEST_CELL, cell.source
         assert not re.search(r"^class ", cell.source, re.M), cell.source
         assert cell.metadata.keys() <= {"tags"}, cell.metadata
+
+
+OF_ONES_OWN = re.compile(r"\.\./|Path\(\"(?:data|results)\b")
+
+
+def test_notebooks_find_their_folders_by_their_package_and_not_by_the_working_folder(notebook):
+    """So that papermill from anywhere, and copies, work on the same ones."""
+    _, _, code = notebook
+    assert [cell.source for cell in code if OF_ONES_OWN.search(cell.source)] == []
+
+
+def written(tmp_path) -> set[Path]:
+    """Every file and folder that a person's commands write by default, and under a name of their own."""
+    (tmp_path / "say.wav").write_bytes(b"1")
+    plan = yaml.safe_load((ROOT / "notebooks" / "suite.yaml").read_text(encoding="utf-8"))
+    places: set[Path] = set()
+    for profile, run in [(profile, run) for profile in plan["profiles"] for run in ("", "mine")]:
+        folders = Folders(profile, run)
+        for audio in (None, tmp_path / "say.wav"):
+            places |= {ROOT / path for step in suite.read_suite(folders, audio) for path in step.outputs}
+        places |= {folders.notebooks, folders.features, folders.bench / "claims.json", folders.results / "lab"}
+    for entry in plan["sweeps"]:
+        for one in (sweep.read_sweep_plan(entry["name"]), sweep.read_sweep_plan(entry["name"], "mine")):
+            places |= {place(cell, 0) for cell in one.cells for place in (one.work, one.result)}
+            places |= {ROOT / one.parameters(cell, 0)["OUT"] for cell in one.cells}
+    cell = suite.default_parameters(ROOT / "notebooks" / "sweeps" / "train_and_score.ipynb")
+    places.add(ROOT / cell["OUT"])
+    for name in paper.TABLES:
+        folders = paper.folders_of(name, "", ROOT)
+        places |= {folders.results / "row.json", folders.models, folders.corpus}
+    for name in BENCHES:
+        parser = argparse.ArgumentParser()
+        add_target(parser)
+        places |= {target_of(parser, parser.parse_args(words), name) for words in ([], ["--run", "mine"])}
+    return places | {compare.target_of("mine", "reference", ROOT)}
+
+
+BENCHES = sorted(name for file in (ROOT / "tests" / "benchmarks").glob("*.py")
+                 for name in re.findall(r'target_of\(parser, .*"(\w+)"\)', file.read_text(encoding="utf-8")))
+
+
+def test_nothing_that_a_person_runs_writes_where_git_keeps_files(tmp_path):
+    """Whatever is run, in any order, the checkout stays as it was."""
+    assert BENCHES == ["encoder", "inspector", "model", "sliced_wasserstein", "training_directions"]
+    places = written(tmp_path)
+    kept = {file.resolve() for file in tracked()}
+    assert [place for place in places if place in kept or place.is_relative_to(REFERENCE)] == []
+    names = "\0".join(sorted(place.relative_to(ROOT).as_posix() for place in places))
+    said = subprocess.run(["git", "check-ignore", "-z", "--stdin"], cwd=ROOT, input=names, capture_output=True, text=True,
+                          check=False).stdout
+    assert sorted(said.strip("\0").split("\0")) == names.split("\0") and len(places) > 100
+
+
+def test_one_module_says_where_results_lie():
+    """Everything else asks it, so that no command has a default of its own among what is committed."""
+    texts = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8")
+             for folder in ("notebooks", "tests/benchmarks") for file in (ROOT / folder).rglob("*.py")}
+    assert [name for name, text in texts.items() if re.search(r"[\"']results[\"'/]", text)] == [
+        "notebooks/experiments/folders.py"]

@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
 from otlib.files import atomic_write, write_json
-from otlib.phonemes.alignment import BACK_ENDS, load_aligner
+from otlib.phonemes import BACK_ENDS, Phoneme, load_aligner
 from otlib.speech.recording import SILENCE_DB, read_recording, resampled
 
 
@@ -27,7 +26,7 @@ def default_back_end(text: str | None, voice: str = "en-us", model: str | None =
 
 
 def align(file: Path, text: str | None = None, back_end: str | None = None, model: str | None = None,
-          voice: str = "en-us") -> tuple[PhonemeSpan, ...]:
+          voice: str = "en-us") -> tuple[Phoneme, ...]:
     """Return the phonemes of a recording.
 
     Args:
@@ -48,7 +47,7 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
     return load_aligner(back_end, model).phonemes(resampled(recording), transcript, name=str(file))
 
 
-def draw(file: Path, rows: dict[str, tuple[PhonemeSpan, ...]], picture: Path) -> None:
+def draw(file: Path, rows: dict[str, tuple[Phoneme, ...]], picture: Path) -> None:
     """Write a PNG of the waveform with the phonemes above it, one row for each aligner.
 
     Raises:
@@ -59,8 +58,7 @@ def draw(file: Path, rows: dict[str, tuple[PhonemeSpan, ...]], picture: Path) ->
     except ModuleNotFoundError as error:
         raise InputError(f"{picture}: pictures need `pip install otlib[notebook]`; leave the picture out") from error
     recording = read_recording(file)
-    figure = phoneme_rows(recording.samples, recording.sample_rate,
-                          {name: [span._asdict() for span in spans] for name, spans in rows.items()})
+    figure = phoneme_rows(recording.samples, recording.sample_rate, rows)
     with atomic_write(picture) as temporary:
         figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png", metadata={"Software": None})
 
@@ -80,18 +78,18 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     back_end = options.backend or default_back_end(options.text, options.voice, options.model)
     try:
-        spans = align(options.recording, options.text, back_end, options.model, options.voice)
+        phonemes = align(options.recording, options.text, back_end, options.model, options.voice)
         if options.json:
-            write_json(options.json, [span._asdict() for span in spans])
+            write_json(options.json, [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in phonemes])
         if options.picture:
-            draw(options.recording, {back_end: spans}, options.picture)
+            draw(options.recording, {back_end: phonemes}, options.picture)
     except InputError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     if options.backend is None:
         print(f"aligned by {back_end}; --backend names another", file=sys.stderr)
-    for span in spans:
-        print(f"{span.start:8.3f} {span.end:8.3f}  {span.phoneme}")
+    for symbol, start, end in phonemes:
+        print(f"{start:8.3f} {end:8.3f}  {symbol}")
     return 0
 
 

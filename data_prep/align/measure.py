@@ -11,17 +11,15 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from data_prep.corpus.articulatory_targets import BILABIAL
 from data_prep.corpus.labelled_speech import LabelledSpeech, text_to_phonemes
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
-from otlib.phonemes.alignment import Aligner
+from otlib.phonemes import Aligner, Phoneme
 from otlib.speech.recording import read_recording, resampled
 
 WITHIN, CLOSURE_WITHIN = 0.040, 0.050  # seconds
 
 
-def boundary_errors(found: Sequence[PhonemeSpan], true: Sequence[PhonemeSpan]) -> Float[np.ndarray, " N"]:
+def boundary_errors(found: Sequence[Phoneme], true: Sequence[Phoneme]) -> Float[np.ndarray, " N"]:
     """Return how far, in seconds, each true boundary is from the same boundary of another alignment.
 
     A boundary is the start of a phoneme, or its end where a pause follows in the truth; pauses that only one of the two
@@ -33,12 +31,12 @@ def boundary_errors(found: Sequence[PhonemeSpan], true: Sequence[PhonemeSpan]) -
     Raises:
         ValueError: they are not the same phonemes.
     """
-    ours, theirs = ([span for span in spans if span.phoneme] for spans in (found, true))
-    if [span.phoneme for span in ours] != [span.phoneme for span in theirs]:
+    ours, theirs = ([span for span in spans if span.symbol] for spans in (found, true))
+    if [span.symbol for span in ours] != [span.symbol for span in theirs]:
         raise ValueError("found: other phonemes than the true ones")
     errors = [one.start - other.start for one, other in zip(ours, theirs, strict=True)]
     before_pause = {span.end for span, following in zip(true, [*true[1:], None], strict=True)
-                    if span.phoneme and (following is None or not following.phoneme)}
+                    if span.symbol and (following is None or not following.symbol)}
     errors += [one.end - other.end for one, other in zip(ours, theirs, strict=True) if other.end in before_pause]
     return np.array(errors)
 
@@ -48,16 +46,15 @@ def measure_boundaries(aligner: Aligner, speeches: Iterable[LabelledSpeech]) -> 
     errors = []
     for speech in speeches:
         found = aligner.phonemes(torch.from_numpy(speech.samples), speech.transcript, name=speech.speaker.id)
-        true = [PhonemeSpan(span.symbol, span.start, span.end) for span in speech.phonemes]
-        errors.append(boundary_errors(found, true))
+        errors.append(boundary_errors(found, speech.phonemes))
     distances = np.abs(np.concatenate(errors))
     return {"boundaries": len(distances), "within_40_ms": round(float((distances <= WITHIN).mean()), 4),
             "median_ms": round(1000 * float(np.median(distances)), 1)}
 
 
-def closures(phonemes: Iterable[PhonemeSpan]) -> Float[np.ndarray, " N"]:
+def closures(phonemes: Iterable[Phoneme]) -> Float[np.ndarray, " N"]:
     """Return the middles, in seconds, of p, b and m."""
-    return np.array([(span.start + span.end) / 2 for span in phonemes if span.phoneme in BILABIAL], float)
+    return np.array([phoneme.middle for phoneme in phonemes if phoneme.is_bilabial], float)
 
 
 def matched(wanted: Float[np.ndarray, " N"], found: Float[np.ndarray, " M"], within: float = CLOSURE_WITHIN) -> int:
@@ -80,7 +77,7 @@ def measure_true_closures(aligner: Aligner, speeches: Iterable[LabelledSpeech]) 
     counts = {"sentences": 0, "refused": 0, "closures": 0}
     found = 0
     for speech in speeches:
-        wanted = closures(PhonemeSpan(span.symbol, span.start, span.end) for span in speech.phonemes)
+        wanted = closures(speech.phonemes)
         counts["sentences"] += 1
         counts["closures"] += len(wanted)
         try:

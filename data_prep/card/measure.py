@@ -12,10 +12,11 @@ import numpy as np
 
 from data_prep.card.surface import measure_surface
 from data_prep.corpus.articulation import Style, articulate
-from data_prep.corpus.articulatory_targets import BILABIAL, ROUNDED_VOWELS, SPREAD_VOWELS, letters
+from data_prep.corpus.articulatory_targets import ROUNDED_VOWELS, SPREAD_VOWELS, letters
 from data_prep.head import CONTROLS
-from otlib.data.dataset import Dataset, PhonemeSpan, Sequence
+from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import Phoneme
 
 REAL_CLIP = {"lip_gap_mm": [0.8, 16.5], "lip_speed_mm_per_frame": 0.73, "frozen_template_lip_error_mm": 4.6,
              "frozen_template_mean_vertex_error_mm": 0.93}
@@ -62,7 +63,7 @@ def measure(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "checksum": dataset.checksum,
-        "faces": len(dataset.faces),
+        "faces": len(dataset.topology.faces),
         "vertices": len(dataset.sequences[0].template),
         "splits": {split: _amount(dataset.select(split)) for split in splits},
         "lip_gap_mm": [_round(np.percentile(gaps, share)) for share in (1, 99)],
@@ -83,16 +84,15 @@ def measure(dataset: Dataset) -> dict[str, Any]:
 
 
 def _clip(dataset: Dataset, sequence: Sequence) -> _Clip:
-    regions = dataset.regions
+    topology, regions = dataset.topology, dataset.topology.regions
     vertices, template = sequence.vertices, sequence.template.astype(float)
-    lips = vertices[:, regions["lips"]].astype(float)  # (T, N, 3)
-    upper, lower = (vertices[:, index].astype(float) for index in regions["lip_gap"])
-    gap = _MILLIMETRES * np.linalg.norm(upper - lower, axis=1)
+    lips = vertices[:, topology.lips].astype(float)  # (T, N, 3)
+    gap = topology.gap_mm(vertices)
     lead = dataset.subjects[sequence.subject].get("style", {}).get("lead", 0.0)
     closures, widths = [], {"rounded": [], "spread": []}
     if sequence.phonemes:
         heard = np.arange(len(gap)) / dataset.frame_rate + lead
-        closures = [float(gap[_during(span, heard)].min()) for span in sequence.phonemes if _has(span, BILABIAL)]
+        closures = [float(gap[_during(span, heard)].min()) for span in sequence.phonemes if span.is_bilabial]
         if "mouth_corners" in regions:
             width = _width(vertices[:, regions["mouth_corners"]]) - _width(template[None, regions["mouth_corners"]])
             for name, vowels in (("rounded", ROUNDED_VOWELS), ("spread", SPREAD_VOWELS)):
@@ -100,10 +100,10 @@ def _clip(dataset: Dataset, sequence: Sequence) -> _Clip:
     mean_style = sequence.mean_style
     return _Clip(gap, float(_distance(lips[1:], lips[:-1]).mean()) if len(lips) > 1 else 0.0, closures,
                  widths["rounded"], widths["spread"],
-                 float(_distance(lips, template[regions["lips"]]).max(axis=1).mean()),
+                 float(_distance(lips, template[topology.lips]).max(axis=1).mean()),
                  float(_distance(vertices, template).mean()),
                  None if mean_style is None
-                 else float(_distance(lips, mean_style[:, regions["lips"]]).max(axis=1).mean()))
+                 else float(_distance(lips, mean_style[:, topology.lips]).max(axis=1).mean()))
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -114,31 +114,31 @@ def _width(corners: np.ndarray) -> np.ndarray:
     return _MILLIMETRES * np.linalg.norm(corners[:, 0].astype(float) - corners[:, 1], axis=-1)
 
 
-def _has(span: PhonemeSpan, chosen: frozenset[str]) -> bool:
+def _has(span: Phoneme, chosen: frozenset[str]) -> bool:
     """Return whether a phoneme is one of the chosen letters and nothing else."""
     return bool(own := _letters(span)) and own <= chosen
 
 
-def _letters(span: PhonemeSpan) -> set[str] | None:
+def _letters(span: Phoneme) -> set[str] | None:
     """Return the letters of a phoneme, none for a pause; None where it is none of the English ones that are known."""
     try:
-        return {part.letter for part in letters(span.phoneme)}
+        return {part.letter for part in letters(span.symbol)}
     except InputError:
         return None
 
 
-def _nearest(span: PhonemeSpan, heard: np.ndarray) -> int:
-    return int(np.abs(heard - (span.start + span.end) / 2).argmin())
+def _nearest(span: Phoneme, heard: np.ndarray) -> int:
+    return int(np.abs(heard - span.middle).argmin())
 
 
-def _during(span: PhonemeSpan, heard: np.ndarray) -> np.ndarray:
+def _during(span: Phoneme, heard: np.ndarray) -> np.ndarray:
     """Return the frames of a phoneme (T,), bool; the nearest one where it falls between two."""
     chosen = (heard >= span.start) & (heard <= span.end)
     chosen[_nearest(span, heard)] = True
     return chosen
 
 
-def _closure_offsets(spoken: list[tuple[PhonemeSpan, ...]]) -> dict[str, Any]:
+def _closure_offsets(spoken: list[tuple[Phoneme, ...]]) -> dict[str, Any]:
     """Return how far, in ms, lips in the mean style, without lead or lag, close from the centres of p, b and m.
 
     Pressing marks the moment of every closure; those between open sounds, where the lips part on either side, also
@@ -150,13 +150,13 @@ def _closure_offsets(spoken: list[tuple[PhonemeSpan, ...]]) -> dict[str, Any]:
         controls = articulate(phonemes, frames, _FINE_RATE, Style(), np.random.default_rng(0))
         press, aperture = (controls[:, CONTROLS.index(name)] for name in ("press", "aperture"))
         for before, span, after in zip(phonemes, phonemes[1:], phonemes[2:], strict=False):
-            if not _has(span, BILABIAL):
+            if not span.is_bilabial:
                 continue
-            centre = (span.start + span.end) / 2 * _FINE_RATE
-            if _has(before, BILABIAL) or _has(after, BILABIAL):
+            centre = span.middle * _FINE_RATE
+            if before.is_bilabial or after.is_bilabial:
                 continue  # two closures in one: neither has a middle of its own
             pressed.append(_middle(press > press[round(centre)] / 2, centre) - centre)
-            if before.phoneme and after.phoneme:
+            if before.symbol and after.symbol:
                 shut.append(_middle(aperture < _OPEN_APERTURE, centre) - centre)
     scale = 1000 / _FINE_RATE
     return {"pressed": _spread(scale * np.array(pressed)), "shut": _spread(scale * np.array(shut))}

@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_prep.card.measure import CLOSED_GAP_MM, measure
-from data_prep.corpus.articulatory_targets import BILABIAL, LABIODENTAL, letters
-from otlib.data.dataset import Dataset, PhonemeSpan, Sequence
+from data_prep.corpus.articulatory_targets import LABIODENTALS, letters
+from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
 from otlib.files import atomic_write, write_json
+from otlib.phonemes.phoneme import BILABIALS, Phoneme
 from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE, FIGURES = "card.md", "card.json"
-VISEMES = {"p b m": BILABIAL, "f v": LABIODENTAL, "a": frozenset("aɑæ"), "i": frozenset("i"), "u": frozenset("uʉ")}
+VISEMES = {"p b m": BILABIALS, "f v": LABIODENTALS, "a": frozenset("aɑæ"), "i": frozenset("i"), "u": frozenset("uʉ")}
 _SHOWN_SPEAKERS = 8
 # what a corpus worth learning from keeps to; the project's own aims
 _CLOSED_SHARE, _FACTOR, _WIDTH_MM, _AREA_RATIO, _OVERLAP_MM, _OFFSET_MS = 0.95, 1.5, 5.0, 0.05, 0.1, 10.0
@@ -156,28 +157,27 @@ def _pictures(dataset: Dataset, *, in_3d: bool) -> Iterator[tuple[str, "Figure",
     """Yield file name, figure and what it shows."""
     from otlib import viz
 
-    faces, parts = dataset.faces, dataset.face_parts or None
+    topology = dataset.topology
     if in_3d:
         everyone = sorted(dataset.subjects)
         evenly = np.linspace(0, len(everyone) - 1, min(_SHOWN_SPEAKERS, len(everyone)))
         chosen = [everyone[index] for index in evenly.round().astype(int)]
         heads = np.stack([dataset.template(subject) for subject in chosen])
-        yield ("speakers.png", viz.row_of_heads(heads, faces, parts, chosen),
+        yield ("speakers.png", viz.row_of_heads(heads, topology, chosen),
                f"{len(chosen)} of {len(everyone)} speakers at rest.")
         subject, frames = find_visemes(dataset)
         if frames:
-            near = np.unique(np.concatenate([dataset.regions[name] for name in ("lips", "jaw") if name in dataset.regions]))
+            near = np.unique(np.concatenate([topology.lips, topology.regions.get("jaw", topology.lips)]))
             poses = np.stack([dataset.template(subject), *frames.values()])
             for camera in ("front", "three_quarter"):
                 yield (f"visemes_{camera}.png",
-                       viz.row_of_heads(poses, faces, parts, ["at rest", *frames], camera=camera, focus=near),
+                       viz.row_of_heads(poses, topology, ["at rest", *frames], camera=camera, focus=near),
                        f"Frames of {subject} in the middle of sounds, {camera.replace('_', ' ')} view: "
                        + ", ".join(f"{name} {_SHAPES[name]}" for name in frames) + ".")
     sequence = (dataset.select("test") or dataset.sequences)[0]
-    upper, lower = (np.asarray(sequence.vertices[:, index], float) for index in dataset.regions["lip_gap"])
-    gap_mm = 1000 * np.linalg.norm(upper - lower, axis=1)
-    spans = [span._asdict() for span in sequence.phonemes or ()]
-    yield ("lip_gap.png", viz.lip_gap_curves(np.arange(len(gap_mm)) / dataset.frame_rate, gap_mm, None, spans),
+    gap_mm = topology.gap_mm(sequence.vertices)
+    times = np.arange(len(gap_mm)) / dataset.frame_rate
+    yield ("lip_gap.png", viz.lip_gap_curves(times, gap_mm, None, sequence.phonemes or ()),
            f"Lip gap of {sequence.id} against time" + (f", who says “{sequence.text}”" if sequence.text else ""))
 
 
@@ -196,14 +196,14 @@ def find_visemes(dataset: Dataset) -> tuple[str, dict[str, np.ndarray]]:
     lead = dataset.subjects[best].get("style", {}).get("lead", 0.0)
     frames = {}
     for name, (_, sequence, span) in found[best].items():
-        frame = round(((span.start + span.end) / 2 - lead) * dataset.frame_rate)
+        frame = round((span.middle - lead) * dataset.frame_rate)
         frames[name] = np.array(sequence.vertices[min(max(frame, 0), sequence.frames - 1)])
     return best, frames
 
 
-def _longest_sounds(dataset: Dataset, subject: str) -> dict[str, tuple[float, Sequence, PhonemeSpan]]:
+def _longest_sounds(dataset: Dataset, subject: str) -> dict[str, tuple[float, Sequence, Phoneme]]:
     """Return the longest sound of each kind of VISEMES, in their order: seconds, where and when."""
-    longest: dict[str, tuple[float, Sequence, PhonemeSpan]] = {}
+    longest: dict[str, tuple[float, Sequence, Phoneme]] = {}
     for sequence in dataset.select(subject=subject):
         for span in sequence.phonemes or ():
             for name, sounds in VISEMES.items():
@@ -212,10 +212,10 @@ def _longest_sounds(dataset: Dataset, subject: str) -> dict[str, tuple[float, Se
     return {name: longest[name] for name in VISEMES if name in longest}
 
 
-def _is_one_of(span: PhonemeSpan, sounds: frozenset[str]) -> bool:
+def _is_one_of(span: Phoneme, sounds: frozenset[str]) -> bool:
     """Return whether a phoneme is one sound of a kind; a diphthong is not."""
     try:
-        own = [part.letter for part in letters(span.phoneme)]
+        own = [part.letter for part in letters(span.symbol)]
     except InputError:
         return False
     return len(own) == 1 and own[0] in sounds

@@ -1,11 +1,12 @@
 """Whether a face stays a surface while it moves: triangles that collapse, lips that pass through each other."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from otlib.data.dataset import Dataset, Sequence
+from otlib.topology import Topology
 
 FRAMES = 1_000  # drawn at random from the whole data set
 _MILLIMETRES = 1000.0
@@ -25,13 +26,13 @@ def measure_surface(dataset: Dataset, frames: int = FRAMES, seed: int = 0) -> di
         regions do not say which points face each other (:func:`facing_lips`).
     """
     smallest, deepest, looked_at = np.inf, 0.0, 0
-    facing = facing_lips(dataset.regions)
+    faces, facing = dataset.topology.faces, facing_lips(dataset.topology)
     for sequence, chosen in _random_frames(dataset, frames, seed):
-        resting = _areas(sequence.template[None], dataset.faces)[0]
+        resting = _areas(sequence.template[None], faces)[0]
         whole = resting > 0  # a face that is no surface at rest cannot collapse
         for start in range(0, len(chosen), 32):  # few at a time: 46,000 faces of 32 frames are 35 MB an array
             vertices = np.asarray(sequence.vertices[chosen[start:start + 32]])
-            smallest = min(smallest, float((_areas(vertices, dataset.faces) / np.where(whole, resting, 1))[:, whole].min()))
+            smallest = min(smallest, float((_areas(vertices, faces) / np.where(whole, resting, 1))[:, whole].min()))
             if facing is not None:
                 upper, lower = (vertices[:, points, 1].astype(float) for points in facing)
                 deepest = max(deepest, _MILLIMETRES * float((lower - upper).max()))
@@ -56,19 +57,16 @@ def _areas(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.cross(b - a, c - a), axis=-1)
 
 
-def facing_lips(regions: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+def facing_lips(topology: Topology) -> tuple[np.ndarray, np.ndarray] | None:
     """Return upper and lower lip vertices that face each other, or None where the regions do not tell.
 
     The built-in head lists its lips ring by ring around the mouth, each from one corner over the upper lip to the other
     and back under the lower one; a data set has this order where the points of ``lip_gap`` face each other by it.
 
-    Args:
-        regions: of the data set.
-
     Returns:
         Two arrays (N,) of vertex indices, without the corners.
     """
-    lips, corners = regions["lips"], regions.get("mouth_corners", np.zeros(0, int))
+    lips, corners = topology.lips, topology.regions.get("mouth_corners", ())
     places = np.flatnonzero(np.isin(lips, corners))
     if len(places) != 2 or places[0] != 0 or len(lips) % (2 * places[1]):
         return None
@@ -76,6 +74,6 @@ def facing_lips(regions: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
     rings = lips.reshape(-1, 2 * half)
     upper, lower = rings[:, 1:half], rings[:, :half:-1]
     middle = half // 2 - 1
-    if [upper[0, middle], lower[0, middle]] != list(regions["lip_gap"]):
+    if [upper[0, middle], lower[0, middle]] != list(topology.lip_gap):
         return None
     return upper.ravel(), lower.ravel()

@@ -1,12 +1,12 @@
-"""Phonemes to the motion of jaw, lips, brows and lids.
+"""From phonemes to the motion of jaw, lips, brows and lids.
 
 Targets are blended by dominance functions (Cohen and Massaro 1993): each sound pulls every articulator towards its own
 target, with a strength that decays exponentially before and after it, and the articulator follows the weighted mean.
-Sounds therefore colour their neighbours, and fast speech undershoots. What a blend cannot promise, lips that meet for
-p, b, m and the lower lip at the teeth for f and v, is applied after it by envelopes with their own closing and opening
-times.
+Sounds therefore colour their neighbours, and fast speech undershoots. Blending cannot guarantee that the lips meet for p, b
+and m and that the lower lip touches the teeth for f and v, so envelopes with their own closing and opening times enforce
+it afterwards.
 
-Brows follow stress and phrases in part, with a random share; blinks are random (about 26 a minute in conversation,
+Brows partly follow stress and phrases and are partly random; blinks are random (about 26 a minute in conversation,
 Bentivoglio et al. 1997). Everything else is a function of the phonemes and the style.
 """
 
@@ -19,8 +19,7 @@ import numpy as np
 
 from data_prep.corpus.articulatory_targets import (
     ARTICULATORS,
-    BILABIAL,
-    LABIODENTAL,
+    LABIODENTALS,
     REST,
     TARGETS,
     VOWELS,
@@ -29,27 +28,28 @@ from data_prep.corpus.articulatory_targets import (
     stress,
 )
 from data_prep.head import CONTROLS
+from otlib.phonemes.phoneme import BILABIALS, Phoneme
 
-# exponential decay of the dominance, in seconds, before and after a sound; lips prepare rounding early (our choice,
-# within the 50 to 150 ms over which anticipation is seen)
+# exponential decay of the dominance, in seconds, before and after a sound; lips anticipate rounding (our choice, within
+# the observed 50 to 150 ms of anticipation)
 _DECAY_BEFORE = np.array([0.055, 0.050, 0.070, 0.060, 0.070])
 _DECAY_AFTER = np.array([0.055, 0.050, 0.060, 0.060, 0.060])
-_ROUNDNESS = 0.015  # seconds; rounds the tip of the exponential, which would be a kink in the motion
+_ROUNDNESS = 0.015  # seconds; rounds the tip of the exponential, which would otherwise be a kink in the motion
 _VOWEL_CORE, _CONSONANT_CORE = 0.35, 0.15  # share of its duration over which a sound's pull does not decay
-_REST_MARGIN = 0.09  # seconds at either end of a pause that belong to the way to rest and back
-_ENDLESS = 1e3  # seconds; the pause before the first sound and after the last
-_TOUCHING = 0.005  # seconds; phonemes nearer than this follow each other without a gap
-_FULL_PAUSE = 0.25  # seconds; shorter pauses pull the mouth shut only in part
+_REST_MARGIN = 0.09  # seconds at either end of a pause for moving to rest and back
+_ENDLESS = 1e3  # seconds of pause before the first sound and after the last
+_TOUCHING = 0.005  # seconds; phonemes closer than this follow each other without a gap
+_FULL_PAUSE = 0.25  # seconds; shorter pauses pull the mouth only partly shut
 
 _CLOSING, _OPENING = 0.070, 0.080  # seconds from open lips to closed and back
-_HELD = 0.6  # share of its duration over which a closure is held
-_SHORTEST_HOLD = 0.040  # seconds; at 30 frames a second every closure then has a frame
-_FASTEST = 0.035  # seconds; no lip closes or opens faster
+_HOLD_SHARE = 0.6  # fraction of its duration for which a closure is held
+_SHORTEST_HOLD = 0.040  # seconds; at 30 frames a second every closure then spans a frame
+_FASTEST = 0.035  # seconds; lips never close or open faster
 _PRESS = {"p": 0.90, "b": 0.75, "m": 0.60}
-_TUCK_APERTURE = 0.14  # the upper lip stays a little off the lower one, which lies at the teeth
+_TUCK_APERTURE = 0.14  # the upper lip stays a little off the lower one, which touches the teeth
 
-_STRESSED, _UNSTRESSED = 0.12, -0.10  # how much wider stressed vowels open, and how much less the others
-_BLINK_CLOSING, _BLINK_HELD, _BLINK_OPENING = 0.075, 0.030, 0.140  # seconds
+_STRESSED, _UNSTRESSED = 0.12, -0.10  # how much wider stressed vowels open, and how much less unstressed ones do
+_BLINK_CLOSING, _BLINK_HOLD, _BLINK_OPENING = 0.075, 0.030, 0.140  # seconds
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Style:
 
     Attributes:
         amplitude: scale of all speech movements.
-        jaw_preference: -1 speaks with the lips, 1 with the jaw.
-        lead: seconds by which the face is ahead of the sound; negative, it lags.
+        jaw_preference: from -1, mainly the lips move, to 1, mainly the jaw.
+        lead: seconds by which the face precedes the sound; negative if it lags.
         asymmetry: pull of one mouth corner while speaking, -1 to 1, left positive.
         rounding: scale of rounding and protrusion.
-        effort: how much stress widens vowels and how hard lips press; 1 is usual, 0 none.
-        smoothness: scale of the time over which neighbouring sounds blend and lips close and open.
+        effort: how much stress widens vowels and how hard lips press; 1 is normal, 0 none.
+        smoothness: scale of the time in which neighbouring sounds blend and lips close and open.
         brow_activity: scale of brow movements.
-        blink_rate: blinks a second.
+        blink_rate: blinks per second.
     """
 
     amplitude: float = 1.0
@@ -98,24 +98,24 @@ class _Sound:
 
 
 def frame_count(sample_count: int, sample_rate: int, frame_rate: float) -> int:
-    """Return how many whole frames the sound lasts; frame t is at t / frame_rate seconds."""
-    return math.floor(sample_count * frame_rate / sample_rate + 1e-9)  # 1e-9: a whole number may come out just below
+    """Return the number of whole frames in the sound; frame t is at t / frame_rate seconds."""
+    return math.floor(sample_count * frame_rate / sample_rate + 1e-9)  # 1e-9: rounding may fall just below a whole number
 
 
-def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_rate: float, style: Style,
+def articulate(phonemes: Sequence[Phoneme], frames: int, frame_rate: float, style: Style,
                generator: np.random.Generator) -> np.ndarray:
-    """Return the controls of a head that speaks.
+    """Return the controls of a speaking head.
 
     Args:
-        phonemes: (IPA symbol, start, end) in seconds, in the order of time; "" is a pause, and so is a gap. For a
-            sentence or a few minutes: memory grows with the square of the length.
+        phonemes: in order of time; a gap between two is a pause. At most a few minutes, since memory grows with the
+            square of the length.
         frames: number of frames T; frame t is at t / frame_rate seconds.
         frame_rate: frames a second.
-        style: whose manner of speaking.
-        generator: source of blinks and of the random share of the brows; lips and jaw do not depend on it.
+        style: how the speaker articulates.
+        generator: draws blinks and the random part of the brows; lips and jaw do not depend on it.
 
     Returns:
-        (T, A) float64, the columns in the order of CONTROLS.
+        (T, A) float64, columns in the order of CONTROLS.
 
     Raises:
         InputError: a phoneme has an unknown letter.
@@ -123,25 +123,25 @@ def articulate(phonemes: Sequence[tuple[str, float, float]], frames: int, frame_
     """
     sounds = _sounds(phonemes)
     times = np.arange(frames) / frame_rate
-    heard = times + style.lead  # the moment of the sound that the face shows now
-    blend, speaking = _blend(sounds, heard, style)
+    sound_times = times + style.lead  # the moments of the sound that the face shows in these frames
+    blend, speaking = _blend(sounds, sound_times, style)
     controls = dict(zip(ARTICULATORS, blend, strict=True))
-    closed, press = _closures(sounds, heard, style)
-    tuck = _envelopes(sounds, LABIODENTAL, heard, style).max(axis=0)
+    closed, press = _closures(sounds, sound_times, style)
+    tuck = _envelopes(sounds, LABIODENTALS, sound_times, style).max(axis=0)
     aperture = controls["aperture"]
     aperture += tuck * (np.minimum(aperture, _TUCK_APERTURE) - aperture)
     controls["aperture"] = aperture * (1 - closed)
     controls["press"], controls["tuck"] = press, tuck * (1 - closed)
-    controls["brow"] = _brows(sounds, heard, style, generator)
+    controls["brow"] = _brows(sounds, sound_times, style, generator)
     controls["blink"] = _blinks(times, style, generator)
     controls["smirk"] = style.asymmetry * speaking
     stacked = np.stack([controls[name] for name in CONTROLS], axis=1)  # (T, A)
     return np.clip(stacked, [-1.0 if name in ("brow", "smirk") else 0.0 for name in CONTROLS], 1.0)
 
 
-def _sounds(phonemes: Sequence[tuple[str, float, float]]) -> list[_Sound]:
-    """Take phonemes apart into letters; gaps are pauses, one stands at either end, and pauses in a row are joined."""
-    start = phonemes[0][1] if phonemes else 0.0
+def _sounds(phonemes: Sequence[Phoneme]) -> list[_Sound]:
+    """Split phonemes into letters; gaps become pauses, a pause is added at either end, and adjacent pauses are merged."""
+    start = phonemes[0].start if phonemes else 0.0
     sounds = [_Sound("", start - _ENDLESS, start, 0.0)]
     for symbol, start, end in phonemes:
         if not end > start:
@@ -191,7 +191,7 @@ def _target(sound: _Sound) -> Target:
 
 
 def _position(sound: _Sound, style: Style) -> tuple[float, ...]:
-    """Return where a sound wants the articulators in this style and under this stress."""
+    """Return the target position of the articulators for a sound, given the style and the stress."""
     jaw, aperture, rounding, spread, protrude = _target(sound).position
     opening = style.amplitude
     if sound.letter in VOWELS:
@@ -202,22 +202,22 @@ def _position(sound: _Sound, style: Style) -> tuple[float, ...]:
 
 
 def _closures(sounds: list[_Sound], times: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far p, b and m have closed the lips (T,), 1 is closed, and how hard these press (T,)."""
-    envelopes = _envelopes(sounds, BILABIAL, times, style)
-    force = style.effort * np.array([0.0] + [_PRESS[sound.letter] for sound in sounds if sound.letter in BILABIAL])
+    """Return how far p, b and m close the lips (T,), 1 is closed, and how hard the lips press (T,)."""
+    envelopes = _envelopes(sounds, BILABIALS, times, style)
+    force = style.effort * np.array([0.0] + [_PRESS[sound.letter] for sound in sounds if sound.letter in BILABIALS])
     return envelopes.max(axis=0), (force[:, None] * envelopes**3).max(axis=0)  # cubed: lips press once they have met
 
 
-def _envelopes(sounds: list[_Sound], chosen: frozenset[str], times: np.ndarray, style: Style) -> np.ndarray:
-    """Return (1 + N, T): a row of zeros, then for each chosen sound 1 around its centre and 0 away from it.
+def _envelopes(sounds: list[_Sound], group: frozenset[str], times: np.ndarray, style: Style) -> np.ndarray:
+    """Return (1 + N, T): a row of zeros, then a row for each sound in the group: 1 around its centre, 0 away from it.
 
-    A short neighbour shortens the way there and back, so that it is still seen.
+    Next to a short neighbour the closing or opening is faster, so that the neighbour stays visible.
     """
     rows = [np.zeros_like(times)]
     for before, sound, after in zip(sounds, sounds[1:], sounds[2:], strict=False):  # a pause is first and last
-        if sound.letter not in chosen:
+        if sound.letter not in group:
             continue
-        hold = max(_HELD * sound.duration, _SHORTEST_HOLD) / 2
+        hold = max(_HOLD_SHARE * sound.duration, _SHORTEST_HOLD) / 2
         closing = max(min(_CLOSING * style.smoothness, 0.8 * before.duration), _FASTEST)
         opening = max(min(_OPENING * style.smoothness, 0.8 * after.duration), _FASTEST)
         rise = (times - (sound.centre - hold - closing)) / closing
@@ -232,7 +232,7 @@ def _smoothstep(x: np.ndarray) -> np.ndarray:
 
 
 def _brows(sounds: list[_Sound], times: np.ndarray, style: Style, generator: np.random.Generator) -> np.ndarray:
-    """Return (T,): raised on stressed vowels and where a phrase begins, by amounts that are half chance, and a drift."""
+    """Return (T,): brows rise on stressed vowels and at the start of phrases, by partly random amounts, and drift."""
     brow = np.zeros_like(times)
     for before, sound in pairwise(sounds):
         chance = generator.random()
@@ -246,7 +246,7 @@ def _brows(sounds: list[_Sound], times: np.ndarray, style: Style, generator: np.
 
 
 def _blinks(times: np.ndarray, style: Style, generator: np.random.Generator) -> np.ndarray:
-    """Return (T,): blinks at intervals of a gamma law, which has no very short ones."""
+    """Return (T,): blinks at gamma-distributed intervals, which are never very short."""
     blink = np.zeros_like(times)
     if style.blink_rate <= 0 or not len(times):
         return blink
@@ -254,7 +254,7 @@ def _blinks(times: np.ndarray, style: Style, generator: np.random.Generator) -> 
     moment = -generator.random() / style.blink_rate
     while moment < times[-1]:
         rise = (times - moment) / _BLINK_CLOSING
-        fall = (moment + _BLINK_CLOSING + _BLINK_HELD + _BLINK_OPENING - times) / _BLINK_OPENING
+        fall = (moment + _BLINK_CLOSING + _BLINK_HOLD + _BLINK_OPENING - times) / _BLINK_OPENING
         blink = np.maximum(blink, _smoothstep(np.minimum(rise, fall)))
         moment += generator.gamma(shape, 1 / (shape * style.blink_rate))
     return blink

@@ -13,10 +13,11 @@ import unicodedata
 from dataclasses import dataclass
 
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import BILABIALS
 
 ARTICULATORS = ("jaw", "aperture", "round", "spread", "protrude")  # the blended ones, in the order of the tables below
 
-BILABIAL, LABIODENTAL = frozenset("pbm"), frozenset("fv")
+LABIODENTALS = frozenset("fv")
 ROUNDED_VOWELS, SPREAD_VOWELS = frozenset("uʊʉ"), frozenset("iɪ")  # the ends of the scale of mouth width
 _PRIMARY_STRESS, _SECONDARY_STRESS = "ˈ", "ˌ"
 _LONG = "ː:"
@@ -63,8 +64,8 @@ def _vowel(jaw: float, aperture: float, rounding: float, spread: float, protrude
 
 
 TARGETS = {
-    **dict.fromkeys(BILABIAL, _BILABIAL),
-    **dict.fromkeys(LABIODENTAL, _LABIODENTAL),
+    **dict.fromkeys(sorted(BILABIALS), _BILABIAL),
+    **dict.fromkeys(sorted(LABIODENTALS), _LABIODENTAL),
     **dict.fromkeys("θð", _DENTAL),
     **dict.fromkeys("tdn", _ALVEOLAR),
     **dict.fromkeys("ɾr", _TAP),

@@ -1,6 +1,6 @@
-"""Make clean synthetic speech sound like recordings: room, microphone, noise, level, all from one generator.
+"""Make clean synthetic speech sound recorded: room, microphone, noise and level, all drawn from one generator.
 
-Each effect is applied in the frequency domain to a whole batch at once. Ranges are our choice: from a quiet studio to a
+Each effect is applied to a whole batch in the frequency domain. The ranges are our choice: from a quiet studio to a
 reverberant room with traffic outside.
 """
 
@@ -12,12 +12,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How often and how strongly; lower and upper bounds are drawn between, uniformly.
+    """How often and how strongly to augment; pairs are lower and upper bounds of a uniform distribution.
 
     Attributes:
-        clean: share of clips left as they are.
-        reverberation: seconds until a room's echo has fallen by 60 dB.
-        echo_gain: strength of the echo beside the direct sound.
+        clean: fraction of clips left unchanged.
+        reverberation: seconds until the echo has decayed by 60 dB.
+        echo_gain: strength of the echo relative to the direct sound.
         noise: signal-to-noise ratio in dB.
         noise_slope: colour of the noise, exponent of 1 / frequency (0 white, 1 pink, 2 brown).
         tone: largest gain of the microphone's smooth frequency response, in dB.
@@ -37,7 +37,7 @@ class Augmentation:
 
 def augment(samples: Tensor, sample_rate: int, generator: torch.Generator,
             settings: Augmentation = Augmentation()) -> Tensor:
-    """Return ``samples`` as if recorded in as many rooms, by as many microphones.
+    """Return ``samples`` as if each were recorded in a different room by a different microphone.
 
     Args:
         samples: (B, S) float32 in [-1, 1].
@@ -45,14 +45,14 @@ def augment(samples: Tensor, sample_rate: int, generator: torch.Generator,
         generator: the only source of randomness; the same state gives the same result.
 
     Returns:
-        (B, S) float32; not clipped. Timing is kept: the direct sound stays where it was.
+        (B, S) float32; not clipped. The direct sound keeps its timing.
     """
     batch, length = samples.shape
 
     def uniform(bounds: tuple[float, float]) -> Tensor:
         return bounds[0] + (bounds[1] - bounds[0]) * torch.rand(batch, 1, generator=generator)
 
-    padded = length + sample_rate // 2  # the echo may not wrap around
+    padded = length + sample_rate // 2  # the echo must not wrap around
     spectrum = torch.fft.rfft(samples, padded)
     frequency = torch.fft.rfftfreq(padded, 1 / sample_rate)
     room = _room_response(batch, padded, sample_rate, uniform(settings.reverberation), uniform(settings.echo_gain),

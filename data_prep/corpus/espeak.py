@@ -8,11 +8,12 @@ Klatt voices the C library's ``rand``. Then the same text and voice give the sam
 
 import ctypes
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import Phoneme
 
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x1, 0x2, 0x8000
@@ -40,25 +41,21 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 @dataclass(frozen=True)
-class Phoneme:
-    """An IPA symbol as espeak-ng names it (stress marks kept, empty for a pause), from ``start`` to ``end`` seconds.
-
-    ``word`` is the index of its word in :attr:`Speech.words`, -1 where it belongs to none.
-    """
-
-    symbol: str
-    start: float
-    end: float
-    word: int = field(default=-1, compare=False)
-
-
-@dataclass(frozen=True)
 class Speech:
-    """One utterance: samples (S,) int16 at ``sample_rate`` Hz, its phonemes and its words (text, start in seconds)."""
+    """One utterance.
+
+    Attributes:
+        samples: (S,) int16.
+        sample_rate: Hz.
+        phonemes: they tile the utterance; their symbols are espeak-ng's, stress marks kept.
+        word_numbers: of each phoneme, the index of its word in ``words``, -1 where it belongs to none.
+        words: their texts, with their starts in seconds.
+    """
 
     samples: np.ndarray
     sample_rate: int
     phonemes: tuple[Phoneme, ...]
+    word_numbers: tuple[int, ...]
     words: tuple[tuple[str, float], ...]
 
 
@@ -161,12 +158,15 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
     samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     if status != 0 or not samples.any():
         raise InputError(f"espeak-ng says nothing for the text {text!r}: give words")
-    return Speech(samples, sample_rate, _spans(phoneme_events, samples, sample_rate),
+    return Speech(samples, sample_rate, *_phonemes(phoneme_events, samples, sample_rate),
                   tuple((text[start:start + length], sample / sample_rate) for sample, start, length in word_events))
 
 
-def _spans(events: list[tuple[int, str, int]], samples: np.ndarray, sample_rate: int) -> tuple[Phoneme, ...]:
-    """Turn events at sample positions into spans that tile the utterance; language switches such as "(en)" drop out.
+def _phonemes(events: list[tuple[int, str, int]], samples: np.ndarray, sample_rate: int,
+              ) -> tuple[tuple[Phoneme, ...], tuple[int, ...]]:
+    """Turn events at sample positions into phonemes that tile the utterance, and the numbers of their words.
+
+    Language switches such as "(en)" drop out.
 
     espeak-ng puts the event of a stop at its release and counts the silent closure before it to the sound that
     precedes. The articulators are closed during that silence, so here it belongs to the stop.
@@ -177,11 +177,11 @@ def _spans(events: list[tuple[int, str, int]], samples: np.ndarray, sample_rate:
         if named[index][1].lstrip("ˈˌ").startswith(_STOPS) and named[index - 1][1]:
             starts[index] = _closure_start(samples, starts[index - 1], starts[index], sample_rate)
     ends = starts[1:] + [len(samples)]
-    spans = [Phoneme(symbol, start / sample_rate, end / sample_rate, word if symbol else -1)
-             for (_, symbol, word), start, end in zip(named, starts, ends, strict=True) if end > start]
-    if spans and spans[0].start > 0:
-        spans.insert(0, Phoneme("", 0.0, spans[0].start))
-    return tuple(spans)
+    kept = [(Phoneme(symbol, start / sample_rate, end / sample_rate), word if symbol else -1)
+            for (_, symbol, word), start, end in zip(named, starts, ends, strict=True) if end > start]
+    if kept and kept[0][0].start > 0:
+        kept.insert(0, (Phoneme("", 0.0, kept[0][0].start), -1))
+    return tuple(phoneme for phoneme, _ in kept), tuple(word for _, word in kept)
 
 
 def _closure_start(samples: np.ndarray, previous: int, release: int, sample_rate: int) -> int:

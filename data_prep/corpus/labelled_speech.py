@@ -12,14 +12,13 @@ import numpy as np
 import torch
 import torchaudio.functional
 
-from data_prep.corpus.espeak import Phoneme, Speech, synthesise
+from data_prep.corpus.espeak import Speech, synthesise
 from data_prep.corpus.sentences import corpus_sentences
-from data_prep.corpus.speakers import Speaker, draw_speakers
+from data_prep.corpus.speakers import Speaker, draw_speakers, speak
 from data_prep.head import IDENTITY_DIRECTIONS
+from otlib.phonemes.phoneme import Phoneme
 from otlib.phonemes.transcript import Transcript, Word
 from otlib.speech.local_hubert import SAMPLE_RATE
-
-_LEAD_IN = 0.3  # seconds of silence before the first word, as in the corpus on disk
 
 
 @dataclass(frozen=True)
@@ -59,22 +58,17 @@ def corpus_speech(split: str, speakers: int, sentences: int, seed: int = 0) -> l
     wanted = {name: speakers * sentences if name == split else 0 for name in counts}
     texts = corpus_sentences(seed, wanted["train"], wanted["val"], wanted["test"])[split]
     people = draw_speakers(seed, counts, len(IDENTITY_DIRECTIONS))
-    return [say(speaker, texts[number * sentences + index]) for number, speaker in enumerate(people)
+    return [_labelled(speaker, texts[number * sentences + index]) for number, speaker in enumerate(people)
             for index in range(sentences)]
 
 
-def say(speaker: Speaker, text: str) -> LabelledSpeech:
-    """Return ``text`` as ``speaker`` says it, after a short silence."""
-    speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
-    silence = round(_LEAD_IN * speech.sample_rate)
-    lead_in = silence / speech.sample_rate
-    samples = np.concatenate([np.zeros(silence, np.float32), speech.samples.astype(np.float32) / 32768])
-    samples = torchaudio.functional.resample(torch.from_numpy(samples), speech.sample_rate, SAMPLE_RATE).numpy()
-    phonemes = [Phoneme("", 0.0, lead_in)]
-    phonemes += [Phoneme(phoneme.symbol, phoneme.start + lead_in, phoneme.end + lead_in) for phoneme in speech.phonemes]
+def _labelled(speaker: Speaker, text: str) -> LabelledSpeech:
+    speech = speak(speaker, text)
+    samples = torch.from_numpy(speech.samples.astype(np.float32) / 32768)
+    samples = torchaudio.functional.resample(samples, speech.sample_rate, SAMPLE_RATE).numpy()
     words = spoken_words(text, speech)
-    spans = tuple((parts[0].start + lead_in, parts[-1].end + lead_in) for _, parts in words)
-    return LabelledSpeech(speaker, text, samples, tuple(phonemes), as_transcript(words), spans)
+    spans = tuple((phonemes[0].start, phonemes[-1].end) for _, phonemes in words)
+    return LabelledSpeech(speaker, text, samples, speech.phonemes, as_transcript(words), spans)
 
 
 def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ...]]]:
@@ -87,9 +81,9 @@ def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ..
         found = re.compile(rf"(?<!\w){re.escape(word.strip())}").search(text, starts[-1] + 1)
         starts.append(found.start() if found else starts[-1])
     parts: list[list[Phoneme]] = [[] for _ in speech.words]
-    for phoneme in speech.phonemes:
-        if phoneme.symbol and phoneme.word >= 0:
-            parts[phoneme.word].append(phoneme)
+    for phoneme, word in zip(speech.phonemes, speech.word_numbers, strict=True):
+        if word >= 0:
+            parts[word].append(phoneme)
     return [(text[start:end].strip(), tuple(phonemes))
             for start, end, phonemes in zip(starts, [*starts[1:], len(text)], parts, strict=True) if phonemes]
 

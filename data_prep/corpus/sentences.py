@@ -1,8 +1,8 @@
-"""Sentences of our own writing: a small grammar over a vocabulary whose test words training never sees.
+"""Sentences that we wrote: a small grammar over a vocabulary, part of which occurs in test sentences only.
 
-Two thirds of each word class are for training and validation, the rest is for test sentences only; function words are
-shared. Test sentences mix both, so that their words are partly unseen. The words were chosen for the sounds that a mouth
-shows: p, b and m (lips closed), f and v (lip under teeth), rounded and spread vowels.
+Two thirds of each word class are for training and validation, the rest for test sentences only; function words are shared.
+Test sentences mix both, so some of their words are unseen. We chose words for sounds that are visible on the mouth: p, b
+and m (lips closed), f and v (lip under teeth), rounded and spread vowels.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _TEST_QUESTIONS = """would you prefer beef or vegetable pie|why should poor peop
 how far above the valley do vultures fly|may the bride wear a purple veil|whose pyjamas shrank before the wedding|
 could a mammoth swim to the other beach"""
 
-# one sentence that training never sees, heavy in closures, for the demo and the first screen
+# a sentence absent from training, with many closures, for the demo and the first screen
 DEMO_SENTENCE = "Maybe my baby brother will move the piano above the bamboo table before we open the purple umbrella."
 
 
@@ -54,29 +54,29 @@ _ALL_OPENERS = sum(_split(_OPENERS), [])
 
 
 def sentences(generator: np.random.Generator, *, test: bool = False) -> Iterator[str]:
-    """Yield sentences without end, none twice.
+    """Yield an endless stream of different sentences.
 
     Args:
-        generator: the source of all choices.
-        test: draw from the test vocabulary: in each sentence at least two of its four parts are words that no training
-            or validation sentence has.
+        generator: source of randomness.
+        test: draw from the test vocabulary: at least two of the four parts of each sentence are words that no training or
+            validation sentence contains.
     """
-    seen: set[str] = set()
+    earlier: set[str] = set()
     while True:
         text = _sentence(generator, test)
-        if text not in seen:
-            seen.add(text)
+        if text not in earlier:
+            earlier.add(text)
             yield text
 
 
 def training_phrases() -> tuple[str, ...]:
-    """Return every phrase that training and validation sentences are put together from."""
-    return (*(phrase for known, _ in _VOCABULARY.values() for phrase in known), *_TRAIN_QUESTIONS, *_ALL_OPENERS)
+    """Return every phrase from which training and validation sentences are assembled."""
+    return (*(phrase for phrases, _ in _VOCABULARY.values() for phrase in phrases), *_TRAIN_QUESTIONS, *_ALL_OPENERS)
 
 
 def kept_phrases() -> tuple[str, ...]:
-    """Return every phrase that stands in test sentences alone."""
-    return (*(phrase for _, kept in _VOCABULARY.values() for phrase in kept), *_TEST_ONLY, DEMO_SENTENCE)
+    """Return every phrase that occurs in test sentences only."""
+    return (*(phrase for _, test_phrases in _VOCABULARY.values() for phrase in test_phrases), *_TEST_ONLY, DEMO_SENTENCE)
 
 
 def _sentence(generator: np.random.Generator, test: bool) -> str:
@@ -99,11 +99,11 @@ def _choose(generator: np.random.Generator, items: list[str]) -> str:
 
 
 def corpus_sentences(seed: int, train: int, validation: int, test: int) -> dict[str, list[str]]:
-    """Return distinct sentences for each split; no validation or test sentence stands in another split.
+    """Return different sentences for each split; no validation or test sentence occurs in another split.
 
     Args:
         seed: the same seed gives the same sentences.
-        train, validation, test: how many of each.
+        train, validation, test: number of sentences in each split.
 
     Returns:
         {"train": [...], "val": [...], "test": [...]}; the first test sentence is :data:`DEMO_SENTENCE`.

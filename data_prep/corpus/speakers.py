@@ -1,4 +1,4 @@
-"""The people of the built-in corpus: a head, a voice and a manner of speaking each."""
+"""The people of the built-in corpus, each with a head, a voice and a speaking style, and their speech."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,9 +7,12 @@ import numpy as np
 
 from data_prep.corpus import voices
 from data_prep.corpus.articulation import Style
+from data_prep.corpus.espeak import Speech, synthesise
 from otlib.data.manifest import SPLITS
+from otlib.phonemes.phoneme import Phoneme
 
 _LARGEST_IDENTITY = 2.0  # standard deviations; a rarer face would be a caricature
+_LEAD_IN = 0.3  # seconds of silence before the first word, so that the mouth starts from rest; espeak-ng starts at once
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,9 @@ class Speaker:
         id: split and number, such as "train03".
         split: "train", "val" or "test".
         identity: coefficients of the head's identity directions.
-        voice: espeak-ng's name of the voice.
-        rate: words a minute.
-        pitch, pitch_range: espeak-ng's 0 to 100.
+        voice: espeak-ng's name for the voice.
+        rate: words per minute.
+        pitch, pitch_range: 0 to 100, as in espeak-ng.
         style: manner of articulation.
     """
 
@@ -36,23 +39,39 @@ class Speaker:
     style: Style
 
 
+def speak(speaker: Speaker, text: str) -> Speech:
+    """Synthesise ``text`` in the speaker's voice after a short silence; phoneme times are whole microseconds.
+
+    Raises:
+        InputError: espeak-ng is not installed, or the text has nothing to speak.
+    """
+    speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
+    silence = round(_LEAD_IN * speech.sample_rate)
+    lead_in = silence / speech.sample_rate
+    phonemes = [Phoneme(symbol, round(start + lead_in, 6), round(end + lead_in, 6))
+                for symbol, start, end in speech.phonemes]
+    return Speech(np.concatenate([np.zeros(silence, np.int16), speech.samples]), speech.sample_rate,
+                  (Phoneme("", 0.0, round(lead_in, 6)), *phonemes), (-1, *speech.word_numbers),
+                  tuple((word, start + lead_in) for word, start in speech.words))
+
+
 def named_generator(seed: int, *names: str) -> np.random.Generator:
-    """Return a generator that depends on the seed and the names alone, not on the order of work or on the process."""
+    """Return a generator that depends only on the seed and the names, not on the order of work or the process."""
     digest = hashlib.sha256("\0".join(names).encode()).digest()
     return np.random.default_rng(np.random.SeedSequence([seed, *np.frombuffer(digest, dtype="<u4").tolist()]))
 
 
 def draw_speakers(seed: int, counts: dict[str, int], directions: int) -> list[Speaker]:
-    """Return speakers for each split, no two with one voice.
+    """Return speakers for each split, each with a different voice.
 
-    Test speakers have voices that no encoder or model of this project hears in training (:mod:`data_prep.corpus.voices`);
-    validation speakers take theirs from the other end of the training list. A larger count keeps the speakers of a
+    No encoder or model of this project is trained on the test speakers' voices (:mod:`data_prep.corpus.voices`);
+    validation speakers take theirs from the other end of the training list. A larger count includes the speakers of a
     smaller one.
 
     Args:
         seed: the same seed gives the same speakers.
-        counts: speakers of each split.
-        directions: number of identity coefficients of the head.
+        counts: number of speakers in each split.
+        directions: number of the head's identity coefficients.
 
     Raises:
         ValueError: there are fewer voices than speakers.
@@ -84,7 +103,7 @@ def _draw(seed: int, split: str, index: int, variant: str, directions: int) -> S
 
 
 def draw_style(generator: np.random.Generator) -> Style:
-    """Return a manner of speaking around the mean one; spreads and bounds are our choice."""
+    """Draw a speaking style around the mean style; spreads and bounds are our choice."""
     def scale(spread: float, lowest: float, highest: float) -> float:
         return round(float(np.clip(np.exp(spread * generator.normal()), lowest, highest)), 4)
 

@@ -1,7 +1,7 @@
 """A corpus of synthetic speech on any face that the articulator controls can move: speakers, sentences, files.
 
-Every file depends on the seed and on its own speaker and sentence alone, so that the same seed gives the same bytes
-whatever the number of processes.
+Each file depends only on the seed and on its own speaker and sentence, so the same seed gives the same bytes with any
+number of processes.
 """
 
 import argparse
@@ -21,18 +21,17 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from data_prep.corpus.articulation import Style, articulate, frame_count
-from data_prep.corpus.espeak import synthesise
 from data_prep.corpus.sentences import corpus_sentences
-from data_prep.corpus.speakers import Speaker, draw_speakers, named_generator
+from data_prep.corpus.speakers import Speaker, draw_speakers, named_generator, speak
 from data_prep.corpus.variations import SEMITONES, SPEEDS, draw_variation
-from data_prep.writer import DatasetWriter, FileTable, write_sequence
+from data_prep.writer import DatasetWriter, FileTable, NewSequence, write_sequence
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
+from otlib.topology import Topology
 
 FRAME_RATE = 30.0
-_LEAD_IN = 0.3  # seconds of silence before the first word, in which the mouth starts from rest
-_SENTENCE_SECONDS = 3.45  # mean length of a sentence (measured on fast), to turn hours into a number of sentences
-_BATCH = 8  # sentences that a process takes at a time
+_SENTENCE_SECONDS = 3.45  # mean length of a sentence (measured on the profile fast), converts hours to sentences
+_BATCH = 8  # sentences that a process takes at once
 
 
 @dataclass(frozen=True)
@@ -40,9 +39,9 @@ class Profile:
     """The size of a corpus.
 
     Attributes:
-        speakers: number of speakers of each split.
-        sentences: number of sentences that each speaker of a split says.
-        resolution: of the head.
+        speakers: number of speakers in each split.
+        sentences: number of sentences for each speaker of a split.
+        resolution: the head's resolution.
     """
 
     speakers: dict[str, int]
@@ -51,18 +50,18 @@ class Profile:
 
 
 class Face(Protocol):
-    """A family of faces of one topology, which worker processes receive by pickling.
+    """A family of faces with one topology; worker processes receive it by pickling.
 
     Attributes:
-        identity_directions: how many coefficients tell one person from another.
-        surface: faces (F, 3), regions and face parts, as :meth:`DatasetWriter.set_mesh` takes them.
+        identity_directions: number of coefficients that define a person.
+        topology: the topology that all faces share.
     """
 
     identity_directions: int
-    surface: tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]
+    topology: Topology
 
     def template(self, identity: tuple[float, ...]) -> np.ndarray:
-        """Return a person at rest, (V, 3), metres."""
+        """Return a person's face at rest, (V, 3), metres."""
 
     def move(self, identity: tuple[float, ...], controls: np.ndarray) -> np.ndarray:
         """Return the frames (T, V, 3), metres, for controls (T, A) of :data:`data_prep.head.CONTROLS`."""
@@ -70,7 +69,7 @@ class Face(Protocol):
 
 @dataclass(frozen=True)
 class _Utterance:
-    """What one speaker says: the sentence's name and wording; ``copy`` counts augmented copies from 1, 0 is the original."""
+    """A sentence by one speaker: its name and wording; ``copy`` numbers augmented copies from 1, 0 is the original."""
 
     speaker: Speaker
     sentence: str
@@ -79,7 +78,7 @@ class _Utterance:
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """Name of its files."""
         return f"{self.speaker.id}_{self.sentence}" + (f"_copy{self.copy}" if self.copy else "")
 
 
@@ -89,17 +88,19 @@ _Written = list[tuple[dict[str, Any], FileTable]]
 
 def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, provenance: Mapping[str, Any], seed: int = 0,
                  workers: int | None = None, copies: int = 0) -> None:
-    """Make a corpus in the folder ``out``, where an earlier data set is replaced.
+    """Make a corpus in the folder ``out``, replacing an earlier data set there.
+
+    Eight arguments: the options of a command, and the face, name and provenance that distinguish corpora.
 
     Args:
         out: the folder.
-        face: who is seen to speak.
+        face: the family of faces that speaks.
         profile: the corpus's size.
-        name, provenance: of the data set.
+        name, provenance: the data set's name and provenance.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
-        workers: processes; all cores by default.
-        copies: how many augmented copies of each training recording to add (:mod:`data_prep.corpus.variations`); the
-            originals are the same with and without them.
+        workers: number of processes; all cores by default.
+        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.variations`); they do
+            not change the originals.
 
     Raises:
         InputError: the folder cannot be written, or espeak-ng is not installed.
@@ -112,7 +113,7 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
     with DatasetWriter(out, name=name, frame_rate=FRAME_RATE, provenance=provenance) as writer:
         for speaker in speakers:
             writer.add_subject(speaker.id, face.template(speaker.identity), **_described(speaker))
-        writer.set_mesh(*face.surface)
+        writer.set_topology(face.topology)
         with tqdm(total=len(utterances), desc=name, unit="sentence") as progress:
             for written in _run(writer.folder, face, seed, jobs, workers or os.cpu_count() or 1):
                 for entry, files in written:
@@ -121,25 +122,25 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
 
 
 def _utterances(seed: int, profile: Profile, speakers: list[Speaker]) -> list[_Utterance]:
-    """Give each speaker their sentences: the first of a split is said by all its speakers, the others by one each."""
+    """Assign sentences: all speakers of a split share its first sentence, every other one has a single speaker."""
     needed = {split: 1 + profile.speakers[split] * (profile.sentences[split] - 1) for split in SPLITS}
     texts = corpus_sentences(seed, needed["train"], needed["val"], needed["test"])
-    said = []
+    utterances = []
     for split in SPLITS:
         own = iter(range(1, needed[split]))
         for speaker in (speaker for speaker in speakers if speaker.split == split):
             numbers = [0, *(next(own) for _ in range(profile.sentences[split] - 1))]
-            said += [_Utterance(speaker, f"{split}{number:04d}", texts[split][number]) for number in numbers]
-    return said
+            utterances += [_Utterance(speaker, f"{split}{number:04d}", texts[split][number]) for number in numbers]
+    return utterances
 
 
 def _run(folder: Path, face: Face, seed: int, jobs: list[_Job], workers: int) -> Iterator[_Written]:
-    """Write the jobs' sequences, in this process or in several; the order of the results is that of the jobs."""
+    """Write the jobs' sequences in one or several processes; results come in the order of the jobs."""
     write = partial(_write_job, folder, face, seed)
     if workers == 1:
         yield from map(write, jobs)
         return
-    # fresh processes: a fork of one that has run threads (a notebook, torch) may hang
+    # fresh processes: a fork of a process with threads (a notebook, torch) may hang
     with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _ignore_interrupts) as executor:
         try:
             yield from executor.map(write, jobs)
@@ -149,11 +150,11 @@ def _run(folder: Path, face: Face, seed: int, jobs: list[_Job], workers: int) ->
 
 
 def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent alone answers it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; only the parent handles it
 
 
 def _write_job(folder: Path, face: Face, seed: int, job: _Job) -> _Written:
-    with threadpool_limits(1):  # a product of matrices shared out among threads is rounded otherwise
+    with threadpool_limits(1):  # the number of threads changes the rounding of matrix products
         return [_write_utterance(folder, face, seed, utterance) for utterance in job]
 
 
@@ -162,59 +163,44 @@ def _write_utterance(folder: Path, face: Face, seed: int, utterance: _Utterance)
     if utterance.copy:
         variation = draw_variation(named_generator(seed, "variation", name))
         slower_or_faster = replace(speaker, rate=variation.words_a_minute(speaker.rate))
-        samples, sample_rate, phonemes = variation.record(*speak(slower_or_faster, utterance.text))
+        speech = variation.record(speak(slower_or_faster, utterance.text))
     else:
-        samples, sample_rate, phonemes = speak(speaker, utterance.text)
-    frames = frame_count(len(samples), sample_rate, FRAME_RATE)
+        speech = speak(speaker, utterance.text)
+    frames = frame_count(len(speech.samples), speech.sample_rate, FRAME_RATE)
 
     def move(style: Style) -> np.ndarray:
         generator = named_generator(seed, "articulation", name)
-        return face.move(speaker.identity, articulate(phonemes, frames, FRAME_RATE, style, generator))
+        return face.move(speaker.identity, articulate(speech.phonemes, frames, FRAME_RATE, style, generator))
 
-    entry, files = write_sequence(
-        folder, sequence=name, subject=speaker.id, sentence=utterance.sentence, split=speaker.split,
-        vertices=move(speaker.style), samples=samples, sample_rate=sample_rate, phonemes=phonemes,
-        mean_style=None if speaker.split == "train" else move(Style()), text=utterance.text)
+    entry, files = write_sequence(folder, NewSequence(
+        name, speaker.id, utterance.sentence, speaker.split, move(speaker.style), speech.samples, speech.sample_rate,
+        speech.phonemes, None if speaker.split == "train" else move(Style()), utterance.text))
     if utterance.copy:
         entry["variation"] = asdict(variation)
     return entry, files
 
 
-def speak(speaker: Speaker, text: str) -> tuple[np.ndarray, int, list[tuple[str, float, float]]]:
-    """Return samples (S,) int16, their rate in Hz, and the phonemes (symbol, start, end) in seconds.
-
-    A short silence comes before espeak-ng's speech, which starts at once, so that the mouth can start from rest.
-    """
-    speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
-    silence = round(_LEAD_IN * speech.sample_rate)
-    lead_in = silence / speech.sample_rate
-    phonemes = [("", 0.0, round(lead_in, 6))]
-    phonemes += [(phoneme.symbol, round(phoneme.start + lead_in, 6), round(phoneme.end + lead_in, 6))
-                 for phoneme in speech.phonemes]
-    return np.concatenate([np.zeros(silence, np.int16), speech.samples]), speech.sample_rate, phonemes
-
-
 def _described(speaker: Speaker) -> dict[str, Any]:
-    described = asdict(speaker)
-    del described["id"]
-    return described
+    description = asdict(speaker)
+    del description["id"]
+    return description
 
 
 def add_size_arguments(parser: argparse.ArgumentParser, profiles: Mapping[str, Profile]) -> None:
-    """Declare the options that every corpus of synthetic speech has."""
+    """Declare the options common to all corpora of synthetic speech."""
     parser.add_argument("--profile", choices=profiles, default="fast",
                         help="; ".join(f"{name}: {_in_words(profile)}" for name, profile in profiles.items())
                              + " (default: %(default)s)")
     parser.add_argument("--hours", type=float, metavar="N",
-                        help="about N hours of training speech, by more or fewer sentences for each training speaker of "
+                        help="about N hours of training speech, with more or fewer sentences for each training speaker of "
                              "the profile")
     parser.add_argument("--augment", type=int, default=0, metavar="N",
                         help="add N copies of each training recording, each at another speed ({:g} to {:g}) and pitch "
                              "({:g} to {:+g} semitones), in another room, by another microphone, with noise and at another "
-                             "level; the motion stays in step, and the originals are the same as without (default: 0)"
+                             "level; the motion stays in step, and the originals do not change (default: 0)"
                              .format(*SPEEDS, *SEMITONES))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one for each core)")
+    parser.add_argument("--workers", type=int, metavar="N", help="number of processes (default: one for each core)")
 
 
 def _in_words(profile: Profile) -> str:
@@ -226,7 +212,7 @@ def _in_words(profile: Profile) -> str:
 
 
 def chosen_profile(arguments: argparse.Namespace, profiles: Mapping[str, Profile]) -> Profile:
-    """Return the profile that the options ask for, ``--resolution`` among them where a source has it.
+    """Return the profile that the options select; ``--resolution`` may be among them.
 
     Raises:
         InputError: an option is out of range.

@@ -1,12 +1,11 @@
-"""The built-in corpus: espeak-ng's speech, and a head built by code that its phonemes move.
+"""The built-in corpus: speech by espeak-ng, whose phonemes move a head made by code.
 
-Every file depends on the seed and on its own speaker and sentence alone, so that the same seed gives the same bytes
-whatever the number of processes.
+Each file depends only on the seed and on its own speaker and sentence, so the same seed gives the same bytes with any
+number of processes.
 """
 
 import argparse
 import importlib.metadata
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_prep.corpus.speech_corpus import FRAME_RATE, Profile, add_size_arguments, build_corpus, chosen_profile, speak
+from data_prep.corpus.speech_corpus import FRAME_RATE, Profile, add_size_arguments, build_corpus, chosen_profile
 from data_prep.head import IDENTITY_DIRECTIONS, RESOLUTIONS, Head, faces_checksum, make_head, pose
+from otlib.topology import Topology
 
-__all__ = ["FRAME_RATE", "PROFILES", "BuiltInFace", "Profile", "build", "speak"]
+__all__ = ["FRAME_RATE", "PROFILES", "BuiltInFace", "Profile", "build"]
 
 HELP = "the built-in corpus: synthetic speech and a head made by code; needs no data and no network"
 PROFILES = {
@@ -34,13 +34,12 @@ class BuiltInFace:
     identity_directions: ClassVar[int] = len(IDENTITY_DIRECTIONS)
 
     @property
-    def surface(self) -> tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-        """Faces (F, 3), regions and face parts."""
-        head = _head((0.0,) * self.identity_directions, self.resolution)
-        return head.faces, head.regions, head.face_parts
+    def topology(self) -> Topology:
+        """The topology of every head."""
+        return _head((0.0,) * self.identity_directions, self.resolution).topology
 
     def template(self, identity: tuple[float, ...]) -> np.ndarray:
-        """Return a person at rest, (V, 3), metres."""
+        """Return a person's face at rest, (V, 3), metres."""
         return _head(identity, self.resolution).vertices
 
     def move(self, identity: tuple[float, ...], controls: np.ndarray) -> np.ndarray:
@@ -48,21 +47,21 @@ class BuiltInFace:
         return pose(_head(identity, self.resolution), controls)
 
 
-@lru_cache(maxsize=2)  # sentences come speaker by speaker
+@lru_cache(maxsize=2)  # sentences arrive speaker by speaker
 def _head(identity: tuple[float, ...], resolution: str) -> Head:
     return make_head(np.array(identity), resolution)
 
 
 def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None, copies: int = 0) -> None:
-    """Make the corpus in the folder ``out``, where an earlier data set is replaced.
+    """Make the corpus in the folder ``out``, replacing an earlier data set there.
 
     Args:
         out: the folder.
-        profile: the corpus's size, of :data:`PROFILES` or another.
+        profile: the corpus's size, from :data:`PROFILES` or another.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
-        workers: processes; all cores by default.
-        copies: how many augmented copies of each training recording to add (:mod:`data_prep.corpus.variations`); the
-            originals are the same with and without them.
+        workers: number of processes; all cores by default.
+        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.variations`); they do
+            not change the originals.
 
     Raises:
         InputError: the folder cannot be written, or espeak-ng is not installed.
@@ -74,7 +73,7 @@ def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | No
 def _provenance(profile: Profile, seed: int, copies: int) -> dict[str, Any]:
     packages = ("otlib", "numpy", "scipy", "soundfile", "espeakng-loader", *(("torch",) if copies else ()))
     return {"tool": "data_prep synthetic", "seed": seed,
-            "head": faces_checksum(BuiltInFace(profile.resolution).surface[0]),
+            "head": faces_checksum(BuiltInFace(profile.resolution).topology.faces),
             "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
             "versions": {name: importlib.metadata.version(name) for name in packages},
             "licence": "heads and sentences MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}
@@ -88,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Build the corpus that the options ask for.
+    """Build the corpus that the options describe.
 
     Raises:
         InputError: an option is out of range, or the corpus cannot be built.

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_prep.corpus.articulatory_targets import TARGETS, letters
-from data_prep.corpus.espeak import Phoneme
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import Phoneme
 from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
 
 LABELS = ("", *TARGETS)

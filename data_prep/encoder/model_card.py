@@ -20,10 +20,10 @@ import torch
 
 from data_prep.align.measure import measure_boundaries, measure_closures, measure_true_closures
 from data_prep.corpus.labelled_speech import corpus_speech
-from data_prep.encoder.probe import Amount, measure_probe, speak
+from data_prep.encoder.probe import Amount, measure_probe, speeches_of
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, sha256, write_json
-from otlib.phonemes.alignment import load_aligner
+from otlib.phonemes import load_aligner
 from otlib.speech import local_hubert as hubert
 from otlib.speech.encoder import BUNDLED, load_encoder
 
@@ -49,7 +49,7 @@ def measure(name: str, amount: Amount, recordings: list[tuple[str, str]]) -> dic
     independent = load_aligner(_INDEPENDENT)
     test = corpus_speech("test", *amount.test)
     figures = {
-        "probe": measure_probe(encoder, speak(amount)),
+        "probe": measure_probe(encoder, speeches_of(amount)),
         "boundaries": {back_end: measure_boundaries(aligner, test) for back_end, aligner in aligners.items()},
         "true_closures": {back_end: measure_true_closures(aligner, test)
                           for back_end, aligner in {**aligners, _INDEPENDENT: independent}.items()}}

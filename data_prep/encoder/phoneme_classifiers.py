@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from data_prep.corpus.augmentation import augment
-from data_prep.corpus.espeak import Phoneme
 from data_prep.corpus.labelled_speech import corpus_speech
 from data_prep.encoder.frame_labels import LABELS, frame_labels
 from data_prep.encoder.speech import speech_pool
 from otlib.errors import InputError
 from otlib.phonemes.frame_classifier import FILE, FrameClassifier, PhonemeHeads, weights_digest
+from otlib.phonemes.phoneme import Phoneme
 from otlib.speech.encoder import BUNDLED, Encoder, encode, load_encoder
 from otlib.speech.local_hubert import BUNDLED as BUNDLED_FOLDER
 from otlib.speech.local_hubert import SAMPLE_RATE

@@ -112,7 +112,10 @@ def _rate(step: int, steps: int, recipe: Recipe) -> float:
 
 def train_round(model: MaskedUnitPrediction, pool, units, steps: int, recipe: Recipe, hidden: float, checkpoint: Path,
                 every: int = 250) -> list[dict]:
-    """Train for ``steps``; save weights, optimiser and log to ``checkpoint`` on the way and resume from it."""
+    """Train for ``steps``; save weights, optimiser and log to ``checkpoint`` on the way and resume from it.
+
+    Eight arguments: what is trained, on what, how long and how, and where it is kept.
+    """
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
     log, first = [], 0
     if checkpoint.exists():

@@ -55,8 +55,8 @@ class Frames:
     labels: Int[Tensor, " N"]
 
 
-def speak(amount: Amount) -> Speeches:
-    """Let the corpus's speakers speak.
+def speeches_of(amount: Amount) -> Speeches:
+    """Return what the corpus's speakers of each split say.
 
     Raises:
         InputError: espeak-ng is not installed.

@@ -13,9 +13,10 @@ import torchaudio.functional
 from tqdm import tqdm
 
 from data_prep.corpus import voices
-from data_prep.corpus.espeak import Phoneme, synthesise
+from data_prep.corpus.espeak import synthesise
 from data_prep.corpus.labelled_speech import vocabulary
 from data_prep.corpus.sentences import kept_phrases, sentences, training_phrases
+from otlib.phonemes.phoneme import Phoneme
 from otlib.speech.local_hubert import SAMPLE_RATE
 
 # words that no training of anything hears
@@ -72,7 +73,7 @@ def _spoken_words(generator: np.random.Generator) -> str:
     return f"[[{' '.join(word() for _ in range(generator.integers(3, 7)))}]]."
 
 
-def speak(seed: int, index: int) -> Utterance:
+def draw_utterance(seed: int, index: int) -> Utterance:
     """Return the ``index``-th utterance of the pool that ``seed`` names: text, voice and manner drawn from both."""
     generator = np.random.default_rng([seed, index])
     kind = generator.random()
@@ -97,7 +98,7 @@ def speak(seed: int, index: int) -> Utterance:
     stretch = rate / speech.sample_rate
     samples = torchaudio.functional.resample(torch.from_numpy(speech.samples.astype(np.float32) / 32768), rate, SAMPLE_RATE)
     samples = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
-    phonemes = tuple(Phoneme(p.symbol, p.start / stretch, p.end / stretch) for p in speech.phonemes)
+    phonemes = tuple(Phoneme(symbol, start / stretch, end / stretch) for symbol, start, end in speech.phonemes)
     return Utterance(samples, phonemes)
 
 
@@ -112,7 +113,7 @@ def speech_pool(seed: int, hours: float, processes: int = 1) -> list[Utterance]:
           tqdm(total=round(hours * 3600), unit="s", desc="speech") as bar):
         start, have = 0, 0
         while have < wanted:
-            for utterance in executor.map(speak, [seed] * 256, range(start, start + 256), chunksize=16):
+            for utterance in executor.map(draw_utterance, [seed] * 256, range(start, start + 256), chunksize=16):
                 if have < wanted:
                     pool.append(utterance)
                     have += len(utterance.samples)

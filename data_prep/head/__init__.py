@@ -1,4 +1,4 @@
-"""The built-in talking head: a face made by code alone, at three resolutions, moved by articulator controls.
+"""The built-in talking head: a face made entirely by code, at three resolutions, moved by articulator controls.
 
 Example:
     >>> head = make_head(resolution="low")
@@ -17,6 +17,7 @@ from data_prep.head import parts as head_parts
 from data_prep.head import rig as head_rig
 from data_prep.head.identity import IDENTITY_DIRECTIONS
 from data_prep.head.rig import CONTROLS
+from otlib.topology import Topology
 
 __all__ = [
     "CONTROLS",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 RESOLUTIONS: tuple[str, ...] = tuple(head_mesh.DETAILS)
-_METRE = 1e-3  # in millimetres
+_METRE = 1e-3  # metres per millimetre
 
 
 @dataclass(frozen=True)
@@ -38,30 +39,27 @@ class Head:
 
     Attributes:
         vertices: (V, 3) float64 metres, the neutral face: x to the head's left, y up, z out of the face.
-        faces: (F, 3) int32 triangles, counter-clockwise from outside.
-        regions: vertex indices by name: lips, lips_upper, lips_lower, upper_face, jaw, and the pairs
-            lip_gap [upper, lower] and mouth_corners [left, right].
-        face_parts: face indices by name (skin, hair, lips, brows, eyes, iris, pupils, mouth, teeth); every face in one.
-        motion: (K, V, 3) float64 metres, displacement for each of `head_rig.WEIGHTS` at 1.
+        topology: int32 faces; regions lips, lips_upper, lips_lower, upper_face, jaw, and the pairs lip_gap [upper, lower]
+            and mouth_corners [left, right]; parts skin, hair, lips, brows, eyes, iris, pupils, mouth and teeth, one for
+            each face. All heads of a resolution share it.
+        motion: (K, V, 3) float64 metres, the displacement for a weight of 1 of each of `head_rig.WEIGHTS`.
     """
 
     vertices: np.ndarray
-    faces: np.ndarray
-    regions: dict[str, np.ndarray]
-    face_parts: dict[str, np.ndarray]
+    topology: Topology
     motion: np.ndarray
 
 
 def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> Head:
-    """Head of one person; the same arguments give the same head.
+    """Make the head of one person; the same arguments give the same head.
 
     Args:
         identity: (len(IDENTITY_DIRECTIONS),) coefficients, drawn from N(0, 1) for a plausible person;
             None for the mean face.
-        resolution: "low" (2,000 faces), "medium" (9,976, as FLAME) or "high" (46,068, as BIWI); the same shape.
+        resolution: "low" (2,000 faces), "medium" (9,976, as FLAME) or "high" (46,068, as BIWI); all have the same shape.
 
     Raises:
-        ValueError: unknown resolution, or a wrong number of coefficients, or one that is not finite.
+        ValueError: an unknown resolution, a wrong number of coefficients, or one that is not finite.
     """
     if resolution not in head_mesh.DETAILS:
         raise ValueError(f"resolution must be one of {', '.join(RESOLUTIONS)}, not {resolution!r}")
@@ -70,8 +68,7 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
         raise ValueError(f"identity must have shape ({len(IDENTITY_DIRECTIONS)},), not {identity.shape}")
     if not np.isfinite(identity).all():
         raise ValueError("identity holds a coefficient that is not finite")
-    topology, fields, regions, face_parts = _mean_head(resolution)
-    points = topology.points
+    points, fields, topology = _mean_head(resolution)
     own = head_identity.shift(identity, points.position, points)
     motion = fields.copy()
     for index, name in enumerate(head_rig.WEIGHTS):
@@ -80,24 +77,22 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
             motion[index] += moved - own
     return Head(
         vertices=_METRE * (points.position + own),
-        faces=topology.faces.astype(np.int32),
-        regions={name: index.copy() for name, index in regions.items()},
-        face_parts={name: index.copy() for name, index in face_parts.items()},
+        topology=topology,
         motion=_METRE * motion,
     )
 
 
 def faces_checksum(faces: np.ndarray) -> str:
-    """SHA-256 of triangles (F, 3) as little-endian int32: equal for heads of which vertex i is the same place."""
+    """SHA-256 of triangles (F, 3) as little-endian int32: equal for heads whose vertices correspond by index."""
     return hashlib.sha256(np.ascontiguousarray(faces, dtype="<i4").tobytes()).hexdigest()
 
 
 def pose(head: Head, controls: np.ndarray) -> np.ndarray:
-    """Vertices of the head, one set a frame.
+    """Return the vertices of the head in each frame.
 
     Args:
-        head: who.
-        controls: (T, len(CONTROLS)) articulator controls, 0 to 1, `brow` and `smirk` -1 to 1.
+        head: the person's head.
+        controls: (T, len(CONTROLS)) articulator controls, 0 to 1, but `brow` and `smirk` -1 to 1.
 
     Returns:
         (T, V, 3) float32 metres.
@@ -114,22 +109,18 @@ def pose(head: Head, controls: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=len(head_mesh.DETAILS))
 def _mean_head(resolution: str):
     detail = head_mesh.DETAILS[resolution]
-    topology = head_mesh.build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth])
-    face_parts = {str(name): np.flatnonzero(topology.parts == name) for name in np.unique(topology.parts)}
-    return (
-        topology,
-        head_rig.fields(topology.points),
-        _regions(topology, detail),
-        face_parts,
-    )
+    mean = head_mesh.build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth])
+    parts = {str(name): np.flatnonzero(mean.parts == name) for name in np.unique(mean.parts)}
+    topology = Topology(mean.faces.astype(np.int32), _regions(mean, detail), parts, len(mean.points.position))
+    return mean.points, head_rig.fields(mean.points), topology
 
 
-def _regions(topology: head_mesh.Topology, detail: head_mesh.Detail) -> dict[str, np.ndarray]:
-    points, seam, lips = topology.points, topology.named["seam"], topology.named["lips"]
+def _regions(mean: head_mesh.MeanHead, detail: head_mesh.Detail) -> dict[str, np.ndarray]:
+    points, seam, lips = mean.points, mean.named["seam"], mean.named["lips"]
     quarter = detail.mouth // 4
     sine = np.sin(points.mouth_angle[lips])
     _, y = points.nominal.T
-    skin = np.unique(topology.faces[np.isin(topology.parts, ["skin", "brows"])])
+    skin = np.unique(mean.faces[np.isin(mean.parts, ["skin", "brows"])])
     face = skin[points.position[skin, 2] > 20]
     return {
         "lips": lips,

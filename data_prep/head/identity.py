@@ -1,8 +1,8 @@
-"""Who the built-in head is: displacement directions of the mean head, one standard deviation each.
+"""Identity of the built-in head: displacement directions of the mean head, one standard deviation each.
 
-Most are smooth fields of space with slopes far below 1, so that no plausible sum of them folds the surface; lip
-fullness moves the vermilion alone. Our choice, sized by eye between the spread of adult faces and what keeps the face
-together at 2.5 deviations.
+Most are smooth fields in space with slopes far below 1, so no plausible sum of them folds the surface; lip fullness moves
+only the vermilion. Our choice: sized by eye, between the spread of adult faces and what keeps the face intact at 2.5
+deviations.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def _bell(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, 
     return np.exp(-((((mirrored - centre) / size) ** 2).sum(axis=1)))
 
 
-def _one(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
+def _single_bell(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
     return np.exp(-((((p - centre) / size) ** 2).sum(axis=1)))
 
 
@@ -52,12 +52,12 @@ def _jaw_width(p, _):
 
 
 def _chin_length(p, _):
-    amount = _one(p, (0, -118, 82), (32, 22, 40))
+    amount = _single_bell(p, (0, -118, 82), (32, 22, 40))
     return _along(y=-3.0 * amount, z=1.0 * amount, like=p)
 
 
 def _chin_forward(p, _):
-    return _along(z=3.0 * _one(p, (0, -106, 95), (30, 20, 45)), like=p)
+    return _along(z=3.0 * _single_bell(p, (0, -106, 95), (30, 20, 45)), like=p)
 
 
 def _forehead_slope(p, _):
@@ -85,16 +85,16 @@ def _nose_length(p, _):
 
 
 def _nose_size(p, _):
-    return _along(z=2.4 * _one(p, (0, -36, 118), (15, 15, 28)), like=p)
+    return _along(z=2.4 * _single_bell(p, (0, -36, 118), (15, 15, 28)), like=p)
 
 
 def _nose_width(p, _):
-    amount = _one(p, (0, -41, 105), (24, 13, 26))
+    amount = _single_bell(p, (0, -41, 105), (24, 13, 26))
     return _along(x=0.11 * p[:, 0] * amount, like=p)
 
 
 def _nose_bridge(p, _):
-    return _along(z=1.7 * _one(p, (0, -12, 102), (12, 14, 26)), like=p)
+    return _along(z=1.7 * _single_bell(p, (0, -12, 102), (12, 14, 26)), like=p)
 
 
 def _eye_spacing(p, _):
@@ -114,11 +114,11 @@ def _eye_slant(p, _):
 
 
 def _mouth_width(p, _):
-    return _along(x=0.055 * p[:, 0] * _one(p, (0, -68, 92), (36, 20, 42)), like=p)
+    return _along(x=0.055 * p[:, 0] * _single_bell(p, (0, -68, 92), (36, 20, 42)), like=p)
 
 
 def _mouth_height(p, _):
-    return _along(y=1.5 * _one(p, (0, -68, 92), (40, 19, 44)), like=p)
+    return _along(y=1.5 * _single_bell(p, (0, -68, 92), (40, 19, 44)), like=p)
 
 
 def _lip_fullness(p, points):
@@ -167,7 +167,7 @@ IDENTITY_DIRECTIONS: tuple[str, ...] = tuple(_DIRECTIONS)
 
 
 def shift(identity: np.ndarray, position: np.ndarray, points: Points) -> np.ndarray:
-    """Displacement that makes the mean head's points, put at `position` (N, 3) mm, those of a person, (N, 3) mm."""
+    """Displacement (N, 3) mm that turns points of the mean head at `position` (N, 3) mm into those of a person."""
     result = np.zeros_like(position)
     for coefficient, direction in zip(identity, _DIRECTIONS.values(), strict=True):
         if coefficient:

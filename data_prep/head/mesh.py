@@ -1,7 +1,7 @@
-"""Faces of the built-in head: edge loops around mouth and eyes, and an even, graded filling of the skin between them.
+"""Faces of the built-in head: edge loops around mouth and eyes, and an even, graded filling between them.
 
-The skin's parameters lie on a unit sphere (see `head_fill`). Rings around mouth and eyes, the neck's rim, the hairline
-and a few anchors come first, filling points next; the convex hull of all of them on the sphere is the triangulation.
+The skin's parameters lie on a unit sphere (see `data_prep.head.skin_fill`). Rings around mouth and eyes, the neck's rim, the
+hairline and a few anchors come first, then filling points; their convex hull on the sphere is the triangulation.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import numpy as np
 from scipy.spatial import ConvexHull
 
 from data_prep.head import openings, surface
-from data_prep.head.fill import from_sphere, relative_size, stored_fill, to_sphere, unit_vectors
+from data_prep.head.skin_fill import from_sphere, relative_size, stored_fill, to_sphere, unit_vectors
 from data_prep.head.surface import ROWS, Points
 
-# Front-view places that every resolution has a point on: bridge, tip and base of the nose, its wings, chin.
+# Front-view places where every resolution has a point: bridge, tip and base of the nose, its wings, the chin.
 _ANCHORS = np.array(
     [(0, 3), (0, -37.5), (0, -43.5), (0, -47.2), (0, -103), (15, -41), (-15, -41), (9, -44), (-9, -44)], dtype=float
 )
@@ -22,16 +22,16 @@ _ANCHORS = np.array(
 
 @dataclass(frozen=True)
 class Detail:
-    """How many points each part gets.
+    """Number of points in each part.
 
     Attributes:
-        faces: target of the whole head.
-        mouth: points of a ring around the mouth.
-        lip_rings, skin_rings: strips of the vermilion, and of the skin around it.
-        eye: points of a ring around an eye; lid_rings, ball_rings: strips of the lids, and of each part of the ball.
+        faces: target number for the whole head.
+        mouth: points in a ring around the mouth.
+        lip_rings, skin_rings: strips in the vermilion, and in the skin around it.
+        eye: points in a ring around an eye; lid_rings, ball_rings: strips in the lids, and in each part of the ball.
         cavity: depths of the rings behind the lips.
-        neck, hairline: points of the neck's rim and of the hairline, even numbers.
-        brow, ear, teeth: (along, across) strips of these parts.
+        neck, hairline: points on the neck's rim and on the hairline, even numbers.
+        brow, ear, teeth: strips (along, across) in these parts.
     """
 
     faces: int
@@ -67,15 +67,15 @@ DETAILS = {
 
 
 def ring_angles(count: int) -> np.ndarray:
-    """Angles of a ring, (count,) with count a multiple of 4, so that it is symmetric both ways."""
+    """Angles of a ring, (count,); count is a multiple of 4, so that the ring is symmetric both ways."""
     return 2 * np.pi * np.arange(count) / count
 
 
 def strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
-    """Two triangles for each quad between two closed rings that run counter-clockwise, (2 N, 3).
+    """Two triangles for each quad between two closed counter-clockwise rings, (2 N, 3).
 
-    The diagonals leave the inner ring's corners (angles 0 and pi) on both sides, which keeps faces there open when lips
-    or lids close, and mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
+    The diagonals run away from the inner ring's corners (angles 0 and pi) on both sides, so that faces there stay open
+    when lips or lids close, and they mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
     """
     following_inner, following_outer = np.roll(inner, -1), np.roll(outer, -1)
     quarter = len(inner) // 4
@@ -120,14 +120,14 @@ class _Builder:
 
 
 @dataclass(frozen=True)
-class Topology:
+class MeanHead:
     """The mean head at one resolution.
 
     Attributes:
-        points: all of them.
+        points: all points.
         faces: (F, 3) triangles.
         parts: (F,) name of each face's part.
-        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from it to their border.
+        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from the seam to the lips' border.
     """
 
     points: Points
@@ -136,13 +136,13 @@ class Topology:
     named: dict[str, np.ndarray]
 
 
-def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> Topology:
-    """Mesh of the mean head.
+def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> MeanHead:
+    """Make the mesh of the mean head.
 
     Args:
-        detail: counts of every part.
-        parts: functions of (detail) that give [(name, Points, faces)], the separate pieces (brows, ears, teeth).
-        fill: places points between fixed ones, as :func:`data_prep.head.fill.fill` does; None for the stored points.
+        detail: number of points in each part.
+        parts: functions of (detail) that return [(name, Points, faces)], the separate pieces (brows, ears, teeth).
+        fill: places points between fixed ones, as :func:`data_prep.head.skin_fill.fill` does; None takes the stored points.
     """
     out = _Builder()
     named: dict[str, np.ndarray] = {}
@@ -216,7 +216,7 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
     ring_points = surface.concatenate(out.points)
     outer = np.concatenate(rings)
     ring_units = to_sphere(ring_points.row[outer], ring_points.azimuth[outer])
-    # Euler: a closed sheet of V points has 2 V - 4 triangles; a hole of n points saves n - 2 of them.
+    # Euler: a closed surface of V points has 2 V - 4 triangles; a hole of n points saves n - 2 of them.
     anchor_row, anchor_azimuth = surface.from_front_view(*_ANCHORS.T)
     hair_row, hair_azimuth = _hairline(detail.hairline)
     anchor_row, anchor_azimuth = np.append(anchor_row, hair_row), np.append(anchor_azimuth, hair_azimuth)
@@ -238,7 +238,7 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
     out.cover("skin", sheet[~hair])
     for name, points, faces in pieces:
         out.cover(name, out.add(points)[faces])
-    return Topology(
+    return MeanHead(
         surface.concatenate(out.points),
         np.concatenate(out.faces),
         np.array(out.parts),
@@ -247,7 +247,7 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
 
 
 def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row and azimuth of an even number of points, as dense along the hairline as the skin around it, symmetric."""
+    """Row and azimuth of an even, symmetric set of points along the hairline, as dense as the skin around it."""
     azimuth = np.linspace(0, np.pi, 2001)
     place = surface.loft(surface.hairline(azimuth), azimuth)
     length = np.append(0, np.cumsum(np.linalg.norm(np.diff(place, axis=0), axis=1) / relative_size(place)[1:]))
@@ -257,39 +257,39 @@ def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _side_strip(inner: np.ndarray, outer: np.ndarray, side: int) -> np.ndarray:
-    """Strip of one eye, whose diagonals mirror those of the other eye."""
+    """Strip around one eye; its diagonals mirror those of the other eye."""
     if side == 1:
         return strip(inner, outer)
     return strip(inner[::-1], outer[::-1])[:, ::-1]
 
 
 def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) -> np.ndarray:
-    """Outward triangles of the sphere's convex hull without those inside the rings, in an order of their own."""
+    """Outward triangles of the convex hull on the sphere, without those inside the rings."""
     faces = sphere_triangulation(unit)
     faces = index[faces]
     keep = np.ones(len(faces), dtype=bool)
     for ring in rings:
         inside = np.isin(faces, ring).all(axis=1)
         if inside.sum() != len(ring) - 2:
-            raise RuntimeError("a ring's edge is missing from the triangulation: a point lies too near to it")
+            raise RuntimeError("a ring's edge is missing from the triangulation: a point lies too close to it")
         keep &= ~inside
     return faces[keep]
 
 
 TIE_BREAK = 1e-8
-"""How far points leave the unit sphere before it is triangulated, each by a share of its own (our choice).
+"""How far points move off the unit sphere before triangulation, each by a different fraction (our choice).
 
-Mirrored pairs on both sides of the middle lie on one circle: which diagonal joins them would be decided by rounding,
-1e-15 on one processor and another on the next. The step is far above rounding and far below what a picture shows.
+Two mirrored pairs of points lie on one circle, so rounding, some 1e-15 and different on each processor, would decide which
+diagonal joins them. The step is far above rounding and far below anything visible.
 """
 
 
 def sphere_triangulation(unit: np.ndarray) -> np.ndarray:
-    """Triangles of points on the unit sphere, (F, 3), outward, the same whatever the rounding of the points.
+    """Outward triangles of points on the unit sphere, (F, 3), independent of rounding in the points.
 
-    The smallest index comes first in each triangle, and the triangles stand in order.
+    The smallest index comes first in each triangle, and the triangles are sorted.
     """
-    share = np.arange(len(unit)) * (np.sqrt(5) - 1) / 2 % 1  # no two alike, neighbours unlike
+    share = np.arange(len(unit)) * (np.sqrt(5) - 1) / 2 % 1  # all different, neighbours far apart
     corner_points = unit * (1 + TIE_BREAK * share[:, None])
     faces = ConvexHull(corner_points).simplices
     corner = unit[faces]

@@ -1,7 +1,7 @@
 """The mouth and the eyes of the built-in head: rings of points around the slit between the lips and around the lids.
 
-Both are maps of (ring coordinate, angle), so a ring of any number of points lies on one and the same surface.
-Millimetres.
+Both are maps of (ring coordinate, angle), so a ring of any number of points lies on the same surface. Lengths are
+millimetres.
 """
 
 import numpy as np
@@ -22,17 +22,17 @@ from data_prep.head.surface import (
 )
 
 LIP_REST_GAP = 0.1  # mm between the touching lips of the neutral face
-_UPPER_HEIGHT, _LOWER_HEIGHT = 7.4, 8.8  # of the vermilion at its highest
+_UPPER_HEIGHT, _LOWER_HEIGHT = 7.4, 8.8  # height of the vermilion at its highest
 _UPPER_BULGE, _LOWER_BULGE = (
     5.2,
     6.4,
-)  # how far the vermilion stands before the line where the lips meet
+)  # how far the vermilion protrudes in front of the line where the lips meet
 _UPPER_TURN, _LOWER_TURN = (
     np.radians(98.0),
     np.radians(122.0),
-)  # how far the lips' section turns from that line on
+)  # how far the lips' section turns, starting at that line
 IRIS_RADIUS, PUPIL_RADIUS = 5.9, 2.5
-_CORNER_DEPTH = 2.8  # of the ball's edge behind the corners of the lids
+_CORNER_DEPTH = 2.8  # depth of the ball's edge behind the corners of the lids
 
 
 def mouth_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def _seam(angle: np.ndarray) -> np.ndarray:
 
 
 def lips(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """The red of the lips: ring 0 where they meet, ring 1 the vermilion border, (N, 3)."""
+    """The red of the lips: ring 0 is where they meet, ring 1 the vermilion border, (N, 3)."""
     upper = np.sin(angle) > 0
     height_upper, height_lower = _lip_heights(angle)
     height = np.where(upper, height_upper, height_lower)
@@ -79,7 +79,7 @@ def lips(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
 
 
 def mouth_ring(ring: float, angle: np.ndarray) -> Points:
-    """One ring around the mouth: 0 to 1 the lips, 1 to 2 the skin, which at 2 is the plain skin."""
+    """One ring around the mouth: 0 to 1 on the lips, 1 to 2 on the skin, at 2 on the undisturbed skin."""
     rings = np.full_like(angle, ring)
     nominal = mouth_nominal(rings, angle)
     row, azimuth = surface.from_front_view(*nominal.T)
@@ -95,18 +95,18 @@ def mouth_ring(ring: float, angle: np.ndarray) -> Points:
     return surface.points(position, row, azimuth, nominal, mouth_angle=angle)
 
 
-# The mouth cavity behind the seam by depth coordinate: how far it reaches up (upper half), down (lower half) and back
+# The mouth cavity behind the seam, by depth coordinate: how far it reaches up (upper half), down (lower half) and back
 # from the seam in mm, and its width relative to the seam's.
 _CAVITY_DEPTH = [0.0, 0.12, 0.25, 0.45, 0.7, 1.0]
 _CAVITY_UP = [0.0, 0.0, 9.5, 12.5, 12.0, 4.0]
 _CAVITY_DOWN = [0.0, 0.0, 10.0, 13.5, 13.0, 4.0]
-_CAVITY_LIFT = [0.0, 1.3, 1.3, 0.8, 0.0, 0.0]  # the touching faces slant, so that no eye looks between them
+_CAVITY_LIFT = [0.0, 1.3, 1.3, 0.8, 0.0, 0.0]  # the touching faces slant, so that one cannot see between them
 _CAVITY_WIDTH = [1.0, 1.0, 1.05, 1.16, 1.08, 0.6]
 _CAVITY_BACK = [0.0, 3.2, 5.2, 13.0, 30.0, 48.0]
 
 
 def cavity_ring(depth: float, angle: np.ndarray) -> Points:
-    """One ring of the dark sock behind the lips, depth 0 at the seam, 1 at its end."""
+    """One ring of the dark cavity behind the lips, depth 0 at the seam, 1 at its end."""
     seam = lips(np.zeros_like(angle), angle)
     swell = np.abs(np.sin(angle)) ** np.where(np.sin(angle) > 0, 0.55, 0.4)
     position = seam.copy()
@@ -133,7 +133,7 @@ def cavity_ring(depth: float, angle: np.ndarray) -> Points:
 
 
 def lid_edge(angle: np.ndarray) -> np.ndarray:
-    """Edge of the lids of the left eye in front view, angle 0 at the outer corner, (N, 2)."""
+    """Edge of the left eye's lids in front view, angle 0 at the outer corner, (N, 2)."""
     x, y = np.cos(angle), np.sin(angle)
     height = np.where(
         y > 0,
@@ -144,13 +144,13 @@ def lid_edge(angle: np.ndarray) -> np.ndarray:
 
 
 def eyeball(x: np.ndarray, y: np.ndarray, offset: float) -> np.ndarray:
-    """Height z of the ball at front-view coordinates of the left eye."""
+    """Height z of the left eye's ball at front-view coordinates."""
     square = (EYEBALL_RADIUS + offset) ** 2 - (x - EYEBALL[0]) ** 2 - (y - EYEBALL[1]) ** 2
     return EYEBALL[2] + np.sqrt(smooth_maximum(square, np.full_like(square, 4.0), 4.0))
 
 
 def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
-    """Lids and socket of the left eye: the ball under a sheet, where it stands out of the socket, (N, 3)."""
+    """Lids and socket of the left eye, (N, 3): like a sheet over the ball where it bulges out of the socket."""
     flat = surface.skin(*surface.from_front_view(*xy.T))
     over = eyeball(flat[:, 0], flat[:, 1], LID_THICKNESS)
     lid = smooth_maximum(flat[:, 2], over, 2.0 * smoothstep(0.0, 0.3, ring))
@@ -162,11 +162,11 @@ def lid_surface(xy: np.ndarray, ring: np.ndarray) -> np.ndarray:
 
 
 def blink_shift(angle: np.ndarray, ring: np.ndarray, closed: float) -> np.ndarray:
-    """Front-view shift of the lids when they are `closed` (0 to 1), (N, 2)."""
+    """Front-view shift of the lids when `closed` (0 to 1), (N, 2)."""
     goal = EYE[1] + 0.9 * np.cos(angle) - 2.1 * np.sin(angle) ** 4
     goal -= (
         0.12 * np.sin(angle) ** 3
-    )  # the upper lid ends a little over the lower one, so that no slit is left between them
+    )  # the upper lid ends a little past the lower one, which leaves no slit between them
     edge = lid_edge(angle)[:, 1]
     reach = 0.13 + 0.72 * np.abs(np.sin(angle))  # shorter at the corners, where the lids are short
     shift = closed * (goal - edge) * smoothstep(1.0, 0.0, np.maximum(ring, 0.0) / reach)
@@ -178,13 +178,13 @@ def _mirror(position: np.ndarray, side: int) -> np.ndarray:
 
 
 def lid_nominal(ring: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """Front-view coordinates of a ring around the left eye: 0 the lids' edge, 1 the orbit, (N, 2)."""
+    """Front-view coordinates of a ring around the left eye, (N, 2): 0 is the lids' edge, 1 the orbit."""
     orbit = EYE + [0, 1.0] + ORBIT * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     return lid_edge(angle) + (orbit - lid_edge(angle)) * ring[:, None]
 
 
 def lid_ring(ring: float, angle: np.ndarray, side: int, closed: float = 0.0) -> Points:
-    """One ring around an eye (side +1 left, -1 right), lids `closed` between 0 and 1."""
+    """One ring around an eye (side +1 left, -1 right), with the lids `closed` from 0 to 1."""
     rings = np.full_like(angle, ring)
     nominal = lid_nominal(rings, angle)
     position = lid_surface(nominal + blink_shift(angle, rings, closed), rings)
@@ -200,13 +200,13 @@ def lid_ring(ring: float, angle: np.ndarray, side: int, closed: float = 0.0) -> 
 
 
 def ball_ring(share: float, angle: np.ndarray, side: int) -> Points:
-    """One ring of the visible ball: share 0 behind the lids, 1 the iris' rim, 2 the pupil's rim."""
+    """One ring of the visible ball: share 0 is behind the lids, 1 the rim of the iris, 2 the rim of the pupil."""
     hidden = EYE + (lid_edge(angle) - EYE) * [1.02, 1.65]
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     iris, pupil = EYE + [0, 0.4] + IRIS_RADIUS * circle, EYE + [0, 0.4] + PUPIL_RADIUS * circle
     xy = hidden + (iris - hidden) * share if share <= 1 else iris + (pupil - iris) * (share - 1)
     z = eyeball(xy[:, 0], xy[:, 1], 0.0)
-    z -= _CORNER_DEPTH * np.cos(angle) ** 4 * max(0.0, 1 - share) ** 2  # so that closing lids do not flatten the fold
+    z -= _CORNER_DEPTH * np.cos(angle) ** 4 * max(0.0, 1 - share) ** 2  # keeps closing lids from flattening the fold
     row, azimuth = surface.from_front_view(*xy.T)
     lid = np.full_like(angle, -1.0)
     return surface.points(_mirror(np.column_stack([xy, z]), side), row, side * azimuth, xy * [side, 1], lid=lid)

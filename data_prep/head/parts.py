@@ -1,4 +1,4 @@
-"""Separate pieces of the built-in head: brows, ears and teeth, each a closed surface sunk a little into it. In mm."""
+"""Separate pieces of the built-in head: brows, ears and teeth, closed surfaces sunk a little into it. Lengths in mm."""
 
 from itertools import pairwise
 
@@ -12,7 +12,7 @@ Piece = tuple[str, Points, np.ndarray]
 
 
 def _tube(sections: np.ndarray) -> np.ndarray:
-    """Faces of a closed tube: (along, around) point indices, ends closed by fans over the end sections, (F, 3)."""
+    """Faces (F, 3) of a tube with point indices (along, around), its ends closed by fans."""
     faces = [strip(a, b) for a, b in pairwise(sections)]
     first, last = sections[0], sections[-1]
     faces += [np.stack([np.full(len(first) - 2, first[0]), first[1:-1], first[2:]], axis=1)]
@@ -21,7 +21,7 @@ def _tube(sections: np.ndarray) -> np.ndarray:
 
 
 def _outward(position: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Faces of a closed piece, turned so that its volume is positive."""
+    """Faces of a closed piece, oriented so that its volume is positive."""
     corner = position[faces] - position.mean(axis=0)
     volume = np.einsum("ni,ni->", np.cross(corner[:, 0], corner[:, 1]), corner[:, 2])
     return faces if volume > 0 else faces[:, ::-1]
@@ -47,9 +47,9 @@ def brows(detail: Detail) -> list[Piece]:
     position += normal * (0.35 + 1.1 * np.sin(a) * (1 - 0.4 * s))[:, None]
     faces = _tube(np.arange(len(s)).reshape(along + 1, 2 * across))
     for side in (1, -1):
-        placed = position * [side, 1, 1]
-        points = surface.points(placed, row, side * azimuth)
-        pieces.append(("brows", points, _outward(placed, faces)))
+        mirrored = position * [side, 1, 1]
+        points = surface.points(mirrored, row, side * azimuth)
+        pieces.append(("brows", points, _outward(mirrored, faces)))
     return pieces
 
 
@@ -70,15 +70,15 @@ def ears(detail: Detail) -> list[Piece]:
     faces = np.concatenate(faces)
     pieces = []
     for side in (1, -1):
-        placed = position * [side, 1, 1]
-        still = np.full(len(placed), 6.0)  # a row and azimuth that no motion touches
-        points = surface.points(placed, still, np.full(len(placed), side * np.pi / 2))
-        pieces.append(("skin", points, _outward(placed, faces)))
+        mirrored = position * [side, 1, 1]
+        far_row = np.full(len(mirrored), 6.0)  # no motion reaches this row and azimuth
+        points = surface.points(mirrored, far_row, np.full(len(mirrored), side * np.pi / 2))
+        pieces.append(("skin", points, _outward(mirrored, faces)))
     return pieces
 
 
 def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray:
-    """Point of the left ear in polar coordinates, angle 0 in front and pi / 2 on top, (N, 3)."""
+    """Point of the left ear for polar coordinates, angle 0 in front and pi / 2 on top, (N, 3)."""
     c, s = np.cos(angle), np.sin(angle)
     forward = radius * c * (14.5 + 3.0 * s)
     up = radius * (30.5 * s)
@@ -95,13 +95,13 @@ def _ear_point(radius: np.ndarray, angle: np.ndarray, back: float) -> np.ndarray
     if back:
         out = np.full_like(out, -4.0) - 5.0 * (1 - radius)
     stand = 0.38 * (14 - forward) * (0.6 + 0.4 * smoothstep(-30, 5, up))  # the rear edge stands off the head
-    sunk = 3.5 * radius * smoothstep(0.2, 1.0, c)  # the front edge goes over into the cheek
+    sunk = 3.5 * radius * smoothstep(0.2, 1.0, c)  # the front edge merges into the cheek
     x = 72.5 + stand + out - 3.5 * smoothstep(0, -30, up) - sunk
     return np.stack([x, -17.0 + up, -12.0 + forward + 0.3 * out - 0.10 * up], axis=1)
 
 
 def teeth(detail: Detail) -> list[Piece]:
-    """Upper and lower rows: bands along the dental arch that taper towards its ends."""
+    """Upper and lower teeth: bands along the dental arch that taper towards its ends."""
     along, around = detail.teeth[0], 2 * detail.teeth[1]
     pieces = []
     for lower in (False, True):

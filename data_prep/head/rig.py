@@ -1,8 +1,8 @@
 """Motion of the built-in head: articulator controls times displacement fields.
 
-Every field is a smooth function on the head. Those that must keep the lips sealed take one value on both lips where
-they touch; only `aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights
-are the controls, or simple functions of them (sine and cosine of the jaw's turn, a square for the lids' way over the
+Every field is a smooth function on the head. Fields that must keep the lips sealed have the same value on both lips where
+they touch; only `aperture` and `tuck` separate them. A frame is the template plus a weighted sum of fields; the weights
+are the controls or simple functions of them (sine and cosine of the jaw's rotation, a square for the lids' path over the
 ball). Our choice throughout.
 """
 
@@ -47,7 +47,7 @@ WEIGHTS: tuple[str, ...] = (
     "smirk right",
 )
 
-_JAW_HINGE = np.array([0.0, -52.0, -6.0])  # of the fitted turn; lower than the joint, which also slides forward
+_JAW_HINGE = np.array([0.0, -52.0, -6.0])  # of the fitted rotation; lower than the joint, which also slides forward
 _JAW_TURN = 0.185  # radians at jaw 1: the chin drops 18 mm
 _APERTURE_UP, _APERTURE_DOWN = 7.5, 14.5  # mm at aperture 1
 _JAW_BY_ROW = surface.PchipInterpolator(
@@ -102,7 +102,7 @@ def mouth_coordinates(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def vermilion_profile(ring: np.ndarray) -> np.ndarray:
-    """0 where the lips touch, 1 at their border; it grows as slowly as the lips part: thinner lips never cross."""
+    """0 where the lips touch, 1 at their border; it grows no faster than the lips separate, so thinner lips never cross."""
     return ring**3 * np.exp(1.5 * (1 - ring**2)) * smoothstep(3.0, 1.5, ring)
 
 
@@ -110,14 +110,14 @@ def fields(points: Points) -> np.ndarray:
     """Displacement fields of the mean head, (len(WEIGHTS), N, 3) mm for a weight of 1."""
     ring, cosine, sine = mouth_coordinates(points)
     front = surface.front_mask(surface.loft(points.row, points.azimuth))
-    rigid = points.depth > 1.5  # teeth: they move with a jaw or not at all
+    rigid = points.depth > 1.5  # teeth: they move with the jaw or not at all
     lips = np.where(rigid, 0.0, front * smoothstep(0.75, 0.05, points.depth))
     zero = np.zeros_like(ring)
 
     def field(x=zero, y=zero, z=zero, mask=lips):
         return mask[:, None] * np.stack([x + zero, y + zero, z + zero], axis=1)
 
-    # The two halves of the slit part without a kink beyond its corners.
+    # The two halves of the slit open without a kink beyond its corners.
     soft = 0.35 * ring
     size = np.sqrt(sine**2 + soft**2) - soft
     upper, lower = 0.5 * (size + sine), 0.5 * (size - sine)
@@ -170,7 +170,7 @@ def fields(points: Points) -> np.ndarray:
 
 
 def _jaw(points: Points, front: np.ndarray, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn about the hinge, split into its sine and 1 - cosine, full at the chin and a third where the lips touch."""
+    """Rotation about the hinge, split into sine and 1 - cosine: full at the chin, a third of it where the lips touch."""
     share = _JAW_BY_ROW(points.row) * smoothstep(-45.0, 30.0, surface.loft(points.row, points.azimuth)[:, 2])
     inside = smoothstep(0.1, 0.5, points.depth)
     below = np.where(np.isfinite(points.mouth_angle), 0.5 - 0.5 * np.sin(points.mouth_angle), 0.5)
@@ -183,7 +183,7 @@ def _jaw(points: Points, front: np.ndarray, rigid: np.ndarray) -> tuple[np.ndarr
 
 
 def _brow(points: Points, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Brows up, 6 mm, and down and together, 3 mm; still at the lids' edges and above the forehead."""
+    """Brows up by 6 mm, and down and together by 3 mm; no motion at the lids' edges and above the forehead."""
     x, y = points.nominal.T
     height = smoothstep(7.0, 19.0, y) * smoothstep(62.0, 22.0, y)
     lid = np.where(np.isfinite(points.lid), smoothstep(0.3, 1.0, points.lid), 1.0)
@@ -196,7 +196,7 @@ def _brow(points: Points, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blink(points: Points) -> tuple[np.ndarray, np.ndarray]:
-    """Way of the lids over the ball: a parabola through open, half closed and closed."""
+    """Path of the lids over the ball: a parabola through open, half closed and closed."""
     half, closed = np.zeros_like(points.position), np.zeros_like(points.position)
     lids = np.isfinite(points.lid_angle)
     angle = points.lid_angle[lids]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.spatial import cKDTree
 
-# One row a section, from the crown to the rim of the neck:
+# One section per row, from the crown to the rim of the neck:
 # front y, front z | side y, half width, z of the widest point | back y, back z | squareness front, back
 _SECTIONS = np.array(
     [
@@ -40,13 +40,13 @@ ROWS = len(_SECTIONS) - 1
 
 MOUTH = np.array([0.0, -68.0])  # nominal centre of the slit between the lips
 MOUTH_HALF_WIDTH = 25.0
-RING_STEP = 9.5  # short half axis of the confocal ellipse that is the vermilion border (ring 1), mm
+RING_STEP = 9.5  # short semi-axis of the confocal ellipse at the vermilion border (ring 1), mm
 
-EYE = np.array([31.5, 0.0])  # nominal centre of the lid opening of the left eye
+EYE = np.array([31.5, 0.0])  # nominal centre of the left eye's opening
 EYEBALL = np.array([30.5, 0.0, 60.0])
 EYEBALL_RADIUS = 17.5  # wider than an eyeball's 12 mm, so that both corners of the lids lie on it
 LID_THICKNESS = 1.3
-ORBIT = np.array([24.0, 17.5])  # half axes of the outermost ring around the eye
+ORBIT = np.array([24.0, 17.5])  # semi-axes of the outermost ring around the eye
 
 
 def smoothstep(start: float, stop: float, value: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def smoothstep(start: float, stop: float, value: np.ndarray) -> np.ndarray:
 
 
 def smooth_maximum(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:
-    """Maximum with its corner rounded over about `width`."""
+    """Maximum of a and b, its corner rounded over about `width`."""
     return 0.5 * (a + b + np.sqrt((a - b) ** 2 + width**2))
 
 
@@ -65,7 +65,7 @@ def _bump(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], size: tuple
 
 
 def _section_spline() -> CubicSpline:
-    """Spline through the sections, continued over the crown, where front and back change places."""
+    """Spline through the sections, continued over the crown, where front and back swap."""
     mirrored = _SECTIONS[3:0:-1][:, [5, 6, 2, 3, 4, 0, 1, 8, 7]] * [
         1,
         1,
@@ -84,7 +84,7 @@ _SPLINE = _section_spline()
 
 
 def loft(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Point of the featureless head.
+    """Return points of the featureless head.
 
     Args:
         row: (N,) 0 at the crown to ROWS at the rim of the neck.
@@ -118,9 +118,9 @@ _NOSE_WIDTH = PchipInterpolator(_NOSE_Y, [8, 8, 8.5, 9, 9.6, 10.2, 9.2, 7.8, 7.2
 
 
 def features(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Displacement of the face's features at nominal front-view coordinates, (N, 3) mm."""
+    """Displacement (N, 3) mm by the face's features at nominal front-view coordinates."""
     ax = np.abs(x)
-    rise = 3.2 * np.minimum(ax / 15, 1.0) ** 2 * smoothstep(-24, -44, y)  # the base of the nose is highest at its wings
+    rise = 3.2 * np.minimum(ax / 15, 1.0) ** 2 * smoothstep(-24, -44, y)  # the base of the nose rises towards its wings
     inside = np.clip(y - rise, _NOSE_Y[0], _NOSE_Y[-1])
     nose = _NOSE_HEIGHT(inside) * np.exp(-((np.sqrt((x / _NOSE_WIDTH(inside)) ** 2 + 0.04) - 0.2) ** 2) * 1.25)
     wing = 8.0 * _bump(ax, y, (14.2, -41.5), (4.6, 5.8)) - 1.6 * _bump(ax, y, (10.5, -34.5), (4.0, 4.5))
@@ -174,7 +174,7 @@ def _loft_normal(base: np.ndarray, row: np.ndarray, azimuth: np.ndarray) -> np.n
 
 
 def skin(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Loft with the face's features, without lips and eyelids, (N, 3) mm."""
+    """Loft plus the face's features, without lips and eyelids, (N, 3) mm."""
     base = loft(row, azimuth)
     hair = HAIR_THICKNESS * smoothstep(0.0, 1.1, hairline(azimuth) - row)
     face = front_mask(base)[:, None] * features(base[:, 0], base[:, 1])
@@ -207,16 +207,16 @@ def from_front_view(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 @dataclass(frozen=True)
 class Points:
-    """Points of the mean head with what the rig needs to know of them.
+    """Points of the mean head with the coordinates that the rig needs.
 
     Attributes:
         position: (N, 3) mm.
-        row, azimuth: (N,) parameter of the loft below the point.
+        row, azimuth: (N,) parameters of the loft below the point.
         nominal: (N, 2) front-view coordinates of that loft point.
         mouth_angle: (N,) angle around the lips' slit, 0 at the left corner, pi / 2 above; NaN off the mouth's rings.
-        depth: (N,) 0 on the outside, rising to 1 at the end of the mouth cavity, 2 for the teeth.
-        lid: (N,) distance coordinate from an eyelid's edge (0) to the orbit (1), below 0 on the ball; NaN elsewhere.
-        lid_angle: (N,) angle around the lids' edge, 0 at the outer corner, on both sides; NaN elsewhere.
+        depth: (N,) 0 outside, rising to 1 at the end of the mouth cavity; 2 for the teeth.
+        lid: (N,) coordinate from an eyelid's edge (0) to the orbit (1), below 0 on the ball; NaN elsewhere.
+        lid_angle: (N,) angle around the lids' edge, 0 at the outer corner of either eye; NaN elsewhere.
     """
 
     position: np.ndarray
@@ -239,7 +239,7 @@ def points(
     lid=None,
     lid_angle=None,
 ) -> Points:
-    """Points with the unsaid attributes filled in."""
+    """Make Points, with defaults for the attributes not given. Eight arguments, one for each attribute."""
     count = len(position)
     nominal = loft(row, azimuth)[:, :2] if nominal is None else nominal
     nan = np.full(count, np.nan)
@@ -256,5 +256,5 @@ def points(
 
 
 def concatenate(parts: list[Points]) -> Points:
-    """All points of several sets, in order."""
+    """Join several sets of points, in order."""
     return Points(*(np.concatenate([getattr(p, name) for p in parts]) for name in Points.__dataclass_fields__))

@@ -10,7 +10,6 @@ import argparse
 import importlib.metadata
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +23,7 @@ from data_prep.ict.model import INDICES, NEUTRAL, RESOLUTIONS, FaceModel, model_
 from data_prep.ict.rig import OPTIONAL, REQUIRED, Rig
 from otlib.errors import InputError
 from otlib.files import sha256
+from otlib.topology import Topology
 
 __all__ = ["HELP", "PROFILES", "ScannedFace", "add_arguments", "build", "run"]
 
@@ -60,10 +60,9 @@ class ScannedFace:
         return cls(str(file), len(model.identities))
 
     @property
-    def surface(self) -> tuple[np.ndarray, Mapping[str, np.ndarray], Mapping[str, np.ndarray]]:
-        """Faces (F, 3), regions and face parts."""
-        model, _ = _model(self.file)
-        return model.faces, model.regions, model.face_parts
+    def topology(self) -> Topology:
+        """Of every face."""
+        return _model(self.file)[0].topology
 
     def template(self, identity: tuple[float, ...]) -> np.ndarray:
         """Return a person at rest, lips shut, (V, 3), metres."""

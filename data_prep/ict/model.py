@@ -17,6 +17,7 @@ from tqdm import tqdm
 from data_prep.raw.mesh_files import read_mesh
 from otlib.errors import InputError
 from otlib.files import read_json
+from otlib.topology import Topology
 
 RESOLUTIONS = {"narrow": 6_706, "face": 9_409, "head": 24_591}  # vertices from the first on; lashes and tears stay out
 NEUTRAL, INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
@@ -56,8 +57,12 @@ class FaceModel:
     landmarks: np.ndarray
 
     @property
-    def regions(self) -> dict[str, np.ndarray]:
-        """Vertices by name, found from landmarks and from what jawOpen moves."""
+    def topology(self) -> Topology:
+        """The faces with regions, found from landmarks and from what jawOpen moves, and parts; faces in none are skin."""
+        regions = self._regions()
+        return Topology(self.faces, regions, self._parts(regions["lips"]), len(self.neutral))
+
+    def _regions(self) -> dict[str, np.ndarray]:
         x, y, z = self.neutral.T
         face = np.arange(len(x)) < RESOLUTIONS["face"]
         point = self.neutral[self.landmarks]
@@ -83,9 +88,7 @@ class FaceModel:
         outline = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")(np.linspace(0, len(corner), 200))
         return Outline(outline).contains_points(self.neutral[:, :2]) & (self.neutral[:, 2] > corner[:, 2].min() - 0.01)
 
-    @property
-    def face_parts(self) -> dict[str, np.ndarray]:
-        """Faces by name, for colouring; those in none are skin."""
+    def _parts(self, lips: np.ndarray) -> dict[str, np.ndarray]:
         parts = {"mouth": self._between(*_MOUTH), "tongue": self._between(*_TONGUE), "teeth": self._between(*_TEETH)}
         owner = np.full(len(self.faces), "", dtype="<U8")
         for start, end in _EYES:
@@ -98,7 +101,7 @@ class FaceModel:
             owner[eye] = np.where(middle[:, 2] < 0, "eyes", np.where(across < _PUPIL, "pupils",
                                                                       np.where(across < _IRIS, "iris", "eyes")))
         parts |= {name: np.flatnonzero(owner == name) for name in ("eyes", "iris", "pupils")}
-        parts["lips"] = np.flatnonzero(np.isin(self.faces, self.regions["lips"]).all(1))
+        parts["lips"] = np.flatnonzero(np.isin(self.faces, lips).all(1))
         return {name: members for name, members in parts.items() if len(members)}
 
     def _between(self, start: int, end: int) -> np.ndarray:

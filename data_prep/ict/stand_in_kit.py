@@ -49,7 +49,7 @@ def write_kit(folder: Path, identities: int = 3, resolution: str = "low") -> Pat
         shapes[f"{name}_R"] = head.vertices + (1 - left) * _difference(head, controls)
     for number, direction in enumerate(np.eye(len(IDENTITY_DIRECTIONS))[:identities]):
         shapes[f"identity{number:03d}"] = make_head(direction, resolution).vertices
-    faces = np.concatenate([head.faces] + [eye.faces + start for eye, start in zip(eyes, _EYES, strict=True)]) + 1
+    faces = np.concatenate([head.topology.faces] + [eye.faces + start for eye, start in zip(eyes, _EYES, strict=True)]) + 1
     last = "".join("f {} {} {}\n".format(*face) for face in faces).encode()
     indices = {"expressions": sorted(set(shapes) - {"generic_neutral_mesh"}), "idx_to_landmark_verts": _landmarks(head)}
     try:
@@ -83,10 +83,10 @@ def _rows(vertices: np.ndarray) -> bytes:
 
 def _landmarks(head: Head) -> list[int]:
     """Return 68 vertices in the order of Multi-PIE: those that the importer reads, and vertex 0 for the others."""
-    upper, lower = (int(index) for index in head.regions["lip_gap"])
-    left, right = (int(index) for index in head.regions["mouth_corners"])
-    half = int(np.flatnonzero(head.regions["lips"] == right)[0])  # of a ring, from the left corner over the upper lip
-    border = head.regions["lips"][-2 * half:]
+    upper, lower = (int(index) for index in head.topology.lip_gap)
+    left, right = (int(index) for index in head.topology.regions["mouth_corners"])
+    half = int(np.flatnonzero(head.topology.lips == right)[0])  # of a ring, from the left corner over the upper lip
+    border = head.topology.lips[-2 * half:]
     over, under = (border[np.linspace(start, stop, 7).round().astype(int) % (2 * half)]
                    for start, stop in ((half, 0), (2 * half, half)))
     found = {8: _nearest(head, (0.0, -0.105, 0.09)), 0: _nearest(head, (-0.07, -0.01, 0.0)),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.raw.motion_and_sound import map_numbers
 from data_prep.raw.safe_pickle import read_pickle
-from data_prep.raw.source_files import map_numbers
 from otlib.errors import InputError
 
 FLAME_VERTICES = 5023
@@ -51,8 +51,14 @@ def read_flame_masks(path: Path) -> dict[str, np.ndarray]:
     if not isinstance(masks, dict) or (missing := [name for name in wanted if name not in masks]):
         lacking = "is not a dictionary of masks" if not isinstance(masks, dict) else f"lacks the mask {missing[0]}"
         raise InputError(f"{path}: {lacking}; take FLAME's own FLAME_masks.pkl")
-    lips, *upper = (_checked(np.asarray(masks[name]), FLAME_VERTICES, 0, path, f"{name}: ") for name in wanted)
+    lips, *upper = (_checked(_row(masks[name]), FLAME_VERTICES, 0, path, f"{name}: ") for name in wanted)
     return {"lips": lips, "upper_face": np.unique(np.concatenate(upper))}
+
+
+def _row(mask: object) -> np.ndarray:
+    """Return a mask as an array, an empty one where it is no list of numbers: lists that share lists may have no end."""
+    plain = isinstance(mask, np.ndarray) or (isinstance(mask, list | tuple) and all(isinstance(n, int) for n in mask))
+    return np.asarray(mask if plain else ())
 
 
 def _checked(numbers: np.ndarray, vertex_count: int, first: int, path: Path, name: str) -> np.ndarray:

@@ -6,8 +6,10 @@ are made from those parts afterwards, so that no file reaches numpy's own unpick
 
 import math
 import pickle
-import pickletools
 import re
+import reprlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +18,6 @@ import numpy as np
 from otlib.errors import InputError
 
 _NUMBER = re.compile(r"[|<>=]?[biufc]\d{1,2}")  # the code of a number's type; never objects, structures or references
-_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")
 _SCALARS = (bool, int, float, complex, str, bytes, type(None))
 _ADVICE = "open it where it was made, and save it as a dictionary of plain numpy arrays"
 
@@ -36,7 +37,6 @@ def read_pickle(path: Path | str) -> Any:
     path = Path(path)
     try:
         with open(path, "rb") as file:
-            _check_memo(file, path.stat().st_size)
             value = _PlainUnpickler(file, path).load()
         return _finished(value, {})
     except InputError:
@@ -49,29 +49,19 @@ def read_pickle(path: Path | str) -> Any:
         raise InputError(f"{path}: is cut short or damaged ({error or type(error).__name__}); copy it again") from error
 
 
-def _check_memo(file: BinaryIO, size: int) -> None:
-    """Refuse a part numbered beyond the file's own length: Python makes room for all numbers below it, up to 64 GB."""
-    name = ""
-    while name != "STOP":
-        opcode = pickletools.code2op[file.read(1).decode("latin1")]
-        name = opcode.name
-        if name == "STRING":  # whose reader in pickletools takes ASCII alone
-            file.readline()
-        elif opcode.arg is not None:
-            argument = opcode.arg.reader(file)
-            if name in _PUTS and not 0 <= argument < size:
-                raise ValueError(f"it numbers a part {argument} in {size} bytes")
-    file.seek(0)
-
-
 class _NotPlain(Exception):
     """The pickle holds something else than plain data."""
 
 
-class _PlainUnpickler(pickle.Unpickler):
+class _PlainUnpickler(pickle._Unpickler):
+    """The unpickler that is written in Python: the compiled one makes room for a part numbered 4,000,000,000, and hashes a
+    key of many nested tuples until the stack ends and the process with it."""
+
+    dispatch = dict(pickle._Unpickler.dispatch)
+
     def __init__(self, file: BinaryIO, path: Path) -> None:
         super().__init__(file, encoding="latin1")
-        self._path = path
+        self._path, self._file_readline = path, partial(_whole_line, file)
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the stand-in for what numpy writes; refuse everything else by its name."""
@@ -81,6 +71,28 @@ class _PlainUnpickler(pickle.Unpickler):
         return stand_in() if isinstance(stand_in, type) else stand_in
 
 
+def _whole_line(file: BinaryIO) -> bytes:
+    if not (line := file.readline()).endswith(b"\n"):
+        raise EOFError("it ends amid a line")
+    return line
+
+
+def _with_plain_keys(load: Callable[[Any], None], keys: slice) -> Callable[[Any], None]:
+    """Return what loads a dictionary's or set's entries, of which these become keys, once they are seen to be plain."""
+    def checked(unpickler: Any) -> None:
+        for key in unpickler.stack[keys]:
+            if type(key) not in _SCALARS and not isinstance(key, np.generic):
+                raise _NotPlain(f"has a key of the kind {type(key).__name__.lstrip('_')}")
+        load(unpickler)
+
+    return checked
+
+
+for _opcode, _keys in ((pickle.SETITEM, slice(-2, -1)), (pickle.SETITEMS, slice(None, None, 2)),
+                       (pickle.DICT, slice(None, None, 2)), (pickle.ADDITEMS, slice(None)), (pickle.FROZENSET, slice(None))):
+    _PlainUnpickler.dispatch[_opcode[0]] = _with_plain_keys(_PlainUnpickler.dispatch[_opcode[0]], _keys)
+
+
 class _Type:
     """A number's type, as `numpy.dtype(code, align, copy)` and then its state, of which the byte order counts."""
 
@@ -88,7 +100,7 @@ class _Type:
 
     def __init__(self, code: Any) -> None:
         if not isinstance(code, str) or not _NUMBER.fullmatch(code):
-            raise _NotPlain(f"holds an array of the type {code!r}")
+            raise _NotPlain(f"holds an array of the type {reprlib.repr(code)}")
         self.code, self.order = code.lstrip("|<>="), "<" if code[0] not in ">" else ">"
 
     def __setstate__(self, state: Any) -> None:
@@ -103,7 +115,7 @@ class _Type:
         if not isinstance(content, bytes | bytearray):
             raise _NotPlain("holds an array of objects")
         if not isinstance(shape, tuple) or not all(type(size) is int and size >= 0 for size in shape):
-            raise ValueError(f"an array has the shape {shape!r}")
+            raise ValueError(f"an array has the shape {reprlib.repr(shape)}")
         dtype = np.dtype(self.order + self.code)
         if len(content) != dtype.itemsize * math.prod(shape):
             raise ValueError(f"an array of shape {shape} has {len(content)} bytes")

@@ -25,20 +25,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from data_prep.raw.folder import Folder
 from data_prep.raw.lip_gap_pair import find_lip_gap
 from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.motion_and_sound import check_sound, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions, read_indices
-from data_prep.raw.source_files import check_sound, files_by_stem, given_folder, inside, map_motion, read_sound
 from data_prep.sources.biwi_files import check_sizes, frame_files, read_frames, sound_files
-from data_prep.sources.conversion import Source, SourceClip, convert
-from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout
+from data_prep.sources.conversion import Source, convert, with_lips
+from data_prep.sources.peers_layout import is_processed_layout, read_processed_layout
+from data_prep.sources.published import Held, Look, PublishedClip, gather, look_in, one_hot
 from otlib.errors import InputError
 from otlib.meshes.geometry import face_areas
+from otlib.topology import Topology
 
 HELP = "BIWI, for those who hold a copy: .vl files or processed layout; its owner has withdrawn it"
 
@@ -62,11 +64,12 @@ _SIZES = {1.0: (0.1, 0.7), 0.001: (100.0, 700.0), UNIT_AREA: (1 - _UNIT_TOLERANC
 Normalise = Callable[[np.ndarray], np.ndarray]  # frames (T, V, 3) -> frames (T, V, 3)
 
 
-def published_clips(parts: tuple[str, ...], emotional: bool) -> Iterator[tuple[str, str, str]]:
-    """Yield the part, subject and sentence of every clip; the literature uses the emotional sentences, eNN."""
+def published_clips(parts: tuple[str, ...], emotional: bool) -> Iterator[PublishedClip]:
+    """Yield every clip of some published parts; the literature uses the emotional sentences, eNN."""
     for part in parts:
-        _, subjects, numbers = PARTS[part]
-        yield from ((part, subject, f"{'e' if emotional else ''}{number:02d}") for subject in subjects for number in numbers)
+        split, subjects, numbers = PARTS[part]
+        yield from (PublishedClip(split, subject, f"{'e' if emotional else ''}{number:02d}", {"published_part": part})
+                    for subject in subjects for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -118,45 +121,64 @@ def metres_of_unit(templates: Mapping[str, np.ndarray], faces: np.ndarray, sourc
                      "millimetres (100 to 700) or made of area 1; say with --unit how many metres one unit is")
 
 
-def read_raw(folder: Path, faces: Path | None, settings: Settings) -> Source:
-    """Look through BIWI's own files; the regions of the result are empty.
+def look_through(folder: Folder, faces_file: Path | None, settings: Settings) -> Source:
+    """Look through BIWI's own files or a folder of the processed layout; the result has no regions.
+
+    Args:
+        folder: of either.
+        faces_file: the mesh file with the faces, where it is not in the folder.
+        settings: what the options choose.
 
     Raises:
         InputError: a part is missing, damaged or of another form.
     """
+    processed, per_frame = is_processed_layout(folder), settings.normalisation == "per-frame"
+    faces, templates, look, unit = (_processed if processed else _vl_files)(folder, faces_file, settings)
+    clips, left_out = gather("BIWI", folder, published_clips(settings.parts, settings.emotional), look)
+    provenance = {"tool": "data_prep biwi", "source": f"BIWI, {'processed layout' if processed else '.vl files'}",
+                  "normalisation": settings.normalisation,
+                  "unit": "the root of each frame's area, not metres" if per_frame else f"{unit:g} m of the files'",
+                  "licence": "BIWI's own, withdrawn by its owner; not to be passed on"}
+    return Source("BIWI", FRAME_RATE, Topology(faces), templates, clips, left_out, one_hot(TRAINING_SUBJECTS), provenance)
+
+
+Contents = tuple[np.ndarray, Mapping[str, np.ndarray], Look, float]  # faces, templates in metres, clips, metres of a unit
+
+
+def _vl_files(folder: Folder, faces: Path | None, settings: Settings) -> Contents:
     templates, face_list = _templates(folder, faces)
     sounds = sound_files(folder)
     count = len(next(iter(templates.values())))
-    unit = settings.unit or metres_of_unit(templates, face_list, folder / "rigid_scans")
+    unit = settings.unit or metres_of_unit(templates, face_list, folder.file("rigid_scans"))
     normalise: dict[str, Normalise] = {
         subject: partial(normalised_per_frame, faces=face_list) if settings.normalisation == "per-frame"
         else partial(normalised_per_subject, template=template, unit=unit) for subject, template in templates.items()}
-    clips, left_out = [], {}
-    for part, subject, sentence in published_clips(settings.parts, settings.emotional):
-        name, place = f"{subject}_{sentence}", folder / "faces" / subject / sentence
-        if not place.is_dir() or name not in sounds or subject not in templates:
-            lacking = "motion" if not place.is_dir() else "sound" if name not in sounds else "template"
-            left_out[name] = f"no {lacking}"
-            continue
-        files, gaps = frame_files(inside(folder, place))
+
+    def look(clip: PublishedClip) -> Held | str:
+        place = f"faces/{clip.subject}/{clip.sentence}"
+        there = {"motion": folder.holds_folder(place), "sound": clip.name in sounds, "template": clip.subject in templates}
+        if lacking := [part for part in there if not there[part]]:
+            return f"no {lacking[0]}"
+        files, gaps = frame_files(folder.folder(place))
         check_sizes(files, count)
-        check_sound(sounds[name])
-        read = partial(_read_vl_clip, files, count, sounds[name], normalise[subject])
-        clips.append(_clip(part, subject, sentence, place, read, {"missing_frames": gaps} if gaps else {}))
-    templates = {subject: normalise[subject](template[None])[0] for subject, template in templates.items()}
-    return _source(folder, ".vl files", face_list, templates, clips, left_out, settings, unit)
+        check_sound(sounds[clip.name])
+        read = partial(_read_vl_clip, files, count, sounds[clip.name], normalise[clip.subject])
+        return folder.file(place), read, gaps
+
+    at_rest = {subject: normalise[subject](template[None])[0] for subject, template in templates.items()}
+    return face_list, at_rest, look, unit
 
 
 def _read_vl_clip(files: list[Path], count: int, sound: Path, normalise: Normalise) -> tuple[np.ndarray, np.ndarray, int]:
     return normalise(read_frames(files, count)), *read_sound(sound)
 
 
-def _templates(folder: Path, faces: Path | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    places = [place for place in (folder / "rigid_scans", folder / "templates") if place.is_dir()]
+def _templates(folder: Folder, faces: Path | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    places = [folder.folder(place) for place in ("rigid_scans", "templates") if folder.holds_folder(place)]
     if not places:
         raise InputError(f"{folder}: holds no rigid_scans/ with the subjects' templates (<subject>.obj)")
     known = {*TRAINING_SUBJECTS, *UNSEEN_SUBJECTS}
-    files = files_by_stem(inside(folder, places[0]), {".obj", ".ply"})
+    files = places[0].by_stem({".obj", ".ply"})
     meshes = {stem: (path, read_mesh(path)) for stem, path in files.items() if stem in known}
     if not meshes:
         raise InputError(f"{places[0]}: holds no template of a subject of BIWI (F1.obj, ...)")
@@ -170,48 +192,16 @@ def _templates(folder: Path, faces: Path | None) -> tuple[dict[str, np.ndarray],
     return {subject: mesh.vertices for subject, (_, mesh) in meshes.items()}, chosen.faces
 
 
-def read_processed(folder: Path, faces: Path | None, settings: Settings) -> Source:
-    """Look through a folder of the processed layout; arguments and errors as for :func:`read_raw`."""
-    layout = read_processed_layout(folder, faces or find_faces_file(folder))
-    there = {clip.name: clip for clip in layout.clips}
-    unit = settings.unit or metres_of_unit(layout.templates, layout.faces, folder / "templates.pkl")
+def _processed(folder: Folder, faces: Path | None, settings: Settings) -> Contents:
+    layout = read_processed_layout(folder, faces)
+    unit = settings.unit or metres_of_unit(layout.templates, layout.faces, folder.file("templates.pkl"))
     if settings.normalisation == "per-frame":
         if unit != UNIT_AREA:
             raise InputError(f"{folder}: has not been normalised per frame, and from the processed layout that is not done "
                              "afterwards; leave --normalisation out, or give BIWI's own files")
         unit = 1.0
-    clips, left_out = [], {}
-    for part, subject, sentence in published_clips(settings.parts, settings.emotional):
-        name = f"{subject}_{sentence}"
-        if name not in there:
-            left_out[name] = layout.left_out.get(name, "neither motion nor sound")
-            continue
-        motion, sound = there[name].motion, there[name].sound
-        read = partial(_read_npy_clip, motion, len(layout.templates[subject]), sound, unit)
-        clips.append(_clip(part, subject, sentence, motion, read, {}))
     templates = {subject: template * unit for subject, template in layout.templates.items()}
-    return _source(folder, "processed layout", layout.faces, templates, clips, left_out, settings, unit)
-
-
-def _read_npy_clip(motion: Path, count: int, sound: Path, unit: float) -> tuple[np.ndarray, np.ndarray, int]:
-    return map_motion(motion, count) * np.float64(unit), *read_sound(sound)
-
-
-def _clip(part: str, subject: str, sentence: str, origin: Path, read: Any, extras: dict[str, Any]) -> SourceClip:
-    return SourceClip(f"{subject}_{sentence}", subject, sentence, PARTS[part][0], origin, read,
-                      extras | {"published_part": part})
-
-
-def _source(folder: Path, kind: str, faces: np.ndarray, templates: Mapping[str, np.ndarray], clips: list[SourceClip],
-            left_out: Mapping[str, str], settings: Settings, unit: float) -> Source:
-    if not clips:
-        raise InputError(f"{folder}: no clip of BIWI's published splits has motion, sound and a template")
-    extras = {subject: {"one_hot": number} for number, subject in enumerate(TRAINING_SUBJECTS)}
-    per_frame = settings.normalisation == "per-frame"
-    provenance = {"tool": "data_prep biwi", "source": f"BIWI, {kind}", "normalisation": settings.normalisation,
-                  "unit": "the root of each frame's area, not metres" if per_frame else f"{unit:g} m of the files'",
-                  "licence": "BIWI's own, withdrawn by its owner; not to be passed on"}
-    return Source("BIWI", FRAME_RATE, faces, {}, templates, clips, left_out, extras, provenance)
+    return layout.faces, templates, look_in(layout, lambda frames: frames * np.float64(unit)), unit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -238,34 +228,33 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: something is missing, damaged or of another form.
     """
-    folder, unit = given_folder(arguments.raw), arguments.unit
+    folder, unit = Folder(arguments.raw), arguments.unit
     if unit is not None and (arguments.normalisation == "per-frame" or not 0 < unit < math.inf):
         reason = "goes with --normalisation per-subject alone" if unit > 0 else f"is {unit:g}, it must be above 0"
         raise InputError(f"--unit {reason}")
     tests = {"A": ("Test-A",), "B": ("Test-B",), "both": ("Test-A", "Test-B")}[arguments.test]
     settings = Settings(("train", "val", *tests), not arguments.neutral, arguments.normalisation, unit)
-    read = read_processed if is_processed_layout(folder) else read_raw
-    source = read(folder, arguments.faces, settings)
-    source = replace(source, regions=_regions(arguments, source))
+    source = look_through(folder, arguments.faces, settings)
+    source = replace(source, topology=with_lips(source.topology.faces, _regions(arguments, folder, source)))
     print(convert(source, arguments.out))
     print("BIWI has been withdrawn by its owner: keep this copy to yourself, under the terms under which you got yours")
     if arguments.lip_gap is None:
         print("lip gap: vertices {} (upper) and {} (lower), found from motion; --lip-gap names others".format(
-            *source.regions["lip_gap"]))
+            *source.topology.lip_gap))
 
 
-def _regions(arguments: argparse.Namespace, source: Source) -> dict[str, np.ndarray]:
+def _regions(arguments: argparse.Namespace, folder: Folder, source: Source) -> dict[str, np.ndarray]:
     first = source.clips[0]
     template = source.templates[first.subject]
     regions = named_regions(arguments, len(template))
     for name, option, file in (("lips", "--lips", "lve.txt"), ("upper_face", "--upper-face", "fdd.txt")):
         if name not in regions:
-            places = [arguments.raw / "regions" / file, arguments.raw / file]
+            places = [folder.file(f"regions/{file}"), folder.file(file)]
             path = next((place for place in places if place.is_file()), None)
             if path is None:
-                raise InputError(f"{arguments.raw}: holds no {file}, neither in regions/ nor beside it; put it there, or "
+                raise InputError(f"{folder}: holds no {file}, neither in regions/ nor beside it; put it there, or "
                                  f"name a list of vertices with {option}")
-            regions[name] = read_indices(inside(arguments.raw, path), len(template))
+            regions[name] = read_indices(path, len(template))
     if "lip_gap" not in regions:
         regions["lip_gap"] = find_lip_gap(template, first.read()[0], regions["lips"], first.origin)
     return regions

@@ -1,16 +1,14 @@
 """BIWI's own files: one .vl a frame, one template a subject, sounds under several names."""
 
-import re
 from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw.source_files import files_by_stem, inside
+from data_prep.raw.folder import Folder
 from otlib.errors import InputError
 
 _HEADER = np.dtype("<u4")
 _POSITION = np.dtype("<f4")
-_NUMBER = re.compile(r"(\d+)$")
 
 
 def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
@@ -45,21 +43,14 @@ def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
     return vertices
 
 
-def frame_files(folder: Path) -> tuple[list[Path], int]:
+def frame_files(folder: Folder) -> tuple[list[Path], int]:
     """Return the .vl files of a sentence in the order of their numbers, and how many numbers are missing between them.
 
     Raises:
         InputError: there is none, one has no number, or two have the same.
     """
-    numbered: dict[int, Path] = {}
-    for stem, path in files_by_stem(folder, {".vl"}).items():
-        if (match := _NUMBER.search(stem)) is None:
-            raise InputError(f"{path}: its name does not end in the frame's number")
-        if (other := numbered.setdefault(int(match[1]), path)) is not path:
-            raise InputError(f"{path}: has the number of {other.name}; keep one of the two")
-    if not numbered:
-        raise InputError(f"{folder}: holds no .vl files; unpack the sentence's archive there")
-    return [numbered[number] for number in sorted(numbered)], max(numbered) - min(numbered) + 1 - len(numbered)
+    numbered = folder.numbered({".vl"})
+    return list(numbered.values()), max(numbered) - min(numbered) + 1 - len(numbered)
 
 
 def check_sizes(files: list[Path], vertex_count: int) -> None:
@@ -79,15 +70,15 @@ def read_frames(files: list[Path], vertex_count: int) -> np.ndarray:
     return np.stack([read_vl(path, vertex_count) for path in files])
 
 
-def sound_files(folder: Path) -> dict[str, Path]:
+def sound_files(folder: Folder) -> dict[str, Path]:
     """Return the sounds by the name of the sentence, ``<subject>_<sentence>``; "_cut" after it is BIWI's own.
 
     Raises:
         InputError: there are none in audio/ or wav/, or two have one name.
     """
-    for place in (folder / "audio", folder / "wav"):
-        if place.is_dir() and (found := files_by_stem(inside(folder, place), {".wav"})):
-            whole = {stem: path for stem, path in found.items() if not stem.endswith("_cut")}
-            return whole | {stem.removesuffix("_cut"): path for stem, path in found.items() if stem.endswith("_cut")}
+    for place in ("audio", "wav"):
+        if folder.holds_folder(place) and (sounds := folder.folder(place).by_stem({".wav"})):
+            whole = {stem: path for stem, path in sounds.items() if not stem.endswith("_cut")}
+            return whole | {stem.removesuffix("_cut"): path for stem, path in sounds.items() if stem.endswith("_cut")}
     raise InputError(f"{folder}: holds no .wav files in audio/ or wav/; put there <subject>_<sentence>.wav, which ffmpeg "
                      "extracts from videos/")

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.raw.source_files import check_finite
-from data_prep.writer import DatasetWriter, write_sequence
+from data_prep.raw.motion_and_sound import check_finite
+from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.check import AUDIO_TOLERANCE_FRAMES
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
+from otlib.topology import Topology
 
 _LARGEST_RATIO = 1.5  # of the lengths of sound and motion: past it one of the two rates is wrong, not an end cut by hand
 _NAMES_SAID = 6  # of the clips that one reason leaves out
@@ -47,8 +48,7 @@ class Source:
     Attributes:
         name: of the data set.
         frame_rate: of the motion that the clips give, frames a second.
-        faces: (F, 3).
-        regions: names to vertices.
+        topology: of all templates and clips; see :func:`with_lips`.
         templates: subject to (V, 3), metres.
         clips: in the order in which the data set is to hold them.
         left_out: the names of those that are not converted, and the reason.
@@ -58,13 +58,18 @@ class Source:
 
     name: str
     frame_rate: float
-    faces: np.ndarray
-    regions: Mapping[str, np.ndarray]
+    topology: Topology
     templates: Mapping[str, np.ndarray]
     clips: Sequence[SourceClip]
     left_out: Mapping[str, str]
     subject_extras: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+
+
+def with_lips(faces: np.ndarray, regions: Mapping[str, np.ndarray]) -> Topology:
+    """Return the topology of faces (F, 3) and named vertices; faces whose corners are all of the lips are their part."""
+    lips = np.flatnonzero(np.isin(faces, regions["lips"]).all(axis=1))
+    return Topology(faces, regions, {"lips": lips} if len(lips) else {})
 
 
 def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
@@ -86,8 +91,7 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
     cut: dict[str, float] = {}
     problems: list[str] = []
     with DatasetWriter(out, name=source.name, frame_rate=source.frame_rate, provenance=provenance) as writer:
-        lips = np.flatnonzero(np.isin(source.faces, source.regions.get("lips", ())).all(axis=1))
-        writer.set_mesh(source.faces, source.regions, {"lips": lips} if len(lips) else None)
+        writer.set_topology(source.topology)
         for subject in dict.fromkeys(clip.subject for clip in source.clips):
             writer.add_subject(subject, source.templates[subject], **source.subject_extras.get(subject, {}))
         for clip in tqdm(source.clips, desc=source.name, unit="clip"):
@@ -99,9 +103,8 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
                 problems.append(str(error))
             if problems:
                 continue  # nothing more is written
-            entry, files = write_sequence(
-                writer.folder, sequence=clip.name, subject=clip.subject, sentence=clip.sentence, split=clip.split,
-                vertices=frames, samples=samples, sample_rate=rate)
+            new = NewSequence(clip.name, clip.subject, clip.sentence, clip.split, frames, samples, rate)
+            entry, files = write_sequence(writer.folder, new)
             entry |= clip.extras
             if apart:
                 entry["cut_seconds"] = cut[clip.name] = round(apart, 4)

@@ -99,11 +99,12 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         subjects = list(dict.fromkeys(sequence.subject for sequence in kept))
         templates = {subject: dataset.template(subject) for subject in subjects}
         write_templates(folder / "templates.pkl", templates)
-        mesh = trimesh.Trimesh(templates[subjects[0]], dataset.faces, process=False)
+        mesh = trimesh.Trimesh(templates[subjects[0]], dataset.topology.faces, process=False)
         for place in (folder, folder / "templates"):  # CodeTalker looks here, FaceFormer there
             mesh.export(place / chosen.faces)
         for region, file in (("lips", "lve.txt"), ("upper_face", "fdd.txt")):
-            (folder / f"regions/{file}").write_text(", ".join(map(str, dataset.regions[region])) + "\n", encoding="utf-8")
+            indices = ", ".join(map(str, dataset.topology.regions[region]))
+            (folder / f"regions/{file}").write_text(indices + "\n", encoding="utf-8")
         account = _account(dataset, convention, kept, names, doubled)
         write_json(folder / MARK, {"format": EXPORT.name, "version": EXPORT.version, "files": file_table(folder)} | account)
     return _said(account, len(kept))

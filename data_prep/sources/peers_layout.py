@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
+from data_prep.raw.folder import Folder, safe_name
 from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.motion_and_sound import check_sound, map_motion
 from data_prep.raw.safe_pickle import read_pickle
-from data_prep.raw.source_files import check_sound, files_by_stem, inside, map_motion, safe_name
 from otlib.errors import InputError
 
 MOTION, SOUND, TEMPLATES = "vertices_npy", "wav", "templates.pkl"
@@ -31,8 +32,8 @@ class ProcessedClip:
     Attributes:
         name: of the files, without suffix: ``<subject>_<sentence>``.
         subject, sentence: the name, parted at its last "_".
-        motion: the .npy; :func:`data_prep.raw.source_files.map_motion` reads it.
-        sound: the .wav; :func:`data_prep.raw.source_files.read_sound` reads it.
+        motion: the .npy; :func:`data_prep.raw.motion_and_sound.map_motion` reads it.
+        sound: the .wav; :func:`data_prep.raw.motion_and_sound.read_sound` reads it.
         frames: number of frames T.
     """
 
@@ -49,26 +50,24 @@ class ProcessedLayout:
     """What lies in a folder of the processed layout.
 
     Attributes:
-        folder: the folder.
         faces: (F, 3) int64.
         templates: subject to (V, 3) float64, in the order of the pickle, in the files' unit.
         clips: those that have motion, sound and a template, sorted by name.
         left_out: the names of the others, and the reason.
     """
 
-    folder: Path
     faces: np.ndarray
     templates: Mapping[str, np.ndarray]
     clips: tuple[ProcessedClip, ...]
     left_out: Mapping[str, str]
 
 
-def is_processed_layout(folder: Path) -> bool:
+def is_processed_layout(folder: Folder) -> bool:
     """Return whether a folder looks like one of the processed layout."""
-    return (folder / MOTION).is_dir()
+    return folder.holds_folder(MOTION)
 
 
-def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedLayout:
+def read_processed_layout(folder: Folder, faces: Path | None = None) -> ProcessedLayout:
     """Find and check what a folder of the processed layout holds; motion and sound by their headers alone.
 
     Args:
@@ -81,11 +80,10 @@ def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedL
     """
     if not is_processed_layout(folder):
         raise InputError(f"{folder}: holds no folder {MOTION}, so it is not of the processed layout")
-    motions = files_by_stem(inside(folder, folder / MOTION), {".npy"})
-    sounds = files_by_stem(inside(folder, folder / SOUND), {".wav"})
+    motions, sounds = folder.folder(MOTION).by_stem({".npy"}), folder.folder(SOUND).by_stem({".wav"})
     mesh_file = faces or find_faces_file(folder)
     mesh = read_mesh(mesh_file)
-    templates = read_templates(inside(folder, folder / TEMPLATES), len(mesh.vertices), mesh_file)
+    templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
     clips, left_out = [], {}
     for name in sorted(motions.keys() | sounds.keys()):
         subject, _, sentence = name.rpartition("_")
@@ -100,22 +98,22 @@ def read_processed_layout(folder: Path, faces: Path | None = None) -> ProcessedL
     if not clips:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
         raise InputError(f"{folder}: no clip has motion, sound and a template ({reasons or 'it holds no clips'})")
-    return ProcessedLayout(folder, mesh.faces, templates, tuple(clips), left_out)
+    return ProcessedLayout(mesh.faces, templates, tuple(clips), left_out)
 
 
-def find_faces_file(folder: Path) -> Path:
+def find_faces_file(folder: Folder) -> Path:
     """Return the one .ply file of a folder or, where it has none, of its ``templates`` folder.
 
     Raises:
         InputError: there is none or more than one.
     """
-    for place in (folder, folder / "templates"):
-        found = sorted(path for path in place.glob("*") if path.suffix.lower() == ".ply" and path.name[0] != ".")
-        if len(found) > 1:
-            names = ", ".join(path.name for path in found[:3])
-            raise InputError(f"{place}: holds {len(found)} .ply files ({names}); say with --faces which one has the faces")
-        if found:
-            return inside(folder, found[0])
+    for place in (folder, *([folder.folder("templates")] if folder.holds_folder("templates") else [])):
+        files = place.files({".ply"})
+        if len(files) > 1:
+            names = ", ".join(path.name for path in files[:3])
+            raise InputError(f"{place}: holds {len(files)} .ply files ({names}); say with --faces which one has the faces")
+        if files:
+            return files[0]
     raise InputError(f"{folder}: holds no .ply file, so the faces are not known; put one there or name it with --faces")
 
 

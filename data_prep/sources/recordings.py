@@ -28,9 +28,9 @@ from tqdm import tqdm
 
 from data_prep.raw.derived_regions import derive_regions
 from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.motion_and_sound import check_finite, map_motion, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions
-from data_prep.raw.source_files import check_finite, map_motion, read_sound
-from data_prep.sources.conversion import Source, SourceClip, convert, read_clip
+from data_prep.sources.conversion import Source, SourceClip, convert, read_clip, with_lips
 from data_prep.sources.recordings_folder import EVERYONE, Recordings, Take, look_through
 from otlib.data.check import REQUIRED_REGIONS
 from otlib.errors import InputError
@@ -146,7 +146,7 @@ def build(out: Path | str, found: Recordings, folder: Path, options: argparse.Na
     provenance = {"tool": "data_prep recordings", "source": folder.resolve().name, "metres_per_unit": options.unit,
                   "regions_found_from_motion": derived, "licence": "the recordings' owner's"}
     left_out = {name: reason.removeprefix(f"{name}: ") for name, reason in wrong.items()}
-    source = Source(folder.resolve().name, options.frame_rate, found.faces, regions,
+    source = Source(folder.resolve().name, options.frame_rate, with_lips(found.faces, regions),
                     {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, left_out, {}, provenance)
     try:
         account = convert(source, out, thorough=True)

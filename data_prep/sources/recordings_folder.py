@@ -4,22 +4,22 @@ Motion is looked at by its headers and names here; nothing but templates is read
 """
 
 import contextlib
-import re
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from data_prep.raw.folder import Folder
 from data_prep.raw.mesh_files import SUFFIXES, read_mesh
-from data_prep.raw.source_files import check_sound, inside, map_motion, safe_name
+from data_prep.raw.motion_and_sound import check_sound, map_motion
 from data_prep.sources.clip_table import TABLE, ClipRow, read_rows, with_splits
 from data_prep.sources.peers_layout import MOTION, SOUND, TEMPLATES, find_faces_file, is_processed_layout, read_templates
 from otlib.errors import InputError
 
 EVERYONE = "template"  # the name of the template of all who have none of their own
 _TEMPLATE_FOLDER = "templates"
-_FRAME_NUMBER = re.compile(r"(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -69,23 +69,22 @@ class Recordings:
         return len(next(iter(self.templates.values()), ()))
 
 
-def look_through(folder: Path, faces: Path | None = None) -> Recordings:
+def look_through(path: Path, faces: Path | None = None) -> Recordings:
     """Find what belongs together in a folder of recordings, or in one of the processed layout.
 
     Args:
-        folder: the folder.
+        path: the folder.
         faces: the mesh file with the faces, for a processed layout that has none or several.
 
     Raises:
         InputError: there is no such folder.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the one that holds your recordings")
+    folder = Folder(path)
     found, processed = Recordings(), is_processed_layout(folder)
     sounds = _by_name(folder, SOUND if processed else "", lambda path: path.suffix.lower() == ".wav", found)
     motions = _by_name(folder, MOTION if processed else "", _is_motion, found)
     names = sorted(name for name in sounds.keys() | motions.keys() if name.casefold() not in found.unclear)
-    rows = read_rows(folder / TABLE, names, found.problems)
+    rows = read_rows(path / TABLE, names, found.problems)
     if processed:
         _read_processed_templates(folder, faces, found)
     else:
@@ -108,47 +107,41 @@ def _is_motion(path: Path) -> bool:
     return path.suffix.lower() == ".npy" or (path.is_dir() and path.name not in (_TEMPLATE_FOLDER, SOUND))
 
 
-def _by_name(folder: Path, part: str, chosen: Callable[[Path], bool], result: Recordings) -> dict[str, Path]:
+def _by_name(folder: Folder, part: str, chosen: Callable[[Path], bool], result: Recordings) -> dict[str, Path]:
     """Return the chosen files and folders by the names of their recordings; what cannot be used goes into the result."""
-    place = folder / part
     try:
-        paths = sorted(path for path in place.iterdir() if path.name[0] != "." and chosen(path))
-    except OSError as error:
-        result.problems.append(f"{place}: cannot be read as a folder ({error.strerror})")
+        place = folder.folder(part)
+        entries = [path for path in place.entries() if chosen(path)]
+    except InputError as error:
+        result.problems.append(str(error))
         return {}
     found: dict[str, Path] = {}
-    folded: dict[str, Path] = {}
-    for path in paths:
-        name = path.name if path.is_dir() else path.stem
-        if (other := folded.setdefault(name.casefold(), path)) is not path:
-            result.problems.append(f"{path}: has the name of {other.name}; keep one of the two")
+    for name, path in place.named(entries):
+        if isinstance(path, InputError):
+            result.problems.append(str(path))
             result.unclear.add(name.casefold())
-            continue
-        try:
-            found[safe_name(name, path)] = inside(folder, path)
-        except InputError as error:
-            result.problems.append(str(error))
-            result.unclear.add(name.casefold())
+        else:
+            found[name] = path
     return found
 
 
-def _read_processed_templates(folder: Path, faces: Path | None, found: Recordings) -> None:
+def _read_processed_templates(folder: Folder, faces: Path | None, found: Recordings) -> None:
     try:
         mesh_file = faces or find_faces_file(folder)
         mesh = read_mesh(mesh_file)
         found.faces = mesh.faces
-        found.templates = read_templates(inside(folder, folder / TEMPLATES), len(mesh.vertices), mesh_file)
+        found.templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
     except InputError as error:
         found.problems.append(str(error))
 
 
-def _read_template_files(folder: Path, found: Recordings) -> None:
+def _read_template_files(folder: Folder, found: Recordings) -> None:
     """Read template.* and templates/<subject>.*; the first of them gives the faces, and the others must have the same."""
-    shared = [path for path in _meshes(folder) if path.stem == EVERYONE]
+    shared = [path for path in folder.entries() if path.suffix.lower() in SUFFIXES and path.stem == EVERYONE]
     files = {EVERYONE: shared[0]} if shared else {}
     if len(shared) > 1:
         found.problems.append(f"{shared[1]}: has the name of {shared[0].name}; keep one of the two")
-    if (folder / _TEMPLATE_FOLDER).is_dir():
+    if folder.holds_folder(_TEMPLATE_FOLDER):
         files |= _by_name(folder, _TEMPLATE_FOLDER, lambda path: path.suffix.lower() in SUFFIXES, found)
     if not files:
         found.problems.append(f"{folder}: holds no template; put the face at rest there as template.obj (or .ply, .glb, "
@@ -156,7 +149,7 @@ def _read_template_files(folder: Path, found: Recordings) -> None:
     first = None
     for subject, path in files.items():
         try:
-            mesh = read_mesh(inside(folder, path))
+            mesh = read_mesh(folder.file(path.relative_to(folder.path)))
         except InputError as error:
             found.problems.append(str(error))
             continue
@@ -168,11 +161,7 @@ def _read_template_files(folder: Path, found: Recordings) -> None:
         found.templates[subject] = mesh.vertices
 
 
-def _meshes(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
-
-
-def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, folder: Path,
+def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, folder: Folder,
           templates: dict[str, np.ndarray]) -> Take:
     """Return a recording whose parts are all there.
 
@@ -189,7 +178,7 @@ def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, fold
             check_sound(sound)
     with _collected(lacking):
         if motion is not None and motion.is_dir():
-            meshes = _in_order(motion, folder)
+            meshes = _in_order(folder.folder(motion.relative_to(folder.path)))
             frames = len(meshes)
         elif motion is not None and templates:
             frames = len(map_motion(motion, len(next(iter(templates.values())))))
@@ -206,21 +195,11 @@ def _collected(problems: list[str]) -> Iterator[None]:
         problems.append(str(error))
 
 
-def _in_order(motion: Path, folder: Path) -> tuple[Path, ...]:
+def _in_order(motion: Folder) -> tuple[Path, ...]:
     """Return the meshes of a folder by the numbers at the end of their names, each one more than the one before it."""
-    numbered: dict[int, Path] = {}
-    for path in _meshes(motion):
-        number = _FRAME_NUMBER.search(path.stem)
-        if number is None:
-            raise InputError(f"{path}: has no number at the end of its name, so its place among the frames is not known")
-        if (other := numbered.setdefault(int(number[1]), path)) is not path:
-            raise InputError(f"{path}: has the number of {other.name}; keep one of the two")
-        inside(folder, path)
-    if not numbered:
-        raise InputError(f"{motion}: holds no meshes ({', '.join(SUFFIXES)})")
-    numbers = sorted(numbered)
-    for before, after in zip(numbers, numbers[1:], strict=False):
+    numbered = motion.numbered(SUFFIXES)
+    for before, after in itertools.pairwise(numbered):
         if after != before + 1:
             missing = f"number {before + 1}" if after == before + 2 else f"numbers {before + 1} to {after - 1}"
             raise InputError(f"{motion}: lacks {missing} between {numbered[before].name} and {numbered[after].name}")
-    return tuple(numbered[number] for number in numbers)
+    return tuple(numbered.values())

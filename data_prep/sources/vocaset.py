@@ -13,6 +13,7 @@ as they are, in metres. data_verts.npy (14 GB) is mapped, never loaded. Pickles 
 """
 
 import argparse
+import reprlib
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from data_prep.raw.folder import Folder
 from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.motion_and_sound import map_numbers
 from data_prep.raw.region_files import (
     FLAME_LIP_GAP,
     FLAME_VERTICES,
@@ -30,9 +33,9 @@ from data_prep.raw.region_files import (
     read_flame_masks,
 )
 from data_prep.raw.safe_pickle import read_pickle
-from data_prep.raw.source_files import given_folder, inside, map_motion, map_numbers, read_sound
-from data_prep.sources.conversion import Source, SourceClip, convert
+from data_prep.sources.conversion import Source, convert, with_lips
 from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout, read_templates
+from data_prep.sources.published import Held, Look, PublishedClip, gather, look_in, one_hot
 from otlib.errors import InputError
 
 HELP = "VOCASET, for those who hold it: raw release or processed layout"
@@ -52,77 +55,69 @@ VERTICES, ROWS, SOUND, TEMPLATES, MASKS = ("data_verts.npy", "subj_seq_to_idx.pk
                                            "FLAME_masks.pkl")
 
 
-def published_clips() -> list[tuple[str, str, str]]:
-    """Return the split, subject and sentence of every clip of the published splits."""
-    return [(split, subject, f"sentence{number:02d}") for split, subjects in SUBJECTS.items()
+def published_clips() -> list[PublishedClip]:
+    """Return every clip of the published splits."""
+    return [PublishedClip(split, subject, f"sentence{number:02d}") for split, subjects in SUBJECTS.items()
             for subject in subjects for number in SENTENCES[split]]
 
 
-def read_raw(folder: Path, faces: Path | None, regions: Mapping[str, np.ndarray], step: int) -> Source:
-    """Look through the raw release.
+def look_through(folder: Folder, faces: Path | None, regions: Mapping[str, np.ndarray], step: int) -> Source:
+    """Look through the raw release or a folder of the processed layout.
 
     Args:
-        folder: with the four files.
+        folder: of either.
         faces: the mesh file with FLAME's faces, where it is not in the folder.
         regions: names to vertices.
         step: take every so many frames.
 
     Raises:
-        InputError: a file is missing, damaged or of another form.
+        InputError: a file is missing, damaged or of another form, or the folder is of neither or of both.
     """
-    mesh_file, face_list = _faces(folder, faces)
-    templates = read_templates(inside(folder, folder / TEMPLATES), FLAME_VERTICES, mesh_file)
-    table = map_numbers(inside(folder, folder / VERTICES))
+    processed, raw = is_processed_layout(folder), folder.file(VERTICES).is_file()
+    if processed == raw:
+        both = f"holds both {VERTICES} and vertices_npy/; move one of them away"
+        none = f"holds neither {VERTICES} (raw release) nor vertices_npy/ (processed layout)"
+        raise InputError(f"{folder}: {both if raw else none}")
+    mesh_file = faces or find_faces_file(folder)
+    mesh = read_mesh(mesh_file)
+    if len(mesh.vertices) != FLAME_VERTICES:
+        raise InputError(f"{mesh_file}: has {len(mesh.vertices)} vertices where FLAME, and so VOCASET, has {FLAME_VERTICES}")
+    provenance = {"tool": "data_prep vocaset", "source": f"VOCASET, {'raw release' if raw else 'processed layout'}",
+                  "frames_taken": f"every {step}. of 60 a second", "licence": "VOCASET's own; not to be passed on"}
+    templates, look = (_raw_release if raw else _processed)(folder, mesh_file, step)
+    clips, left_out = gather("VOCASET", folder, published_clips(), look)
+    return Source("VOCASET", STORED_RATE / step, with_lips(mesh.faces, regions), templates, clips, left_out,
+                  one_hot(TRAINING_SUBJECTS), provenance)
+
+
+def _raw_release(folder: Folder, mesh_file: Path, step: int) -> tuple[Mapping[str, np.ndarray], Look]:
+    templates = read_templates(folder.file(TEMPLATES), FLAME_VERTICES, mesh_file)
+    vertices, row_file, sound_file = (folder.file(name) for name in (VERTICES, ROWS, SOUND))
+    table = map_numbers(vertices)
     if table.dtype.kind != "f" or table.shape[1:] != (FLAME_VERTICES, 3):
-        raise InputError(f"{folder / VERTICES}: has {table.dtype} of shape {table.shape}, expected floating-point numbers "
+        raise InputError(f"{vertices}: has {table.dtype} of shape {table.shape}, expected floating-point numbers "
                          f"of shape (N, {FLAME_VERTICES}, 3)")
-    rows = _by_subject(inside(folder, folder / ROWS))
-    sounds = _by_subject(inside(folder, folder / SOUND))
-    clips, left_out = [], {}
-    for split, subject, sentence in published_clips():
-        name = f"{subject}_{sentence}"
-        frames, sound = rows.get(subject, {}).get(sentence), sounds.get(subject, {}).get(sentence)
-        if lacking := _lacking(frames is not None, sound is not None, subject in templates):
-            left_out[name] = lacking
-            continue
-        order, gaps = _order(frames, len(table), name, folder / ROWS)
-        samples, rate = _sound(sound, name, folder / SOUND)
-        read = partial(_read_rows, table, order[::step], samples, rate)
-        extras = {"missing_frames": gaps} if gaps else {}
-        clips.append(SourceClip(name, subject, sentence, split, folder / VERTICES, read, extras))
-    return _source(folder, "raw release", face_list, regions, templates, clips, left_out, step)
+    rows, sounds = _by_subject(row_file), _by_subject(sound_file)
+
+    def look(clip: PublishedClip) -> Held | str:
+        parts = {"motion": rows.get(clip.subject, {}).get(clip.sentence),
+                 "sound": sounds.get(clip.subject, {}).get(clip.sentence), "template": templates.get(clip.subject)}
+        if lacking := [name for name, part in parts.items() if part is None]:
+            return f"no {' and no '.join(lacking)}"
+        order, gaps = _order(parts["motion"], len(table), clip.name, row_file)
+        samples, rate = _sound(parts["sound"], clip.name, sound_file)
+        return vertices, partial(_read_rows, table, order[::step], samples, rate), gaps
+
+    return templates, look
 
 
 def _read_rows(table: np.ndarray, rows: np.ndarray, samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray, int]:
     return table[rows], samples, rate
 
 
-def read_processed(folder: Path, faces: Path | None, regions: Mapping[str, np.ndarray], step: int) -> Source:
-    """Look through a folder of the processed layout; arguments and errors as for :func:`read_raw`."""
-    mesh_file, face_list = _faces(folder, faces)
+def _processed(folder: Folder, mesh_file: Path, step: int) -> tuple[Mapping[str, np.ndarray], Look]:
     layout = read_processed_layout(folder, mesh_file)
-    there = {clip.name: clip for clip in layout.clips}
-    clips, left_out = [], {}
-    for split, subject, sentence in published_clips():
-        name = f"{subject}_{sentence}"
-        if name not in there:
-            left_out[name] = layout.left_out.get(name, "neither motion nor sound")
-            continue
-        read = partial(_read_files, there[name].motion, there[name].sound, step)
-        clips.append(SourceClip(name, subject, sentence, split, there[name].motion, read, {}))
-    return _source(folder, "processed layout", face_list, regions, layout.templates, clips, left_out, step)
-
-
-def _read_files(motion: Path, sound: Path, step: int) -> tuple[np.ndarray, np.ndarray, int]:
-    return map_motion(motion, FLAME_VERTICES)[::step], *read_sound(sound)
-
-
-def _faces(folder: Path, faces: Path | None) -> tuple[Path, np.ndarray]:
-    mesh_file = faces or find_faces_file(folder)
-    mesh = read_mesh(mesh_file)
-    if len(mesh.vertices) != FLAME_VERTICES:
-        raise InputError(f"{mesh_file}: has {len(mesh.vertices)} vertices where FLAME, and so VOCASET, has {FLAME_VERTICES}")
-    return mesh_file, mesh.faces
+    return layout.templates, look_in(layout, lambda frames: frames[::step])
 
 
 def _by_subject(path: Path) -> dict[str, dict[str, Any]]:
@@ -130,11 +125,6 @@ def _by_subject(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
         raise InputError(f"{path}: is not a dictionary from subjects to sentences")
     return content
-
-
-def _lacking(motion: bool, sound: bool, template: bool) -> str | None:
-    parts = [name for name, there in (("motion", motion), ("sound", sound), ("template", template)) if not there]
-    return f"no {' and no '.join(parts)}" if parts else None
 
 
 def _order(frames: Any, row_count: int, name: str, path: Path) -> tuple[np.ndarray, int]:
@@ -154,22 +144,12 @@ def _sound(sound: Any, name: str, path: Path) -> tuple[np.ndarray, int]:
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise InputError(f"{path}: {name} has no audio of 16-bit samples")
     if not _is_whole(rate) or not 1000 <= rate <= 1_000_000:
-        raise InputError(f"{path}: {name} has the sample_rate {rate!r}")
+        raise InputError(f"{path}: {name} has the sample_rate {reprlib.repr(rate)}")
     return samples, int(rate)
 
 
 def _is_whole(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _source(folder: Path, kind: str, faces: np.ndarray, regions: Mapping[str, np.ndarray],
-            templates: Mapping[str, np.ndarray], clips: list[SourceClip], left_out: Mapping[str, str], step: int) -> Source:
-    if not clips:
-        raise InputError(f"{folder}: no clip of VOCASET's published splits has motion, sound and a template")
-    extras = {subject: {"one_hot": number} for number, subject in enumerate(TRAINING_SUBJECTS)}
-    provenance = {"tool": "data_prep vocaset", "source": f"VOCASET, {kind}", "frames_taken": f"every {step}. of 60 a second",
-                  "licence": "VOCASET's own; not to be passed on"}
-    return Source("VOCASET", STORED_RATE / step, faces, regions, templates, clips, left_out, extras, provenance)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -191,19 +171,13 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         InputError: something is missing, damaged or of another form.
     """
-    given_folder(arguments.raw)
+    folder = Folder(arguments.raw)
     regions = {"lip_gap": np.array(FLAME_LIP_GAP)} | named_regions(arguments, FLAME_VERTICES)
     if not {"lips", "upper_face"} <= regions.keys():
-        masks = arguments.masks or arguments.raw / MASKS
+        masks = arguments.masks or folder.file(MASKS)
         if arguments.masks is None and not masks.is_file():
-            raise InputError(f"{arguments.raw}: holds no {MASKS}; put FLAME's vertex masks there, name them with --masks, "
+            raise InputError(f"{folder}: holds no {MASKS}; put FLAME's vertex masks there, name them with --masks, "
                              "or give lists of vertices with --lips and --upper-face")
         regions = read_flame_masks(masks) | regions
-    processed, raw = is_processed_layout(arguments.raw), (arguments.raw / VERTICES).is_file()
-    if processed == raw:
-        both = f"holds both {VERTICES} and vertices_npy/; move one of them away"
-        none = f"holds neither {VERTICES} (raw release) nor vertices_npy/ (processed layout)"
-        raise InputError(f"{arguments.raw}: {both if raw else none}")
-    source = (read_raw if raw else read_processed)(arguments.raw, arguments.faces, regions,
-                                                   STORED_RATE // arguments.frame_rate)
+    source = look_through(folder, arguments.faces, regions, STORED_RATE // arguments.frame_rate)
     print(convert(source, arguments.out))

@@ -69,7 +69,8 @@ def execute_notebook(source: Path, target: Path, parameters: Mapping[str, Any], 
                      draws: bool = True) -> None:
     """Run a notebook and leave the executed copy at ``target``, whole or not at all.
 
-    Parameters that equal the notebook's own are not injected, so that the copy is the notebook as a person would run it.
+    Seven arguments, of which three say what is run, and four how. Parameters that equal the notebook's own are not
+    injected, so that the copy is the notebook as a person would run it.
 
     Args:
         source: the notebook.

@@ -3,9 +3,10 @@
     python -m notebooks.driver.paper vocaset --raw DIR                      DIR as `python -m data_prep vocaset --help` says
     python -m notebooks.driver.paper vocaset --raw DIR --encoder facebook/hubert-base-ls960
 
-The data set goes to data/paper/NAME/corpus, the training to data/paper/NAME/runs, and the row to results/paper/NAME.json,
-with the quoted numbers of results/paper/quoted.json beside it. Killed and started again it goes on. Options
-that it does not know are handed to `python -m data_prep NAME`. Exit status: 0 done, 2 something cannot be used.
+The data set goes to data/paper/NAME/corpus, the training to results/runs/NAME/models, and the row, with the quoted numbers
+of results/paper/quoted.json beside it, to results/runs/NAME/row.json; --run gives the run another name. Killed and started
+again it goes on. Options that it does not know are handed to `python -m data_prep NAME`. Exit status: 0 done, 2 something
+cannot be used.
 """
 
 import argparse
@@ -20,18 +21,17 @@ import numpy as np
 import torch
 
 from data_prep import __main__ as preparation
+from notebooks.experiments.folders import PAPER, ROOT, Folders
 from notebooks.experiments.quoted import QuotedTable, read_quoted
 from notebooks.experiments.record import run_record
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
 from otlib.files import read_json, write_json
-from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_max_distance, published_scores
+from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_error_mm, published_scores
 from otlib.metrics.intervals import IntervalUndefined, speaker_interval
 from otlib.predict import Predictor, load_trained
 from otlib.train.loop import train
 from otlib.train.settings import TrainSettings, settings_from
-
-ROOT = Path(__file__).resolve().parents[2]
 
 TABLES = {"biwi": "biwi_test_a", "vocaset": "vocaset_test"}  # of results/paper/quoted.json
 CONVENTION = "codetalker"  # whose script these tables are made with
@@ -40,19 +40,24 @@ STEPS = 12_000  # as the suite's full profile
 OURS = "OT-Talk (this project)"
 
 
-def prepared(name: str, raw: Path, options: list[str], folder: Path) -> Dataset:
+def folders_of(name: str, run: str, root: Path) -> Folders:
+    """Return the folders of a table's data set and of the run, by default one of the data set's name."""
+    return Folders(f"paper/{name}", run or name, root)
+
+
+def prepared(name: str, raw: Path, options: list[str], corpus: Path) -> Dataset:
     """Convert a data set, unless the same files were converted with the same options before.
 
     Args:
         name: of a source of ``python -m data_prep``.
         raw: what its --raw takes.
         options: more of its options.
-        folder: of this table's data.
+        corpus: folder of the data set.
 
     Raises:
         InputError: the conversion was refused; it has said why.
     """
-    corpus, stamp = folder / "corpus", folder / "source.json"
+    stamp = corpus.with_name("source.json")
     asked = {"raw": str(raw.resolve()), "options": options}
     if corpus.is_dir() and stamp.is_file() and read_json(stamp) == asked:
         print(f"{name}: converted before, in {corpus}")
@@ -67,21 +72,18 @@ def prepared(name: str, raw: Path, options: list[str], folder: Path) -> Dataset:
 def pairs(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> Iterator[ClipPair]:
     """Yield every test clip, true and predicted, one at a time."""
     for clip in dataset.select("test"):
-        truth, prediction, template = (torch.from_numpy(np.array(v, np.float32))
-                                       for v in (clip.vertices, predict(clip), clip.template))
-        yield ClipPair(clip.subject, truth, prediction, template)
+        yield ClipPair(clip.subject, clip.vertices, predict(clip), clip.template)
 
 
 def scores(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> dict[str, Any]:
     """Return the test clips' scores: the peers' three numbers in each convention by name, and this project's headline."""
-    lips, upper = (torch.from_numpy(dataset.regions[name]) for name in ("lips", "upper_face"))
     clips = list(pairs(dataset, predict))
     if not clips:
         raise InputError(f"{dataset.path}: has no clips of the split 'test'; prepare a data set that has")
     by_speaker: dict[str, list[float]] = {}
     for clip in clips:
-        distance = lip_max_distance(clip.truth, clip.prediction, lips).mean().item()
-        by_speaker.setdefault(clip.speaker, []).append(1000 * distance)
+        error = lip_error_mm(clip.truth, clip.prediction, dataset.topology.lips)
+        by_speaker.setdefault(clip.speaker, []).append(error)
     headline = {speaker: float(np.mean(values)) for speaker, values in by_speaker.items()}
     found: dict[str, Any] = {"lip_max_mm": float(np.mean(list(headline.values()))), "speakers": headline}
     try:
@@ -90,7 +92,7 @@ def scores(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> dict[
     except IntervalUndefined as reason:
         found |= {"lip_max_mm_interval": None, "no_interval": str(reason)}
     return {**found, "clips": len(clips),
-            "conventions": {name: published_scores(clips, lips, upper, how) for name, how in CONVENTIONS.items()}}
+            "conventions": {name: published_scores(clips, dataset.topology, how) for name, how in CONVENTIONS.items()}}
 
 
 def table(quoted: QuotedTable, own: Mapping[str, float]) -> str:
@@ -104,24 +106,33 @@ def table(quoted: QuotedTable, own: Mapping[str, float]) -> str:
     return f"{quoted.markdown()}\n\n{OURS}: {measured}. Another unit than the table's, so it stands outside of it."
 
 
-def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, root: Path = ROOT) -> str:
-    """Convert, train, score and write results/paper/NAME.json; return the table as Markdown.
+def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, run: str = "", root: Path = ROOT) -> str:
+    """Convert, train, score and write the run's row.json; return the table as Markdown.
+
+    Args:
+        name: of the data set.
+        raw: its files.
+        options: more for its conversion.
+        settings: of the training.
+        run: its name; empty: the data set's.
+        root: the checkout.
 
     Raises:
-        InputError: there is no table of that name, or the data, the encoder or the settings cannot be used.
+        InputError: there is no table, or can be no run, of that name, or the data, the encoder or the settings cannot be
+            used.
     """
     if name not in TABLES:
         raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
-    quoted = read_quoted(ROOT / "results" / "paper" / "quoted.json").tables[TABLES[name]]
-    folder = root / "data" / "paper" / name
-    dataset = prepared(name, raw, options, folder)
-    train(dataset.path, folder / "runs" / "ot_talk", settings, cache=folder / "features")
-    found = scores(dataset, Predictor(load_trained(folder / "runs" / "ot_talk"), dataset, folder / "features"))
+    quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
+    folders = folders_of(name, run, root)
+    dataset, model = prepared(name, raw, options, folders.corpus), folders.models / "ot_talk"
+    train(dataset.path, model, settings, cache=folders.features)
+    found = scores(dataset, Predictor(load_trained(model), dataset, folders.features))
     text = table(quoted, found["conventions"][CONVENTION])
-    write_json(root / "results" / "paper" / f"{name}.json",
+    write_json(folders.results / "row.json",
                {"scores": found, "convention": {"name": CONVENTION, "source": convention(CONVENTION).source}, "table": text,
                 "provenance": run_record(dataset, {"settings": json.loads(json.dumps(dataclasses.asdict(settings)))},
-                                         folder / "runs")})
+                                         folders.models)})
     return text
 
 
@@ -131,6 +142,7 @@ def main(arguments: list[str] | None = None) -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the data set, vocaset or biwi")
     parser.add_argument("--raw", type=Path, required=True, metavar="DIR", help="its files, which you must hold")
+    parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the data set)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
     parser.add_argument("--encoder", help="bundled, or a HuBERT by folder or hub name")
     parser.add_argument("--steps", type=int, help=f"of the training ({STEPS})")
@@ -140,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         values = {"steps": STEPS, **(read_json(options.settings) if options.settings else {})}
         given = {key: getattr(options, key) for key in ("encoder", "steps", "seed") if getattr(options, key) is not None}
-        print(make_row(options.name, options.raw, more, settings_from(values | given)))
+        print(make_row(options.name, options.raw, more, settings_from(values | given), options.run))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

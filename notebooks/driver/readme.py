@@ -1,14 +1,13 @@
-"""Fill the README's marked blocks from what a run left in results/: numbers are read, never typed."""
+"""Fill the marked blocks of README.md and results/README.md from results/reference: numbers are read, never typed."""
 
-import argparse
 import re
 import sys
-from pathlib import Path
 
+from notebooks.experiments.folders import REFERENCE, ROOT
 from notebooks.experiments.record import ScoreTable
 from otlib.files import atomic_write, read_json
 
-ROOT = Path(__file__).resolve().parents[2]
+PAGES = (ROOT / "README.md", REFERENCE.with_name("README.md"))
 
 
 def numbers(metrics: dict) -> str:
@@ -91,33 +90,25 @@ def fill(text: str, block: str, content: str) -> str:
     return re.sub(f"(?s){marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", text)
 
 
-BLOCKS = {"numbers": (numbers, "fast/metrics.json"), "cost": (cost, "fast/cost.json"),
-          "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "fast/ablation.json"),
+BLOCKS = {"numbers": (numbers, "metrics.json"), "cost": (cost, "cost.json"),
+          "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "ablation.json"),
           "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json")}
 
 
 def filled(text: str) -> str:
-    """Return the README's text with every block as results/ has it now."""
+    """Return a page's text with every block as the reference has it now."""
     for block, (sentence, file) in BLOCKS.items():
         if f"<!-- {block}:start -->" in text:
-            text = fill(text, block, sentence(read_json(ROOT / "results" / file)))
+            text = fill(text, block, sentence(read_json(REFERENCE / file)))
     return text
 
 
 def main() -> int:
-    """Write the README, or with --check say whether it is up to date; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; status 1 if something would change")
-    options = parser.parse_args()
-    file = ROOT / "README.md"
-    old = file.read_text(encoding="utf-8")
-    new = filled(old)
-    if options.check and new != old:
-        print("README.md does not say what results/ holds: run python -m notebooks.driver.readme", file=sys.stderr)
-        return 1
-    if not options.check:
-        with atomic_write(file) as temporary:
-            temporary.write_text(new, encoding="utf-8")
+    """Write the pages that there are; return the exit status."""
+    for page in (page for page in PAGES if page.is_file()):
+        text = filled(page.read_text(encoding="utf-8"))
+        with atomic_write(page) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     return 0
 
 

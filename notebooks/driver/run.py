@@ -3,6 +3,7 @@
     python -m notebooks.driver.run                      the whole suite, fast profile
     python -m notebooks.driver.run --only 08_training   one notebook (and what it needs, where that is not done)
     python -m notebooks.driver.run --audio speech.wav   animate a recording of your own
+    python -m notebooks.driver.run --run mine           keep what it leaves apart, in results/runs/mine
 
 A notebook is done when it ran to its end with the same code, parameters and inputs, and what it wrote is still there.
 Exit status: 0 done, 1 a notebook failed, 2 something handed in cannot be used (one sentence says what).
@@ -31,13 +32,13 @@ from notebooks.driver.execution import (
     failed_copy,
 )
 from notebooks.driver.time_left import TimeLeft
+from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
 from otlib.errors import InputError
 from otlib.files import read_json, sha256, write_json
 from otlib.provenance import code_checksum
 from otlib.speech.recording import read_recording
 from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 
-ROOT = Path(__file__).resolve().parents[2]
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that rounding does not depend on how many cores there are
 
 NOTEBOOKS = ROOT / "notebooks"
@@ -51,6 +52,7 @@ class Step:
         name: of the notebook, without ".ipynb".
         needs: notebooks whose outputs it reads.
         outputs: files and folders it leaves, relative to the repository.
+        reads: files that it reads where they are there, relative to the repository, beside what it needs.
         parameters: what the profile injects.
         budget: seconds its cells may take before they are stopped.
         usual: seconds it takes on two quiet cores, for the time left.
@@ -59,6 +61,7 @@ class Step:
     name: str
     needs: tuple[str, ...]
     outputs: tuple[str, ...]
+    reads: tuple[str, ...]
     parameters: dict[str, Any]
     budget: int
     usual: int
@@ -69,34 +72,37 @@ class Step:
         return NOTEBOOKS / f"{self.name}.ipynb"
 
 
-def read_suite(profile: str, audio: Path | None = None, out: str | None = None) -> list[Step]:
+def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = None) -> list[Step]:
     """Read the suite in the order in which it runs.
 
     Args:
-        profile: fast, full, or what else suite.yaml has.
+        folders: of the run, with its profile: fast, full, or what else suite.yaml has.
         audio: a recording of the user's, for the notebooks that have a parameter AUDIO.
-        out: the folder for the talking head, where the user has chosen one. In suite.yaml's outputs "{head}" stands for
-            that folder, and "{profile}" for the profile.
+        out: the folder for the talking head, if the user names one.
 
     Raises:
         InputError: the profile is not there, or a notebook needs one that does not come before it.
     """
+    profile = folders.profile
     suite = yaml.safe_load((NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
     if profile not in suite["profiles"]:
         raise InputError(f"suite.yaml: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
-    head = f"results/user/{audio.stem}" if audio else f"results/{profile}"
-    if out:
-        head = os.path.join("notebooks", out)  # where the notebooks run
+    head = out or (folders.talk(audio) if audio else folders.results)
+    places = {"profile": profile, "run": folders.results.relative_to(ROOT).as_posix(),
+              "head": (head.relative_to(ROOT) if head.is_relative_to(ROOT) else head).as_posix()}
     steps: list[Step] = []
     for entry in suite["notebooks"]:
         chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
         unknown = set(needs) - {step.name for step in steps}
         if unknown:
             raise InputError(f"suite.yaml: {entry['name']} needs {', '.join(sorted(unknown))}, which must stand before it")
-        outputs = tuple(path.format(profile=profile, head=head) for path in entry.get("outputs", ()))
-        step = Step(entry["name"], needs, outputs, {"PROFILE": profile, **chosen.get("parameters", {})}, chosen["budget"],
-                    chosen["usual"])
-        if audio and "AUDIO" in default_parameters(step.source):
+        outputs, reads = (tuple(path.format(**places) for path in entry.get(key, ())) for key in ("outputs", "reads"))
+        step = Step(entry["name"], needs, outputs, reads, {"PROFILE": profile, **chosen.get("parameters", {})},
+                    chosen["budget"], chosen["usual"])
+        own = default_parameters(step.source)
+        if folders.run and "RUN" in own:
+            step.parameters["RUN"] = folders.run
+        if audio and "AUDIO" in own:
             step.parameters["AUDIO"] = str(audio.resolve())
         steps.append(step)
     return steps
@@ -113,7 +119,8 @@ def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
     digest = hashlib.sha256(code_checksum(sources=code_cells(step.source)).encode())
     audio = step.parameters.get("AUDIO")
     digest.update(json.dumps([step.parameters, sha256(audio) if audio else None, draws], sort_keys=True).encode())
-    digest.update(json.dumps([records[name] for name in step.needs], sort_keys=True).encode())
+    read = [records[name] for name in step.needs] + [fingerprint(ROOT / path) for path in step.reads]
+    digest.update(json.dumps(read, sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -138,11 +145,30 @@ def is_done(step: Step, key: str, folder: Path) -> bool:
 def execute(step: Step, folder: Path, draws: bool) -> None:
     """Run one notebook of the suite and leave the executed copy in ``folder``; see :func:`execute_notebook`."""
     execute_notebook(step.source, _executed(folder, step), step.parameters, name=step.name, budget=step.budget,
-                     cwd=NOTEBOOKS, draws=draws)
+                     cwd=ROOT, draws=draws)
+
+
+def unfinished(steps: list[Step], folder: Path) -> list[str]:
+    """Return the steps that are not done, pictures included, with the code that there is now."""
+    records: dict[str, Any] = {}
+    left = []
+    for step in steps:
+        if set(step.needs) <= records.keys() and is_done(step, key_of(step, records, True), folder):
+            records[step.name] = read_json(_stamp(folder, step))
+        else:
+            left.append(step.name)
+    return left
 
 
 def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws: bool) -> list[str]:
     """Run the wanted steps and what they need, skipping what is done; return the names of those that ran.
+
+    Args:
+        steps: the suite.
+        wanted: names of steps.
+        folder: of the executed notebooks, in that of the run.
+        force: whether wanted steps that are done run again.
+        draws: whether this machine can draw in 3-D.
 
     Raises:
         InputError: a parameter that a notebook does not have (before anything runs), or bad input that one met.
@@ -157,7 +183,7 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
         check_parameters(step.source, step.parameters)
     records: dict[str, Any] = {}
     ran: list[str] = []
-    bar = TimeLeft(sum(step.usual for step in chosen), ROOT / "data")
+    bar = TimeLeft(sum(step.usual for step in chosen), folder.parent / "models")
     try:
         for step in chosen:
             key = key_of(step, records, draws)
@@ -210,7 +236,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m notebooks.driver.run", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="fast", help="of suite.yaml (%(default)s)")
+    parser.add_argument("--profile", default=DEFAULT_RUN, help="of suite.yaml (%(default)s)")
+    parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the profile)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks and what they need")
     parser.add_argument("--audio", type=Path, help="a recording to animate, any format that libsndfile reads")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
@@ -224,32 +251,38 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except StepFailed as error:
-        print(f"{error}\nThe notebook as far as it came is in results/{options.profile}/notebooks", file=sys.stderr)
+        print(f"{error}\nThe notebook as far as it came is in results/runs/{options.run or options.profile}/notebooks",
+              file=sys.stderr)
         return 1
 
 
 def _main(options: argparse.Namespace) -> int:
+    folders = Folders(options.profile, "" if options.run == options.profile else options.run, ROOT)
     if options.audio:
         read_recording(options.audio)  # refused now, not after minutes of training
-    steps = read_suite(options.profile, options.audio, dict(options.parameter).get("OUT"))
+    parameters = {name: parse_value(value) for name, value in options.parameter}
+    out = Path(os.path.abspath(parameters["OUT"])) if parameters.get("OUT") else None  # from where the command was given
+    steps = read_suite(folders, options.audio, out)
     names = [step.name for step in steps]
     wanted = set(options.only or names)
     if unknown := wanted - set(names):
         raise InputError(f"no notebook {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     if options.parameter and not options.only:
         raise InputError("--parameter needs --only, to say whose parameter it is")
-    if "AUDIO" in dict(options.parameter):
-        raise InputError("--parameter AUDIO: give the recording by --audio, which looks at it before anything runs")
+    for name, option in (("AUDIO", "the recording by --audio, which looks at it before anything runs"),
+                         ("PROFILE", "it by --profile"), ("RUN", "it by --run")):
+        if name in parameters:
+            raise InputError(f"--parameter {name}: give {option}")
     for step in steps:
         if options.only and step.name in wanted:
-            step.parameters.update({name: parse_value(value) for name, value in options.parameter})
+            step.parameters.update(parameters | ({"OUT": str(out)} if out else {}))
     try:
         ensure_rendering()
         unable = None
     except RenderingUnavailable as error:
         unable = error
         print(f"{error}. Everything but the pictures is done now.", file=sys.stderr)
-    run(steps, wanted, ROOT / "results" / options.profile / "notebooks", force=options.force, draws=unable is None)
+    run(steps, wanted, folders.notebooks, force=options.force, draws=unable is None)
     if unable:
         raise unable
     return 0

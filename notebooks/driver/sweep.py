@@ -3,7 +3,8 @@
     python -m notebooks.driver.sweep ablation                                  every cell, every seed
     python -m notebooks.driver.sweep ablation --only full no_transport --seeds 2
 
-Each cell is a run of the sweep's notebook with parameters of its own and leaves one small file in results/sweeps/NAME.
+Each cell runs the sweep's notebook with parameters of its own and leaves one small file in results/runs/RUN/sweeps/NAME,
+the run being `fast` unless --run says otherwise; its training is in the folder `work` beside it.
 Killed and started again, the sweep skips what is whole and goes on from the checkpoints of the trainings that were under
 way; what was run with other code, data or parameters is run again. A cell that fails is reported and the others go on.
 Exit status: 0 all whole, 1 a cell failed, 2 something handed in cannot be used, 130 interrupted.
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from notebooks.driver import run as suite
 from notebooks.driver.execution import StepFailed, check_parameters, code_cells, execute_notebook
+from notebooks.experiments.folders import DEFAULT_RUN, Folders
 from notebooks.experiments.record import COLUMNS
 from notebooks.experiments.sweeps import TABLE, read_sweep, sweep_table
 from otlib.data.dataset import Dataset
@@ -33,8 +35,6 @@ from otlib.errors import InputError
 from otlib.files import read_json, write_json
 from otlib.provenance import code_checksum
 from otlib.viz.gl import RenderingUnavailable
-
-ROOT = Path(__file__).resolve().parents[2]
 
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
 FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint
@@ -45,9 +45,9 @@ class Sweep:
     """A sweep of suite.yaml.
 
     Attributes:
-        name: its folder in results/sweeps and data/sweeps.
+        name: of the sweep.
         notebook: what a cell runs.
-        profile: of the corpus.
+        folders: of the run that it belongs to, and of the corpus.
         needs: notebooks of the suite that come first.
         seeds: how many, counted from 0.
         budget: seconds a cell may take before it is stopped.
@@ -56,7 +56,7 @@ class Sweep:
 
     name: str
     notebook: Path
-    profile: str
+    folders: Folders
     needs: tuple[str, ...]
     seeds: int
     budget: int
@@ -65,11 +65,11 @@ class Sweep:
     @property
     def results(self) -> Path:
         """Folder of the cells' results."""
-        return suite.ROOT / "results" / "sweeps" / self.name
+        return self.folders.sweep(self.name)
 
     def work(self, cell: str, seed: int) -> Path:
         """Return the folder of a cell's training and of its executed notebook."""
-        return suite.ROOT / "data" / "sweeps" / self.name / f"{cell}_seed{seed}"
+        return self.results / "work" / f"{cell}_seed{seed}"
 
     def result(self, cell: str, seed: int) -> Path:
         """Return the file of a cell's result: there if and only if it is whole."""
@@ -77,15 +77,19 @@ class Sweep:
 
     def parameters(self, cell: str, seed: int) -> dict[str, Any]:
         """Return what a cell's notebook is given."""
-        folder = Path("..") / self.work(cell, seed).relative_to(suite.ROOT)  # from notebooks/, where it runs
-        return {"PROFILE": self.profile, "SEED": seed, "OUT": folder.as_posix(), **self.cells[cell]}
+        folder = self.work(cell, seed).relative_to(suite.ROOT).as_posix()
+        return {"PROFILE": self.folders.profile, "SEED": seed, "OUT": folder, **self.cells[cell]}
 
 
-def read_sweep_plan(name: str) -> Sweep:
+def read_sweep_plan(name: str, run: str = DEFAULT_RUN) -> Sweep:
     """Read a sweep from suite.yaml.
 
+    Args:
+        name: of the sweep.
+        run: to which its results belong.
+
     Raises:
-        InputError: there is none of that name, or a cell has a parameter that the notebook lacks.
+        InputError: there is no sweep, or can be no run, of that name, or a cell has a parameter that the notebook lacks.
     """
     plan = yaml.safe_load((suite.NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
     sweeps = {entry["name"]: entry for entry in plan.get("sweeps", ())}
@@ -93,8 +97,9 @@ def read_sweep_plan(name: str) -> Sweep:
         raise InputError(f"suite.yaml: no sweep {name!r}; there are {', '.join(sweeps) or 'none'}")
     entry = sweeps[name]
     common = entry.get("parameters", {})
-    sweep = Sweep(name, suite.NOTEBOOKS / f"{entry['notebook']}.ipynb", entry["profile"], tuple(entry.get("needs", ())),
-                  entry["seeds"], entry["budget"], {cell: {**common, **values} for cell, values in entry["cells"].items()})
+    sweep = Sweep(name, suite.NOTEBOOKS / f"{entry['notebook']}.ipynb", Folders(entry["profile"], run, suite.ROOT),
+                  tuple(entry.get("needs", ())), entry["seeds"], entry["budget"],
+                  {cell: {**common, **values} for cell, values in entry["cells"].items()})
     for cell in sweep.cells:
         check_parameters(sweep.notebook, sweep.parameters(cell, 0))
     return sweep
@@ -129,7 +134,7 @@ def run_cell(sweep: Sweep, facts: dict[str, Any]) -> float:
         write_json(folder / FACTS, facts)
     (folder / SCORES).unlink(missing_ok=True)
     execute_notebook(sweep.notebook, folder / "notebook.ipynb", facts["parameters"], name=f"{cell}, seed {seed}",
-                     budget=sweep.budget, cwd=suite.NOTEBOOKS)
+                     budget=sweep.budget, cwd=suite.ROOT)
     if not (folder / SCORES).is_file():
         raise StepFailed(f"{cell}, seed {seed}: ended without leaving {SCORES}")
     seconds = time.monotonic() - start
@@ -184,6 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m notebooks.driver.sweep", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of a sweep in suite.yaml")
+    parser.add_argument("--run", default=DEFAULT_RUN, metavar="NAME", help="to which the results belong (%(default)s)")
     parser.add_argument("--only", nargs="+", metavar="CELL", help="these cells")
     parser.add_argument("--seeds", type=int, help="how many seeds, counted from 0 (as suite.yaml says)")
     parser.add_argument("--jobs", type=int, default=cores(), help="cells at a time, one core each (%(default)s)")
@@ -200,14 +206,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _main(options: argparse.Namespace) -> int:
-    sweep = read_sweep_plan(options.name)
+    sweep = read_sweep_plan(options.name, options.run)
     seeds = sweep.seeds if options.seeds is None else options.seeds
     if unknown := set(options.only or ()) - set(sweep.cells):
         raise InputError(f"sweep {sweep.name}: no cell {', '.join(sorted(unknown))}; there are {', '.join(sweep.cells)}")
     if seeds < 1 or options.jobs < 1:
         raise InputError(f"--seeds and --jobs must be at least 1, but are {seeds} and {options.jobs}")
     _prepare(sweep)
-    corpus = Dataset.open(suite.ROOT / "data" / sweep.profile / "corpus")
+    corpus = Dataset.open(sweep.folders.corpus)
     origin = {"code": code_of(sweep.notebook), "data": corpus.checksum}
     chosen = [cell for cell in sweep.cells if not options.only or cell in options.only]
     wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in chosen]
@@ -236,8 +242,8 @@ def _prepare(sweep: Sweep) -> None:
         draws = True
     except RenderingUnavailable:
         draws = False
-    suite.run(suite.read_suite(sweep.profile), set(sweep.needs), suite.ROOT / "results" / sweep.profile / "notebooks",
-              force=False, draws=draws)
+    folders = Folders(sweep.folders.profile, root=suite.ROOT)  # the profile's own run, so that it need not be done again
+    suite.run(suite.read_suite(folders), set(sweep.needs), folders.notebooks, force=False, draws=draws)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ from tqdm import tqdm
 class TimeLeft:
     """A bar over the whole suite, in seconds as they usually pass, with the training's own progress beside it."""
 
-    def __init__(self, total: int, data: Path) -> None:
-        self._data = data
+    def __init__(self, total: int, models: Path) -> None:
+        self._models = models
         self._bar = tqdm(total=total, unit="s", bar_format="{l_bar}{bar}| about {postfix}", file=sys.stderr, disable=None)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -31,7 +31,7 @@ class TimeLeft:
             self._bar.update(now - counted)
             counted = now
             left = self._bar.total - self._bar.n
-            self._bar.set_description_str(name + training_progress(self._data, time.monotonic() - start))
+            self._bar.set_description_str(name + training_progress(self._models, time.monotonic() - start))
             self._bar.set_postfix_str(f"{left // 60} min {left % 60:02d} s left")
         self._bar.update(usual - counted)
 
@@ -50,14 +50,14 @@ class TimeLeft:
         self._bar.close()
 
 
-def training_progress(data: Path, age: float) -> str:
-    """Return " (step 120 of 900)" of the training under ``data`` that wrote its log last, else nothing.
+def training_progress(models: Path, age: float) -> str:
+    """Return " (step 120 of 900)" of the training under ``models`` that wrote its log last, else nothing.
 
     Args:
-        data: folder of the profiles' data.
+        models: folder of a run's trainings.
         age: seconds since the notebook began; a log that is older, or older than 20 seconds, is not of now.
     """
-    times = {file: file.stat().st_mtime for file in data.glob("*/runs/*/log.jsonl")}
+    times = {file: file.stat().st_mtime for file in models.glob("*/log.jsonl")}
     recent = {file: changed for file, changed in times.items() if time.time() - changed < min(age, 20)}
     if not recent:
         return ""

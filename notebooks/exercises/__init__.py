@@ -1,5 +1,5 @@
-"""Exercises of the notebooks: each has a check that says what differs, and a hint; solutions/ has an answer to each.
+"""Exercises of the notebooks, each with a hint and a check that says what differs; solutions/ has the answers.
 
-One module a notebook, with an :class:`~notebooks.exercises.exercise.Exercise` for each function that is asked for. The
-solutions are functions of the same names in lower case; a test runs every one against its check.
+There is one module per notebook, with an :class:`~notebooks.exercises.exercise.Exercise` for each function to write. The
+solutions are functions with the same names in lower case; a test runs each against its check.
 """

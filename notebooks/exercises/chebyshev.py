@@ -4,13 +4,13 @@ import numpy as np
 
 from notebooks.exercises.exercise import Exercise, same
 
-ROUNDING = 1e-9  # of sums of a few products in float64
+ROUNDING = 1e-9  # rounding error of sums of a few products in float64
 
 
 def _terms(answer):
     generator = np.random.default_rng(0)
     vectors = np.linalg.qr(generator.standard_normal((6, 6)))[0]
-    values = np.cos(np.linspace(0.2, 3.0, 6))  # of a scaled Laplacian: in [-1, 1]
+    values = np.cos(np.linspace(0.2, 3.0, 6))  # eigenvalues of a scaled Laplacian: in [-1, 1]
     matrix, signal = vectors * values @ vectors.T, generator.standard_normal(6)
     for terms in (1, 2, 3, 7):
         by_cosines = [vectors @ (np.cos(k * np.arccos(values)) * (vectors.T @ signal)) for k in range(terms)]
@@ -26,13 +26,13 @@ def _least(answer):
 
 
 CHEBYSHEV_TERMS = Exercise(
-    question="chebyshev_terms(laplacian (V, V), signal (V,), terms) -> (terms, V): T_0 x to T_{K-1} x, without a product of "
+    question="chebyshev_terms(laplacian (V, V), signal (V,), terms) -> (terms, V): T_0 x to T_{K-1} x, without multiplying "
              "two matrices.",
-    hint="T_k x needs only T_{k-1} x and T_{k-2} x, which are vectors. What is left to do for one term?",
+    hint="T_k x needs only T_{k-1} x and T_{k-2} x, which are vectors. What remains to be done for one term?",
     try_on=_terms)
 
 LEAST_TERMS = Exercise(
-    question="least_terms(edges (E, 2), start, goal) -> the least K with which goal hears start, 0 if it never does.",
+    question="least_terms(edges (E, 2), start, goal) -> the smallest K with which start reaches goal, 0 if none does.",
     hint="K terms reach K - 1 edges. Let a set of reached vertices grow by one edge at a time, in both directions, until it "
-         "holds the goal or grows no more.",
+         "contains the goal or stops growing.",
     try_on=_least)

@@ -1,4 +1,4 @@
-"""What an exercise is: a check that takes the learner's function and says in one sentence what differs."""
+"""An exercise: a check that takes the learner's function and says in one sentence what differs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ import numpy as np
 
 
 class Differs(Exception):
-    """An answer is not the expected one; the message says how."""
+    """An answer differs from the expected one; the message says how."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found.
+    """The result of a check.
 
     Attributes:
         passed: whether the answer is right.
@@ -32,9 +32,9 @@ class Exercise:
     """A function to write.
 
     Attributes:
-        question: what it shall do, with shapes.
+        question: what the function should do, with shapes.
         hint: a push in the right direction.
-        try_on: calls the function on cases and raises :class:`Differs` at the first that is wrong; see :func:`same`.
+        try_on: calls the function on test cases and raises :class:`Differs` at the first wrong one; see :func:`same`.
     """
 
     question: str
@@ -42,7 +42,7 @@ class Exercise:
     try_on: Callable[[Callable[..., Any]], None]
 
     def check(self, answer: Callable[..., Any]) -> Verdict:
-        """Try a learner's function; whatever it does, a sentence comes back."""
+        """Try a learner's function and return a sentence, whatever the function does."""
         name = getattr(answer, "__name__", "your function")
         try:
             self.try_on(answer)
@@ -53,40 +53,40 @@ class Exercise:
         return Verdict(True, f"{name}: right")
 
 
-def same(what: str, found: Any, expected: Any, tolerance: float = 0.0) -> None:
-    """Compare what an answer returned with what it should.
+def same(what: str, returned: Any, expected: Any, tolerance: float = 0.0) -> None:
+    """Compare an answer's result with the expected one.
 
     Args:
-        what: names the case, such as "three terms on a triangle".
-        found: anything; arrays and tensors are compared as numbers.
+        what: name of the case, such as "three terms on a triangle".
+        returned: anything; arrays and tensors are compared as numbers.
         expected: number or array.
-        tolerance: of each number, relative to the largest expected one.
+        tolerance: allowed error of each number, relative to the largest expected one.
 
     Raises:
-        Differs: nothing returned, another shape, not a number, a constant factor, or numbers that differ; the message
-            says which.
+        Differs: nothing returned, a wrong shape, not a number, a constant factor, or wrong numbers; the message says
+            which.
     """
-    if found is None:
+    if returned is None:
         raise Differs(f"{what}: it returns nothing")
     try:
-        found = np.asarray(found, dtype=float)
+        returned = np.asarray(returned, dtype=float)
     except (TypeError, ValueError) as error:
-        raise Differs(f"{what}: it returns {type(found).__name__}, which is no array of numbers") from error
+        raise Differs(f"{what}: it returns {type(returned).__name__}, which is not an array of numbers") from error
     expected = np.asarray(expected, dtype=float)
-    if found.shape != expected.shape:
-        raise Differs(f"{what}: the shape is {found.shape}, it should be {expected.shape}")
-    if not np.isfinite(found).all():
+    if returned.shape != expected.shape:
+        raise Differs(f"{what}: the shape is {returned.shape}, it should be {expected.shape}")
+    if not np.isfinite(returned).all():
         raise Differs(f"{what}: a number is not finite")
-    gap = np.abs(found - expected)
+    gap = np.abs(returned - expected)
     allowed = tolerance * max(float(np.abs(expected).max(initial=0.0)), 1e-300)
     if not (gap > allowed).any():
         return
-    factor = float((found * expected).sum() / max(float((expected**2).sum()), 1e-300))
-    if expected.size > 1 and factor != 0 and (np.abs(found - factor * expected) <= allowed * abs(factor)).all():
+    factor = float((returned * expected).sum() / max(float((expected**2).sum()), 1e-300))
+    if expected.size > 1 and factor != 0 and (np.abs(returned - factor * expected) <= allowed * abs(factor)).all():
         raise Differs(f"{what}: every number is {factor:.4g} times what it should be")
     if expected.ndim == 0:
-        raise Differs(f"{what}: it is {float(found):.6g}, it should be {float(expected):.6g}")
+        raise Differs(f"{what}: it is {float(returned):.6g}, it should be {float(expected):.6g}")
     at = np.unravel_index(int(gap.argmax()), gap.shape)
     place = ", ".join(str(index) for index in at)
     raise Differs(f"{what}: {np.mean(gap > allowed):.0%} of the numbers differ, most at [{place}], "
-                  f"{found[at]:.6g} in place of {expected[at]:.6g}")
+                  f"{returned[at]:.6g} in place of {expected[at]:.6g}")

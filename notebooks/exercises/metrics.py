@@ -4,14 +4,14 @@ import numpy as np
 
 from notebooks.exercises.exercise import Exercise, same
 
-ROUNDING = 1e-9  # of means of a few numbers in float64
+ROUNDING = 1e-9  # rounding error of means of a few numbers in float64
 
 
 def _lve(answer):
     still = np.zeros((2, 3, 3))
     moved = still.copy()
     moved[0, 1] = (0.003, 0.004, 0.0)  # 5 mm at one lip vertex in the first frame
-    moved[:, 2, 0] = 0.1  # far off, but no lip
+    moved[:, 2, 0] = 0.1  # far off, but not a lip
     same("5 mm at one of two lip vertices in one of two frames", answer(still, moved, np.array([0, 1])), 12.5e-6, ROUNDING)
     generator = np.random.default_rng(0)
     truth, prediction, lips = generator.normal(size=(6, 9, 3)), generator.normal(size=(6, 9, 3)), np.array([1, 4, 8])
@@ -34,7 +34,7 @@ LIP_VERTEX_ERROR = Exercise(
 
 DELAY = Exercise(
     question="delay(truth_gap (T,), predicted_gap (T,), most) -> by how many whole frames, at most `most` either way, the "
-             "prediction is late (early is negative), however large it is.",
+             "prediction is late (early is negative), whatever its size.",
     hint="Shift one against the other, keep the frames that both have, and take the shift with the largest correlation, "
-         "which does not mind size or offset.",
+         "which size and offset do not affect.",
     try_on=_delay)

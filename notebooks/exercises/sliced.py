@@ -4,9 +4,9 @@ import numpy as np
 
 from notebooks.exercises.exercise import Exercise, same
 
-ROUNDING = 1e-9  # of sums of a few products in float64
-STEP = 1e-6  # of central differences: small beside the gaps between projections, so that no order changes
-DIFFERENCES = 1e-6  # relative error of central differences with that step
+ROUNDING = 1e-9  # rounding error of sums of a few products in float64
+STEP = 1e-6  # step of central differences: small beside the gaps between projections, so that no order changes
+DIFFERENCES = 1e-6  # relative error of central differences with this step
 
 
 def _clouds(count=7, lines=5):
@@ -41,7 +41,7 @@ def _gradient(answer):
 
 SLICED_SQUARED = Exercise(
     question="sliced_squared(x (N, 3), y (N, 3), directions (L, 3)) -> SW_2^2 of N atoms of equal mass, no root: the mean "
-             "over directions of the mean squared gap of equal ranks.",
+             "over directions of the mean squared gap between equal ranks.",
     hint="Project both clouds on all lines at once, x @ directions.T, and sort each column by itself.",
     try_on=_distance)
 

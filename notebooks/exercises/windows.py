@@ -12,6 +12,6 @@ def _windows(answer):
 
 WINDOW_EDGES = Exercise(
     question="window_edges(frames, window, reach) -> a list of (start, first, last, end): frames start to end - 1 are read "
-             "so that frames first to last - 1, at most `window` of them, come out as in one pass, each of them once.",
+             "so that frames first to last - 1, at most `window` of them, come out as in a single pass; each frame once.",
     hint="Step through the new frames first, and only then widen each stretch by the reach, as far as the recording goes.",
     try_on=_windows)

@@ -1,6 +1,7 @@
 """What a run leaves behind: its scores as a table, and everything they follow from."""
 
 import importlib.metadata
+import json
 import math
 import platform
 import subprocess
@@ -13,9 +14,9 @@ from otlib import __version__
 from otlib.data.dataset import Dataset
 from otlib.files import read_json, write_json
 from otlib.metrics import CorpusScores
-from otlib.train.loop import RUN
+from otlib.train.loop import LOG, RUN
 
-__all__ = ["COLUMNS", "ScoreTable", "run_record", "score_table", "write_json"]
+__all__ = ["COLUMNS", "ScoreTable", "curves", "run_record", "score_table", "speaker_scores", "write_json"]
 
 COLUMNS = {  # name in the scores: heading, digits, factor
     "lip_max_mm": ("largest lip distance (mm)", 2, 1.0),
@@ -70,6 +71,33 @@ def score_table(scores: Mapping[str, CorpusScores]) -> ScoreTable:
                        for method, score in scores.items()})
 
 
+def speaker_scores(scores: Mapping[str, CorpusScores]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return {method: {metric: {speaker: number}}} of the metrics in :data:`COLUMNS`, rounded to five digits.
+
+    A speaker for whom a metric is not defined is left out.
+    """
+    return {method: {name: {speaker: float(f"{row[name]:.5g}") for speaker, row in score.speakers.items()
+                            if not math.isnan(row.get(name, math.nan))} for name in COLUMNS}
+            for method, score in scores.items()}
+
+
+def curves(models: Path) -> dict[str, dict[str, list[list[float]]]]:
+    """Return {training: {"loss": [[step, mean], ...], "validation_lip_mm": [[step, value], ...]}} of a folder of trainings.
+
+    The loss is the mean of so many neighbouring steps that about a hundred numbers remain.
+    """
+    found = {}
+    for file in sorted(models.glob(f"*/{LOG}")):
+        rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        count = -(-len(rows) // 100)
+        parts = [rows[first: first + count] for first in range(0, len(rows), count)]
+        found[file.parent.name] = {
+            "loss": [[part[-1]["step"], float(f"{sum(row['total'] for row in part) / len(part):.5g}")] for part in parts],
+            "validation_lip_mm": [[row["step"], float(f"{row['validation_lip_mm']:.5g}")] for row in rows
+                                  if "validation_lip_mm" in row]}
+    return found
+
+
 def run_record(dataset: Dataset, parameters: Mapping[str, Any], runs: Path) -> dict[str, Any]:
     """Return parameters, seeds, versions, commit and checksums of data and trainings, for run.json."""
     return {
@@ -85,7 +113,7 @@ def run_record(dataset: Dataset, parameters: Mapping[str, Any], runs: Path) -> d
 
 def _commit() -> str | None:
     """Return the commit of the checkout, with "+" where files differ from it, or None outside of one."""
-    root = Path(__file__).parent.parent  # git reads paths as relative to where it runs
+    root = Path(__file__).parents[2]  # git reads paths as relative to where it runs
 
     def git(*words: str) -> str | None:
         try:
@@ -95,5 +123,5 @@ def _commit() -> str | None:
         return answer.stdout.strip() if answer.returncode == 0 else None
 
     commit = git("rev-parse", "HEAD")
-    changed = git("status", "--porcelain", "--", "otlib", "data_prep")
+    changed = git("status", "--porcelain", "--", "otlib", "data_prep", "notebooks/*.py")
     return commit and commit + ("+" if changed else "")

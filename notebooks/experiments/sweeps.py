@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from notebooks.experiments.folders import REFERENCE, Folders
 from otlib.errors import InputError
 from otlib.files import read_json
 from otlib.metrics.intervals import PairedComparison, paired_comparison
@@ -67,6 +68,25 @@ def common_seeds(results: Iterable[CellResult], cells: Iterable[str]) -> list[in
     """Return the seeds for which every one of the cells has been run: what they can be compared on."""
     done = {cell: {result.seed for result in results if result.cell == cell} for cell in cells}
     return sorted(set.intersection(*done.values())) if done else []
+
+
+def read_run_sweep(folders: Folders, name: str, cells: Iterable[str]) -> tuple[Path, list[CellResult]]:
+    """Return the folder and the results of a run's own sweep, or of the reference's where the run has none that can be read.
+
+    A run's own is of one code and data and has all of some cells with a seed in common; one that the reference has taken
+    over is the reference's.
+
+    Raises:
+        InputError: as :func:`read_sweep`, for the reference's.
+    """
+    own, reference = folders.sweep(name), REFERENCE / "sweeps" / name
+    tables = [folder / TABLE for folder in (own, reference)]
+    if tables[0].is_file() and not (tables[1].is_file() and tables[0].read_bytes() == tables[1].read_bytes()):
+        results = read_sweep(own, mixed=True)
+        origins = {(result.record["code"], result.record["data"]) for result in results}
+        if len(origins) == 1 and common_seeds(results, cells):
+            return own, results
+    return reference, read_sweep(reference)
 
 
 def by_speaker(results: Iterable[CellResult], cell: str, metric: str, seeds: Iterable[int]) -> dict[str, float]:

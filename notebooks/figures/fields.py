@@ -8,10 +8,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from otlib.topology import Topology
 from otlib.viz import palette
 from otlib.viz.curves import tidy
 from otlib.viz.head_figures import put_picture
-from otlib.viz.heads import Camera, HeadRenderer
+from otlib.viz.heads import HeadRenderer
 
 _PIXELS = (270, 342)
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -24,7 +25,6 @@ def field_row(
     *,
     label: str,
     limit: float | None = None,
-    camera: Camera = "front",
     focus: Sequence[int] | np.ndarray | None = None,
 ) -> Figure:
     """Draw signals on one head in a row, all in one signed scale of colours, a title above each.
@@ -35,7 +35,6 @@ def field_row(
         fields: by title, a value for each vertex.
         label: what the values are, with unit.
         limit: the value that gets the last colour, its negative the first; the largest in size of all when None.
-        camera: "front", "three_quarter" or "profile".
         focus: vertex indices to fit the camera to; the whole head when None.
 
     Raises:
@@ -52,7 +51,7 @@ def field_row(
     width = 2.0  # inches of a panel
     figure = Figure(figsize=(width * len(fields) + 0.9, width * _PIXELS[1] / _PIXELS[0] + 0.4), layout="constrained")
     panels = figure.subplots(1, len(fields), squeeze=False)[0]
-    with HeadRenderer(vertices, faces, size=_PIXELS, camera=camera, focus=focus) as renderer:
+    with HeadRenderer(vertices, Topology(faces), size=_PIXELS, focus=focus) as renderer:
         for panel, (title, values) in zip(panels, fields.items(), strict=True):
             put_picture(panel, renderer.image(vertices, values + limit, 2 * limit, palette.SIGNED_COLOURMAP))
             panel.set_title(title, fontsize=10)

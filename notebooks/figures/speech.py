@@ -1,21 +1,20 @@
 """From sound to movement: a waveform with its phonemes, what they ask of jaw and lips, and how alike its moments are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.figure import Figure
 
+from otlib.phonemes import Phoneme
 from otlib.viz import palette
 from otlib.viz.curves import mark_phonemes, tidy
-from otlib.viz.head_figures import is_closure
 
 
 def speech_panels(
     samples: Num[np.ndarray, " S"],
     sample_rate: int,
-    phonemes: Sequence[Mapping[str, Any]],
+    phonemes: Sequence[Phoneme],
     times: Float[np.ndarray, " _"],
     controls: Mapping[str, Float[np.ndarray, " _"]],
 ) -> Figure:
@@ -24,7 +23,7 @@ def speech_panels(
     Args:
         samples: (S,) of any scale.
         sample_rate: Hz.
-        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each; the spans of p, b and m are shaded.
+        phonemes: with their times; p, b and m are shaded.
         times: (T,) seconds, of the controls.
         controls: (T,) values from 0 to 1 by name, in the order of the panels.
 
@@ -58,7 +57,7 @@ def speech_panels(
 
 def self_similarity(
     similarity: Float[np.ndarray, "T T"],
-    phonemes: Sequence[Mapping[str, Any]],
+    phonemes: Sequence[Phoneme],
     seconds: float,
     *,
     limits: tuple[float, float] = (-0.2, 1.0),
@@ -67,7 +66,7 @@ def self_similarity(
 
     Args:
         similarity: (T, T) cosine of the angle between the features of two frames.
-        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+        phonemes: with their times.
         seconds: length of the recording.
         limits: the values that get the first and the last colour.
     """
@@ -75,16 +74,16 @@ def self_similarity(
     axes = figure.subplots()
     image = axes.imshow(similarity, cmap=palette.COST_COLOURMAP, vmin=limits[0], vmax=limits[1], interpolation="nearest",
                         extent=(0, seconds, seconds, 0))
-    for span in phonemes:
-        middle = (span["start"] + span["end"]) / 2
-        weight = "bold" if is_closure(span["phoneme"]) else "normal"
-        for place, coordinates in (((middle, 1.0), ("data", "axes fraction")), ((0.0, middle), ("axes fraction", "data"))):
+    for phoneme in phonemes:
+        weight = "bold" if phoneme.is_bilabial else "normal"
+        for place, coordinates in (((phoneme.middle, 1.0), ("data", "axes fraction")),
+                                   ((0.0, phoneme.middle), ("axes fraction", "data"))):
             vertical = coordinates[0] == "data"
-            axes.annotate(span["phoneme"], place, (0, 3) if vertical else (-3, 0), xycoords=coordinates, fontsize=8,
+            axes.annotate(phoneme.symbol, place, (0, 3) if vertical else (-3, 0), xycoords=coordinates, fontsize=8,
                           textcoords="offset points", fontweight=weight, ha="center" if vertical else "right",
                           va="bottom" if vertical else "center")
         for line in (axes.axvline, axes.axhline):
-            line(span["start"], color="white", linewidth=0.3, alpha=0.6)
+            line(phoneme.start, color="white", linewidth=0.3, alpha=0.6)
     axes.set_yticks([])
     axes.set_xlabel("time (s)")
     figure.colorbar(image, ax=axes, label="cosine of the angle between two frames", shrink=0.7)
@@ -126,14 +125,14 @@ def probe_layers(
 
 def feature_tracks(
     tracks: Mapping[str, tuple[Float[np.ndarray, " _"], Float[np.ndarray, " _"]]],
-    phonemes: Sequence[Mapping[str, Any]],
+    phonemes: Sequence[Phoneme],
     ylabel: str,
 ) -> Figure:
     """Draw one feature at several frame rates against time; the first track is a grey line, the others are marks.
 
     Args:
         tracks: by name, times in seconds and values.
-        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+        phonemes: with their times.
         ylabel: what the feature is.
 
     Raises:

@@ -13,6 +13,7 @@ import numpy as np
 import soundfile
 
 from otlib.data.manifest import (
+    OLDEST,
     is_number,
     is_positive,
     manifest_faults,
@@ -21,9 +22,11 @@ from otlib.data.manifest import (
     sequences,
     stays_inside,
     subjects,
+    topology_files,
 )
 from otlib.errors import InputError
 from otlib.files import read_json, sha256
+from otlib.topology import Topology
 
 REQUIRED_REGIONS = ("lips", "upper_face", "lip_gap")  # what the metrics read; other regions are free
 
@@ -57,11 +60,9 @@ def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """Return what the manifest, the sizes and the headers of the files already show to be wrong."""
     faults = list(manifest_faults(manifest))
     faults += _file_faults(folder, manifest)
-    faces = _load(folder, manifest.get("faces"))
     templates = (_load(folder, entry["template"]) for _, entry in subjects(manifest))
     vertex_count = next((len(template) for template in templates if template is not None and template.ndim), None)
-    faults += _face_faults(str(manifest.get("faces")), faces, vertex_count)
-    faults += _region_faults(folder, manifest, vertex_count, None if faces is None else len(faces))
+    faults += _topology_faults(folder, manifest, vertex_count)
     for _, entry in subjects(manifest):
         faults += _array_faults(folder, entry["template"], (vertex_count, 3))
     for entry in sequences(manifest):
@@ -104,52 +105,63 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
             yield f"{relative}: is not a whole .npy array of numbers"
 
 
-def _array_faults(folder: Path, relative: str, shape: tuple[int | None, ...]) -> Iterator[str]:
-    """Check dtype and shape by the header alone; None in ``shape`` (no template can be read) matches anything."""
+def _array_faults(folder: Path, relative: str, shape: tuple[int | None, ...], dtype: type = np.float32) -> Iterator[str]:
+    """Check dtype and shape by the header alone; None in ``shape`` matches anything."""
     array = _load(folder, relative)
     if array is None:
         return
-    if array.dtype != np.float32:
-        yield f"{relative}: has dtype {array.dtype}, expected float32"
+    if array.dtype != dtype:
+        yield f"{relative}: has dtype {array.dtype}, expected {np.dtype(dtype)}"
     if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
-        wanted = ", ".join("V" if size is None else str(size) for size in shape)
+        wanted = ", ".join("*" if size is None else str(size) for size in shape)
         yield f"{relative}: has shape {array.shape}, expected ({wanted})"
 
 
-def _face_faults(relative: str, faces: np.ndarray | None, vertex_count: int | None) -> Iterator[str]:
+def _topology_faults(folder: Path, manifest: dict[str, Any], vertex_count: int | None) -> Iterator[str]:
+    relative = manifest.get("faces")
+    faces = _load(folder, relative)
     if faces is None:
         return
-    if faces.dtype != np.int32 or faces.ndim != 2 or faces.shape[1] != 3 or not len(faces):
-        yield f"{relative}: faces have dtype {faces.dtype} and shape {faces.shape}, expected int32 and (F, 3)"
-    elif vertex_count is not None and (faces.min() < 0 or faces.max() >= vertex_count):
-        wrong = faces.min() if faces.min() < 0 else faces.max()
-        yield f"{relative}: a face names vertex {wrong}, there are {vertex_count} vertices"
-
-
-def _region_faults(folder: Path, manifest: dict[str, Any], vertex_count: int | None,
-                   face_count: int | None) -> Iterator[str]:
-    relative = manifest.get("regions")
-    if not _readable(folder, relative):
+    if faults := list(_array_faults(folder, relative, (None, 3), np.int32)):
+        yield from faults
         return
+    lists: dict[str, dict[str, Any]] = {}
     try:
-        regions = read_json(folder / relative)
+        Topology(faces, vertex_count=vertex_count)
+        for name in ("regions", "parts"):
+            relative = manifest.get(_file_of(name, manifest))
+            if not _readable(folder, relative):
+                return
+            lists[name] = named_lists(folder, manifest, name)
+            Topology(faces, vertex_count=vertex_count, **lists)
     except InputError as error:
         yield str(error)
-        return
-    if not isinstance(regions, dict) or not isinstance(regions.get("face_parts", {}), dict):
-        yield f"{relative}: the regions or their face_parts are not an object"
-        return
-    yield from (f"{relative}: the region {name} is missing" for name in REQUIRED_REGIONS if name not in regions)
-    vertices = {name: indices for name, indices in regions.items() if name != "face_parts"}
-    for lists, count, what in ((vertices, vertex_count, "vertices"), (regions.get("face_parts", {}), face_count, "faces")):
-        for name, indices in lists.items():
-            if not isinstance(indices, list) or not indices or any(type(index) is not int for index in indices):
-                yield f"{relative}: {name} is empty or not a list of whole numbers"
-            elif min(indices) < 0 or (count is not None and max(indices) >= count):
-                wrong = min(indices) if min(indices) < 0 else max(indices)
-                yield f"{relative}: {name} names index {wrong}, there are {count} {what}"
-            elif name == "lip_gap" and len(indices) != 2:
-                yield f"{relative}: lip_gap has {len(indices)} vertices, expected two, upper and lower"
+    except ValueError as error:
+        yield f"{relative}: {error}"
+    else:
+        yield from (f"{manifest['regions']}: the region {name} is missing" for name in REQUIRED_REGIONS
+                    if name not in lists["regions"])
+
+
+def named_lists(folder: Path, manifest: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the "regions" or the "parts" of a data set, their indices unchecked.
+
+    Raises:
+        InputError: the file cannot be read.
+        ValueError: it holds something else.
+    """
+    lists = read_json(folder / manifest[_file_of(name, manifest)])
+    if isinstance(lists, dict) and manifest["version"] == OLDEST:
+        parts = lists.pop("face_parts", {})
+        lists = parts if name == "parts" else lists
+    if not isinstance(lists, dict):
+        raise ValueError(f"the {name} are not an object of named lists")
+    return lists
+
+
+def _file_of(name: str, manifest: dict[str, Any]) -> str:
+    """Return under which name the manifest has the file of the regions or of the parts."""
+    return name if name in topology_files(manifest) else "regions"
 
 
 def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Iterator[str]:

@@ -5,8 +5,9 @@
     manifest.json         format, version, name, units "m", frame_rate, provenance, subjects, sequences, and the
                           SHA-256 and size of every other file; written last, so that a half-written folder has none
     faces.npy             (F, 3) int32
-    regions.json          named lists of vertices: lips, upper_face, lip_gap [upper, lower] and others; "face_parts",
-                          where it is there, names lists of faces (skin, lips, eyes, ...) for colouring
+    regions.json          named lists of vertices: lips, upper_face, lip_gap [upper, lower] and others
+    parts.json            named lists of faces (skin, lips, eyes, ...) for colouring; version 1 of the format had them
+                          in regions.json, under "face_parts"
     templates/<id>.npy    (V, 3) float32, metres: a subject at rest, mouth closed
     vertices/<id>.npy     (T, V, 3) float32, metres; frame t is at the time t / frame_rate
     audio/<id>.wav        16-bit PCM, mono, at its own rate
@@ -21,25 +22,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import soundfile
 
-from otlib.data.check import quick_faults, validate
+from otlib.data.check import named_lists, quick_faults, validate
 from otlib.data.manifest import MANIFEST, SPLITS, read_manifest
 from otlib.errors import InputError
 from otlib.files import read_json
+from otlib.phonemes.phoneme import Phoneme
+from otlib.topology import Topology
 
-__all__ = ["MANIFEST", "SPLITS", "Dataset", "PhonemeSpan", "Sequence", "validate"]
-
-
-class PhonemeSpan(NamedTuple):
-    """An IPA symbol ("" for a pause) from ``start`` to ``end`` seconds."""
-
-    phoneme: str
-    start: float
-    end: float
+__all__ = ["MANIFEST", "SPLITS", "Dataset", "Sequence", "validate"]
 
 
 @dataclass(frozen=True)
@@ -90,11 +85,12 @@ class Sequence:
         return self.folder / self._paths["audio"]
 
     @property
-    def phonemes(self) -> tuple[PhonemeSpan, ...] | None:
+    def phonemes(self) -> tuple[Phoneme, ...] | None:
         """The phonemes in the order of time, where they are known."""
         if self._paths["phonemes"] is None:
             return None
-        return tuple(PhonemeSpan(**span) for span in read_json(self.folder / self._paths["phonemes"]))
+        return tuple(Phoneme(span["phoneme"], span["start"], span["end"])
+                     for span in read_json(self.folder / self._paths["phonemes"]))
 
     def _map(self, name: str) -> np.memmap | None:
         path = self._paths[name]
@@ -112,9 +108,7 @@ class Dataset:
         provenance: tool, versions, seed and parameters that made it.
         subjects: what the manifest says of each subject.
         sequences: all sequences, in the manifest's order.
-        faces: (F, 3) int32 vertex indices.
-        regions: names to (N,) int64 vertex indices.
-        face_parts: names to (N,) int64 face indices; empty where the data set colours nothing.
+        topology: faces, regions and parts, which all subjects share; no parts where the data set colours nothing.
         checksum: hex SHA-256 over everything but name and provenance: equal content gives equal checksums.
     """
 
@@ -124,9 +118,7 @@ class Dataset:
     provenance: Mapping[str, Any]
     subjects: Mapping[str, Mapping[str, Any]]
     sequences: tuple[Sequence, ...]
-    faces: np.ndarray
-    regions: Mapping[str, np.ndarray]
-    face_parts: Mapping[str, np.ndarray]
+    topology: Topology
     checksum: str
 
     @classmethod
@@ -141,13 +133,13 @@ class Dataset:
         if faults := quick_faults(folder, manifest):
             others = f" (and {len(faults) - 1} more; `python -m data_prep validate` lists them)" if faults[1:] else ""
             raise InputError(f"{folder}: {faults[0]}{others}; prepare the data set again")
-        regions = read_json(folder / manifest["regions"])
-        face_parts = regions.pop("face_parts", {})
-        faces = np.load(folder / manifest["faces"], allow_pickle=False)
         rate, subjects = float(manifest["frame_rate"]), manifest["subjects"]
+        vertex_count = len(np.load(folder / next(iter(subjects.values()))["template"], mmap_mode="r", allow_pickle=False))
+        topology = Topology(np.load(folder / manifest["faces"], allow_pickle=False),
+                            named_lists(folder, manifest, "regions"), named_lists(folder, manifest, "parts"), vertex_count)
         return cls(folder, manifest["name"], rate, manifest["provenance"], subjects,
                    tuple(_sequence(folder, entry, subjects, rate) for entry in manifest["sequences"]),
-                   faces, _indices(regions), _indices(face_parts), _checksum(manifest))
+                   topology, _checksum(manifest))
 
     def select(self, split: str | None = None, subject: str | None = None) -> tuple[Sequence, ...]:
         """Return the sequences of a split, of a subject, or of both.
@@ -172,10 +164,6 @@ def _sequence(folder: Path, entry: Mapping[str, Any], subjects: Mapping[str, Any
     paths["template"] = subjects[entry["subject"]]["template"]
     return Sequence(folder, entry["id"], entry["subject"], entry["sentence"], entry["split"], entry["frames"],
                     frame_rate, entry.get("text"), paths)
-
-
-def _indices(lists: Mapping[str, list[int]]) -> dict[str, np.ndarray]:
-    return {name: np.array(indices, dtype=np.int64) for name, indices in lists.items()}
 
 
 def _checksum(manifest: Mapping[str, Any]) -> str:

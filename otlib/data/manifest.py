@@ -12,7 +12,8 @@ from typing import Any
 from otlib.errors import InputError
 from otlib.files import read_json
 
-FORMAT, VERSION, MANIFEST = "otlib-dataset", 1, "manifest.json"
+FORMAT, VERSION, MANIFEST = "otlib-dataset", 2, "manifest.json"
+OLDEST = 1  # version that is still read: it kept the parts among the regions, under "face_parts"
 SPLITS = ("train", "val", "test")
 
 _REQUIRED = {"id": str, "subject": str, "sentence": str, "split": str, "frames": int, "vertices": str, "audio": str}
@@ -34,9 +35,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: is not the manifest of an {FORMAT}; choose another folder")
-    if manifest.get("version") != VERSION:
-        raise InputError(f"{path}: has format version {manifest.get('version')!r} where this otlib reads {VERSION}; "
-                         "prepare the data set again")
+    if manifest.get("version") not in range(OLDEST, VERSION + 1):
+        raise InputError(f"{path}: has format version {manifest.get('version')!r}, and this otlib reads {OLDEST} to "
+                         f"{VERSION}; prepare the data set again, or use a newer otlib")
     return manifest
 
 
@@ -49,7 +50,7 @@ def manifest_faults(manifest: dict[str, Any]) -> Iterator[str]:
     for name in ("subjects", "files", "provenance"):
         if not isinstance(manifest.get(name), dict):
             yield f"the manifest's {name} is missing or not an object"
-    for name in ("name", "faces", "regions"):
+    for name in ("name", *topology_files(manifest)):
         if not isinstance(manifest.get(name), str):
             yield f"the manifest's {name} is missing or not text"
     known = {subject for subject, _ in subjects(manifest)}
@@ -85,6 +86,11 @@ def _sequence_fault(entry: Any) -> str | None:
     return None if entry["frames"] > 0 else f"has {entry['frames']} frames"
 
 
+def topology_files(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """Return under which names the manifest has the files of the topology."""
+    return ("faces", "regions") if manifest["version"] == OLDEST else ("faces", "regions", "parts")
+
+
 def subjects(manifest: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the name and entry of every subject whose entry is well formed."""
     entries = manifest.get("subjects")
@@ -101,7 +107,7 @@ def sequences(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def referenced_files(manifest: dict[str, Any]) -> list[str]:
     """Return every relative path that the manifest uses or lists, each once."""
-    paths = [manifest[name] for name in ("faces", "regions") if isinstance(manifest.get(name), str)]
+    paths = [manifest[name] for name in topology_files(manifest) if isinstance(manifest.get(name), str)]
     paths += [entry["template"] for _, entry in subjects(manifest)]
     for entry in sequences(manifest):
         paths += [entry[name] for name in ("vertices", "audio", "phonemes", "mean_style") if entry.get(name) is not None]

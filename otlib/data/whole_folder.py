@@ -1,9 +1,9 @@
-"""A folder that is either whole or absent, and the one place that decides what may be replaced by it.
+"""A folder that is either complete or absent, and the only place that decides what it may replace.
 
-Everything goes into a working folder beside the target, `.NAME.otlib-<random>/`, which holds `lock`, `new` (the folder in
-the making) and, while it is put in place, `old` (what stood there). What stood there is removed only if the manifest of a
-folder format of this project lists it, file by file, with the size and SHA-256 that it has. The next run removes what a
-killed one leaves: the lock is the system's and ends with the process.
+Everything is written to a working folder beside the target, `.NAME.otlib-<random>/`. It holds `lock`, `new` (the new
+folder) and, during the swap, `old` (the previous one). The previous folder is removed only if it has a manifest of this
+project's formats that lists every file with its actual size and SHA-256. The next run cleans up after a killed one: the
+lock belongs to the operating system and ends with the process.
 """
 
 import contextlib
@@ -21,23 +21,23 @@ from otlib.files import read_json, sha256
 
 try:
     import fcntl
-except ModuleNotFoundError:  # Windows: a run at work cannot be told from a killed one, so the next run asks
+except ModuleNotFoundError:  # Windows: a live run cannot be told from a killed one, so the next run stops
     fcntl = None
 
 LOCK, NEW, OLD = "lock", "new", "old"
-MARK = b"working folder of python -m data_prep; a later run removes it\n"  # in the lock: the folder is ours
+MARK = b"working folder of python -m data_prep; a later run removes it\n"  # in the lock: shows that the folder is ours
 
 FileTable = dict[str, dict[str, Any]]  # relative path -> {"sha256", "bytes"}
 
 
 @dataclass(frozen=True)
 class FolderFormat:
-    """What tells a folder that this project wrote.
+    """How to recognise a folder that this project wrote.
 
     Attributes:
-        what: it is, in words.
-        manifest: name of its JSON file with the entries "format", "version" and "files", a FileTable of all other files.
-        name, version: those of the manifest.
+        what: a name for messages, such as "a data set".
+        manifest: name of its JSON file, which has "format", "version" and "files", a FileTable of all other files.
+        name, version: the manifest's "format" and "version"; a folder of an older version may be replaced too.
     """
 
     what: str
@@ -51,13 +51,13 @@ def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None
     """Yield an empty folder beside ``path``; put it in place on success, remove it on failure.
 
     Args:
-        path: the folder to make; one of the same format that stands there is replaced at the end.
-        form: its format.
+        path: the folder to make; an existing folder of the same format is replaced at the end.
+        form: the folder's format.
         finish: called after the ``with`` block, to write the manifest.
 
     Raises:
-        InputError: what stands at ``path`` may not be replaced (:func:`removable`), another run is writing it, or it cannot
-            be written.
+        InputError: the existing ``path`` may not be replaced (:func:`removable`), another run is writing it, or it cannot be
+            written.
     """
     path = Path(os.path.abspath(path))
     with _working_folder(path, form) as work:
@@ -76,41 +76,41 @@ def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None
 
 
 def removable(folder: Path, form: FolderFormat) -> list[Path]:
-    """Return what is in a folder, in an order in which it can be removed, the manifest last.
+    """Return the contents of a folder in an order in which they can be removed, the manifest last.
 
-    A listed file that is missing is no fault, since nothing is lost with it.
+    A listed file may be missing, since nothing is lost with it.
 
     Raises:
-        InputError: it is not of the format, holds something that its manifest does not list, or a listed file that differs.
+        InputError: it is not of the format, holds something that its manifest does not list, or a listed file was changed.
     """
     if folder.is_symlink() or not folder.is_dir():
-        raise _other(folder, form, "it is a link or a file")
+        raise _foreign(folder, form, "it is a link or a file")
     if not (names := sorted(os.listdir(folder))):
         return []
     if form.manifest not in names:
-        raise _other(folder, form, f"it holds {names[0]} and no {form.manifest}")
+        raise _foreign(folder, form, f"it holds {names[0]} and no {form.manifest}")
     files = _listed(folder, form)
     folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
-    found = []
+    contents = []
     for place, inner, outer in os.walk(folder, topdown=False, onerror=_raise):
         for path in (Path(place, name) for name in sorted(inner + outer)):
             relative = path.relative_to(folder).as_posix()
             if relative == form.manifest or (relative in folders and path.is_dir() and not path.is_symlink()):
-                found.append(path)
+                contents.append(path)
             elif relative not in files:
-                raise _kept(path, f"is not listed in {form.manifest}")
+                raise _refusal(path, f"is not listed in {form.manifest}")
             elif path.is_symlink() or not path.is_file() or file_entry(path) != files[relative]:
-                raise _kept(path, f"differs from what {form.manifest} lists")
+                raise _refusal(path, f"differs from what {form.manifest} lists")
             else:
-                found.append(path)
-    return sorted(found, key=lambda path: path == folder / form.manifest)
+                contents.append(path)
+    return sorted(contents, key=lambda path: path == folder / form.manifest)
 
 
 def refuse_overlap(out: Path | str, read: Iterable[Path | str]) -> None:
-    """Refuse a folder to be made that equals, holds or lies in one that is read, links followed.
+    """Refuse an output folder that equals, contains or lies in an input, with links followed.
 
     Raises:
-        InputError: it does.
+        InputError: the folders overlap.
     """
     for source in read:
         if _lies_in(out, source) or _lies_in(source, out):
@@ -119,7 +119,7 @@ def refuse_overlap(out: Path | str, read: Iterable[Path | str]) -> None:
 
 
 def file_entry(path: Path) -> dict[str, Any]:
-    """Return the entry of a file in a FileTable."""
+    """Return a file's entry in a FileTable."""
     return {"sha256": sha256(path), "bytes": os.path.getsize(path)}
 
 
@@ -130,7 +130,7 @@ def file_table(folder: Path) -> FileTable:
 
 @contextlib.contextmanager
 def writable(path: Path | str) -> Iterator[None]:
-    """Turn an error of the system in the ``with`` block into an InputError that names ``path``."""
+    """Turn an OSError in the ``with`` block into an InputError that names ``path``."""
     try:
         yield
     except OSError as error:
@@ -138,22 +138,23 @@ def writable(path: Path | str) -> Iterator[None]:
                          "folder") from error
 
 
-def _listed(folder: Path, form: FolderFormat) -> FileTable:
+def _listed(folder: Path, form: FolderFormat) -> dict[str, Any]:
     path, manifest = folder / form.manifest, None
     if path.is_file() and not path.is_symlink():
         with contextlib.suppress(ValueError, OSError, RecursionError):
             manifest = read_json(path)
     if (not isinstance(manifest, dict) or manifest.get("format") != form.name or type(manifest.get("version")) is not int
-            or manifest["version"] != form.version or not isinstance(manifest.get("files"), dict)):
-        raise _other(folder, form, f"its {form.manifest} is not of the format {form.name}, version {form.version}")
+            or not 1 <= manifest["version"] <= form.version or not isinstance(manifest.get("files"), dict)):
+        raise _foreign(folder, form, f"its {form.manifest} is not of the format {form.name}, version {form.version} "
+                     "or older")
     return manifest["files"]
 
 
-def _other(folder: Path, form: FolderFormat, reason: str) -> InputError:
+def _foreign(folder: Path, form: FolderFormat, reason: str) -> InputError:
     return InputError(f"{folder}: exists and is not {form.what} ({reason}), so it is not replaced; choose another folder")
 
 
-def _kept(path: Path, reason: str) -> InputError:
+def _refusal(path: Path, reason: str) -> InputError:
     return InputError(f"{path}: {reason}, so nothing is replaced; move it away or choose another folder")
 
 
@@ -163,8 +164,8 @@ def _raise(error: OSError) -> None:
 
 def _lies_in(inner: Path | str, outer: Path | str) -> bool:
     place = Path(os.path.realpath(inner))
-    return os.path.exists(outer) and any(os.path.exists(one) and os.path.samefile(one, outer)
-                                         for one in (place, *place.parents))
+    return os.path.exists(outer) and any(os.path.exists(ancestor) and os.path.samefile(ancestor, outer)
+                                         for ancestor in (place, *place.parents))
 
 
 @contextlib.contextmanager
@@ -217,7 +218,7 @@ def _is_marked(work: Path) -> bool:
 
 
 def _clear(work: Path, path: Path, form: FolderFormat) -> None:
-    """Remove a working folder; what stood at ``path`` goes back there where nothing has taken its place."""
+    """Remove a working folder; the previous folder goes back to ``path`` unless a new one is there."""
     old = work / OLD
     if os.path.lexists(old):
         if not os.path.lexists(path):
@@ -231,13 +232,13 @@ def _clear(work: Path, path: Path, form: FolderFormat) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from looking for working folders in ``folder`` while one is made or removed."""
+    """Keep other runs from looking for working folders in ``folder`` while this one makes or removes its own."""
     if fcntl is None:
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):  # of file systems without locks
+        with contextlib.suppress(OSError):  # file systems without locks
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -245,7 +246,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> bool | None:
-    """Lock a file; return whether no other process holds it, None where that cannot be told."""
+    """Lock a file; return False if another process holds the lock, None if the system cannot tell."""
     if fcntl is None:
         return None
     try:

@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from matplotlib.colors import to_rgb
 
 from otlib.export.morph_targets import MorphTargets, fit_morph_targets
 from otlib.files import atomic_write
-from otlib.meshes.normals import VertexNormals, check_faces, split_creases
-from otlib.viz.face_parts import FaceParts, part_colour, part_gloss, split_faces
+from otlib.meshes.normals import VertexNormals, split_creases
+from otlib.topology import Topology
+from otlib.viz.materials import part_colour, part_gloss, split_faces
 
 # Codes of the glTF 2.0 specification, sections 3.6.2 and 5.
 _FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTEX_DATA, _INDEX_DATA = 34962, 34963
+TOLERANCE_MM = 0.1
+"""Largest error wished for: a tenth of what the eye sees on a face as large as life (our choice)."""
 _NORMAL_FRAMES = 300  # frames that the moving normals are fitted to: several times the 64 unknowns of each value
 
 
@@ -28,29 +31,25 @@ class GltfReport:
     Attributes:
         targets: number of morph targets.
         max_error_mm: largest distance, over all frames and vertices, from the file's animation to the sequence.
-        tolerance_mm: the distance asked for.
     """
 
     targets: int
     max_error_mm: float
-    tolerance_mm: float
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether the animation is as exact as was asked for."""
-        return self.max_error_mm <= self.tolerance_mm
+        """Whether the animation is as exact as it should be, :data:`TOLERANCE_MM`."""
+        return self.max_error_mm <= TOLERANCE_MM
 
 
 def write_glb(
     path: Path | str,
     vertices: Float[np.ndarray, "T V 3"],
-    faces: Integer[np.ndarray, "F 3"],
+    topology: Topology,
     frame_rate: float,
     *,
     template: Float[np.ndarray, "V 3"] | None = None,
-    face_parts: FaceParts | None = None,
     max_targets: int = 64,
-    tolerance_mm: float = 0.1,
 ) -> GltfReport:
     """Write a moving mesh as one .glb file with morph targets and an animation of their weights.
 
@@ -61,32 +60,30 @@ def write_glb(
     Args:
         path: the file to write; it appears only when it is whole.
         vertices: (T, V, 3) metres; frame t is at t / frame_rate seconds.
-        faces: (F, 3) vertex indices.
+        topology: of the mesh; each part gets its own primitive and material.
         frame_rate: frames per second.
         template: (V, 3) metres, the shape at rest that programs show without the animation; the mean over the frames
             when None.
-        face_parts: face indices of each named part; each part gets its own primitive and material.
         max_targets: the most morph targets to use; 64 is what many programs take.
-        tolerance_mm: the largest error wished for, millimetres.
 
     Returns:
-        The number of targets and the error that they leave. Where ``max_targets`` do not reach the tolerance the file
-        is written all the same and ``within_tolerance`` is False.
+        The number of targets and the error that they leave. Where ``max_targets`` do not reach 0.1 mm the file is
+        written all the same and ``within_tolerance`` is False.
 
     Raises:
-        ValueError: shapes that do not fit, an empty sequence or mesh, or a value that is not finite.
+        ValueError: shapes that do not fit, an empty sequence, or a value that is not finite.
         InputError: the file cannot be written.
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
-    check_faces(faces, vertices.shape[1])
+    topology.check("vertices", vertices.shape)
     base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
-    targets = fit_morph_targets(vertices, base, max_targets, tolerance_mm)
-    split, copied = split_creases(targets.base, faces)
+    targets = fit_morph_targets(vertices, base, max_targets, TOLERANCE_MM)
+    split, copied = split_creases(targets.base, topology.faces)
     surface = _surface(vertices, split, copied, targets)
     writer = _GlbWriter()
     primitives, materials = [], []
-    for name, part_faces in split_faces(split, face_parts).items():
+    for name, part_faces in split_faces(split, topology.parts).items():
         primitives.append(_primitive(writer, part_faces, surface, material=len(materials)))
         materials.append(_material(name))
     document = {
@@ -100,7 +97,7 @@ def write_glb(
     }
     with atomic_write(path) as temporary:
         temporary.write_bytes(writer.file(document))
-    return GltfReport(len(targets.displacements), targets.max_error_mm, tolerance_mm)
+    return GltfReport(len(targets.displacements), targets.max_error_mm)
 
 
 @dataclass(frozen=True)

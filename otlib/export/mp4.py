@@ -1,7 +1,7 @@
 """A sequence of pictures and a sound track as one mp4 file that every browser plays."""
 
+import contextlib
 import itertools
-import subprocess
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -54,19 +54,12 @@ def write_talking_head(
     with atomic_write(path) as temporary, tempfile.TemporaryDirectory() as folder:
         sound = Path(folder) / "sound.wav"
         soundfile.write(sound, audio, sample_rate, subtype="FLOAT")  # no rounding, no clipping before AAC
-        with tempfile.TemporaryFile() as log:
-            encoder = _start_encoder(temporary, first, frame_rate, sound, log)
-            try:
-                count = _feed(encoder, first, itertools.chain([first], pictures))
-            except BaseException:
-                encoder.kill()
-                raise
-            finally:
-                encoder.communicate()
-            if encoder.returncode != 0:
-                log.seek(0)
-                message = log.read().decode(errors="replace").strip().splitlines() or ["no message"]
-                raise InputError(f"{path}: ffmpeg could not write the video ({message[-1].strip()})")
+        count = _encode(temporary, itertools.chain([first], pictures), first.shape, frame_rate, sound)
+        written = None
+        with contextlib.suppress(RuntimeError):  # it is no video
+            written, _ = imageio_ffmpeg.count_frames_and_secs(temporary)
+        if written != count:
+            raise InputError(f"{path}: ffmpeg could not write the video; free some space, or let its name end in .mp4")
         audio_seconds, video_seconds = len(audio) / sample_rate, count / frame_rate
         if abs(audio_seconds - video_seconds) * frame_rate > 1 + 1e-6:
             raise ValueError(
@@ -75,30 +68,24 @@ def write_talking_head(
     return count
 
 
-def _start_encoder(target: Path, first: np.ndarray, frame_rate: float, sound: Path, log) -> subprocess.Popen:
-    """Start ffmpeg, which reads raw pictures of the size of ``first`` from its standard input."""
-    height, width = (side + side % 2 for side in first.shape[:2])
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-loglevel", "error"]
-    command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{frame_rate:.6f}", "-i", "-"]
-    command += ["-i", str(sound), "-map", "0:v", "-map", "1:a"]
-    command += ["-c:v", "libx264", "-crf", _QUALITY, "-pix_fmt", "yuv420p"]
-    command += ["-c:a", "aac", "-b:a", _AUDIO_BITS_PER_SECOND]
+def _encode(target: Path, pictures: Iterable[np.ndarray], shape: tuple[int, ...], frame_rate: float, sound: Path) -> int:
+    """Hand the pictures to ffmpeg as they come; return how many there were until it stopped, if it did."""
+    to_even = [(0, side % 2) for side in shape[:2]] + [(0, 0)]
+    height, width = (side + side % 2 for side in shape[:2])
     # No encoder names or dates in the file, and the index in front so that a browser starts before all is loaded.
-    command += ["-bitexact", "-movflags", "+faststart", str(target)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
-
-
-def _feed(encoder: subprocess.Popen, first: np.ndarray, pictures: Iterable[np.ndarray]) -> int:
-    """Hand the pictures to ffmpeg as they come; return how many it took before it stopped, if it did."""
-    height, width = first.shape[:2]
-    to_even = ((0, height % 2), (0, width % 2), (0, 0))
+    options = ["-crf", _QUALITY, "-b:a", _AUDIO_BITS_PER_SECOND, "-bitexact", "-movflags", "+faststart"]
+    encoder = imageio_ffmpeg.write_frames(
+        target, (width, height), fps=frame_rate, quality=None, codec="libx264", macro_block_size=2,
+        ffmpeg_log_level="quiet", output_params=options, audio_path=str(sound), audio_codec="aac")
     count = 0
-    for picture in pictures:
-        if picture.shape != first.shape or picture.dtype != np.uint8:
-            raise ValueError(f"frames: number {count} is {picture.dtype} {picture.shape}, the first {first.shape}")
-        try:
-            encoder.stdin.write(np.pad(picture, to_even, mode="edge").tobytes())
-        except BrokenPipeError:
-            break  # ffmpeg has ended and says why in its log
-        count += 1
+    with contextlib.closing(encoder):
+        encoder.send(None)
+        for picture in pictures:
+            if picture.shape != shape or picture.dtype != np.uint8:
+                raise ValueError(f"frames: number {count} is {picture.dtype} {picture.shape}, the first {shape}")
+            try:
+                encoder.send(np.pad(picture, to_even, mode="edge"))
+            except OSError:
+                break  # ffmpeg has ended
+            count += 1
     return count

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from torch import Tensor
 
 from otlib.losses import transport_faces
@@ -22,6 +22,7 @@ from otlib.measures.matching import (
 from otlib.measures.measure import Measure, barycentres
 from otlib.measures.sliced import check_exponent, sliced_wasserstein
 from otlib.meshes.geometry import check_mesh
+from otlib.topology import Topology
 
 REGIONS = ("lips", "mouth", "face")
 """Faces that touch the lips, faces within two edges of them (where the loss looks), all faces."""
@@ -36,22 +37,24 @@ class MovingMesh:
 
     Attributes:
         vertices: metres, one still mesh (V, 3) or its frames (T, V, 3).
-        faces: corner indices.
-        lips: vertices of the lips; without them only the whole face can be looked at.
+        topology: of the mesh; where it names no lips, only the whole face can be looked at.
 
     Raises:
-        ValueError: a mesh that is none (see :func:`otlib.meshes.geometry.check_mesh`), or lips that are none of its
-        vertices.
+        ValueError: a mesh that is none (see :func:`otlib.meshes.geometry.check_mesh`), or lips that are in no face.
     """
 
     vertices: Float[np.ndarray, "T V 3"] | Float[np.ndarray, "V 3"]
-    faces: Integer[np.ndarray, "F 3"]
-    lips: Integer[np.ndarray, " _"] | None = None
+    topology: Topology
 
     def __post_init__(self) -> None:
-        check_mesh(torch.from_numpy(np.array(self.vertices)), torch.from_numpy(np.array(self.faces)))
-        if self.lips is not None and not (len(self.lips) and np.isin(self.lips, self.faces).all()):
-            raise ValueError("lips: must name vertices of the mesh's faces, at least one")
+        check_mesh(torch.from_numpy(np.array(self.vertices)), torch.from_numpy(self.topology.faces))
+        if self.has_lips and not np.isin(self.topology.lips, self.topology.faces).all():
+            raise ValueError("lips: must name vertices of the mesh's faces")
+
+    @property
+    def has_lips(self) -> bool:
+        """Whether the topology names them."""
+        return "lips" in self.topology.regions
 
     @property
     def frames(self) -> int:
@@ -64,11 +67,11 @@ class MovingMesh:
         return barycentres(torch.from_numpy(np.array(vertices, np.float64)), self._faces_of(region))
 
     def _faces_of(self, region: str) -> Tensor:
-        faces = torch.from_numpy(np.asarray(self.faces, np.int64))
-        if region == "face":
-            return faces
-        lips = torch.from_numpy(np.asarray(self.lips, np.int64))
-        return faces[torch.isin(faces, lips).any(1)] if region == "lips" else transport_faces(faces, lips, region)
+        if region == "lips":
+            faces = self.topology.faces[np.isin(self.topology.faces, self.topology.lips).any(1)]
+        else:
+            faces = transport_faces(self.topology, region)
+        return torch.from_numpy(faces)
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ class Comparison:
     @property
     def regions(self) -> tuple[str, ...]:
         """Regions that both meshes have."""
-        return REGIONS if self.true.lips is not None and self.predicted.lips is not None else ("face",)
+        return REGIONS if self.true.has_lips and self.predicted.has_lips else ("face",)
 
     @property
     def counts(self) -> tuple[int, ...]:

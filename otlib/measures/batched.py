@@ -1,8 +1,8 @@
 """Sliced Wasserstein distance on any device: batched sorts, searches and scatters over frames and directions at once.
 
-The same computation as :mod:`otlib.measures.compiled.threads` (masses as 62-bit integers, merged staircases, analytic
-gradients), in blocks of frames and directions that fit a byte budget, so memory does not grow with frames x directions x
-atoms.
+It computes what :mod:`otlib.measures.compiled.sliced_threads` computes (masses as 62-bit integers, merged staircases,
+analytic gradients), in blocks of frames and directions that fit a byte budget: memory does not grow with frames x
+directions x atoms.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from otlib.measures.compiled.kernel import UNIT_MASS
+from otlib.measures.compiled.sliced_numba import UNIT_MASS
 
 BYTE_BUDGET = 128 << 20
-"""Bytes that the temporaries of one block may take: large enough to keep a device busy, small beside its memory."""
+"""Bytes for the temporaries of one block: enough to keep a device busy, little beside its memory."""
 
 _BYTES_PER_PIECE = 100  # sorted values, integer heights, indices and gathers of one atom of one direction
 
@@ -28,11 +28,13 @@ def solve(
     p: float,
     gradient: bool,
 ) -> tuple[Float[Tensor, " T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
-    """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.measures.sliced``.
+    """SW_p^p of each pair of measures and its gradient in the first; ``otlib.measures.sliced`` has checked the arguments.
+
+    Seven arguments: PyTorch follows gradients through tensors, not through the measures that hold them.
 
     Returns:
-        The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
-        it sum to zero), else None twice.
+        The values; with ``gradient`` also the gradients in ``x_points`` and in ``x_weights`` (centred: weighted by the
+        masses, the latter sums to zero), otherwise None twice.
     """
     frames, count = len(x_points), directions.shape[1]
     directions = directions.expand(frames, -1, -1)
@@ -50,7 +52,7 @@ def solve(
         value[frame_slice] += (push * gaps).sum(dim=(-2, -1), dtype=torch.float64)
         if gradient:
             slopes = torch.zeros_like(x.values).scatter_add_(-1, pieces.x_rank, push)
-            slopes = torch.empty_like(slopes).scatter_(-1, x.order, slopes)  # by atom again
+            slopes = torch.empty_like(slopes).scatter_(-1, x.order, slopes)  # back to the order of the atoms
             point_gradient[frame_slice] += p * slopes.transpose(-1, -2) @ theta
             potential = _potential(x, y, pieces.last_partner, p)
             weight_gradient[frame_slice] += torch.empty_like(potential).scatter_(-1, x.order, potential).sum(dim=-2)
@@ -69,7 +71,7 @@ class Projected:
     Attributes:
         values: projections in ascending order.
         order: the atom at each rank.
-        heights: cumulated mass up to and with each rank, in units of 2^-62.
+        heights: cumulative mass up to and including each rank, in units of 2^-62.
     """
 
     values: Float[Tensor, "T L N"]
@@ -79,13 +81,13 @@ class Projected:
 
 @dataclass(frozen=True)
 class Pieces:
-    """The N + M pieces of mass of the optimal matching on a line, in ascending order; some are empty.
+    """The N + M pieces of mass that the optimal matching on a line moves, in ascending order; some are empty.
 
     Attributes:
-        mass: mass of the piece, as a share of one.
-        x_rank: rank of the atom it leaves.
-        y_rank: rank of the atom it reaches.
-        last_partner: rank of the atom of y that each atom of x exchanges its last mass with.
+        mass: mass of the piece, as a fraction of the total.
+        x_rank: rank of the atom of x that it leaves.
+        y_rank: rank of the atom of y that it reaches.
+        last_partner: for each atom of x, the rank of the atom of y that receives its last mass.
     """
 
     mass: Float[Tensor, "T L pieces"]
@@ -97,7 +99,7 @@ class Pieces:
 def integer_masses(
     x_weights: Float[Tensor, "T N"], y_weights: Float[Tensor, "T M"]
 ) -> tuple[Int64[Tensor, "T N"], Int64[Tensor, "T M"]]:
-    """Weights as integers of the same sum, 2^62 but for rounding; the heaviest atom of y takes the difference."""
+    """Weights as integers with equal sums, 2^62 up to rounding; the heaviest atom of y absorbs the difference."""
     x_masses, y_masses = (
         torch.round(weights.double() / weights.sum(dim=-1, keepdim=True, dtype=torch.float64) * UNIT_MASS).to(torch.int64)
         for weights in (x_weights.detach(), y_weights.detach())
@@ -116,14 +118,14 @@ def project(
 
 
 def merge(x: Projected, y: Projected) -> Pieces:
-    """Cut the unit of mass at every step of both staircases; a step of x comes before an equal one of y."""
+    """Cut the unit of mass at every step of either staircase; in a tie the step of x comes first."""
     last_partner = torch.searchsorted(y.heights, x.heights, right=False)  # also: steps of y before each step of x
     atoms, others = x.heights.shape[-1], y.heights.shape[-1]
     place = last_partner + torch.arange(atoms, device=last_partner.device)
     x_ends = last_partner.new_zeros((*place.shape[:-1], atoms + others)).scatter_(-1, place, 1)
     x_rank = x_ends.cumsum(dim=-1) - x_ends  # steps of x before each piece
     y_rank = torch.arange(atoms + others, device=place.device) - x_rank
-    # After the last step of one measure only empty pieces of the other follow: give them its last atom.
+    # After the last step of one measure all pieces are empty: they get its last atom.
     x_rank.clamp_(max=atoms - 1)
     y_rank.clamp_(max=others - 1)
     heights = torch.minimum(x.heights.gather(-1, x_rank), y.heights.gather(-1, y_rank))
@@ -132,11 +134,11 @@ def merge(x: Projected, y: Projected) -> Pieces:
 
 
 def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"], p: float) -> Float[Tensor, "T L N"]:
-    """Dual potential of x by rank: from one atom to the next, the cost to the same partner changes by this much.
+    """Dual potential of x by rank: from one atom to the next it changes by the change in cost to their common partner.
 
-    Where both staircases step at once the partner before and the one after serve as well; the mean of both is the
-    derivative's own mean from both sides, and makes it zero between equal measures. Below all mass the first atom of y
-    with mass is the only partner, above it the last one. The potential is zero at the first atom of x with mass.
+    Where both staircases step at once there are two such partners, one before and one after. We take the mean of both: it
+    is the mean of the one-sided derivatives, and it is zero between equal measures. Below all mass the only partner is the
+    first atom of y with mass, above it the last one. The potential is zero at the first atom of x with mass.
     """
     before, after = (ranks[..., :-1] for ranks in (last_partner, torch.searchsorted(y.heights, x.heights, right=True)))
     below = x.heights[..., :-1] == 0
@@ -148,13 +150,13 @@ def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"],
         change = (right - left) * ((right - y_before) + (left - y_after))
     else:
         change = sum((right - y).abs() ** p - (left - y).abs() ** p for y in (y_before, y_after)) / 2
-    massless, massive = (torch.nn.functional.pad(change.where(kept, 0).cumsum(dim=-1, dtype=torch.float64), (1, 0))
-                         for kept in (below, ~below))
+    massless, massive = (torch.nn.functional.pad(change.where(side, 0).cumsum(dim=-1, dtype=torch.float64), (1, 0))
+                         for side in (below, ~below))
     return massive.add_(massless.sub_(massless[..., -1:].clone()))
 
 
 def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:
-    """Cut frames x directions into blocks whose temporaries, ``atoms`` long a direction, keep to the byte budget."""
+    """Cut frames x directions into blocks whose temporaries, ``atoms`` long for each direction, fit the byte budget."""
     rows = max(1, BYTE_BUDGET // (_BYTES_PER_PIECE * atoms))
     frame_step = min(frames, rows)
     direction_step = max(1, rows // frame_step)

@@ -1,4 +1,4 @@
-"""Directions for the sliced Wasserstein distance: random, orthogonal, and designs that need far fewer of them."""
+"""Directions for the sliced Wasserstein distance: random, orthogonal, and designs, which need far fewer."""
 
 import functools
 import importlib.resources
@@ -10,13 +10,13 @@ from torch import Tensor
 
 SAMPLERS = ("gaussian", "orthogonal", "design")
 TRAINING_DIRECTIONS = {3: 6, 6: 12}
-"""Training default by dimension: the smallest stored design whose gradient in the vertices, for two frames of a talking
-head, has a cosine of at least 0.95 with that of 5,000 directions, whatever the rotation.
+"""Training default by dimension: the smallest stored design whose vertex gradient, for two frames of a talking head, has
+a cosine of at least 0.95 with the gradient of 5,000 directions under every rotation tried.
 
-Measured with seven pairs of frames at 9,976 and 46,068 faces, from one frame apart to closed against wide open, 30
-rotations each, normals worth the default of 0.01 m: worst cosine 0.972 for 6 directions in R^3 (barycentres) and 0.969
-for 12 in R^6 (varifolds); the mean is 0.99. With normals worth twice that the worst falls to 0.81, and 16 directions do
-no better. ``python tests/benchmarks/training_directions.py`` repeats it."""
+Measured on seven pairs of frames at 9,976 and 46,068 faces, from neighbouring frames to closed against wide open, with 30
+rotations each and the default normal weight of 0.01 m: the worst cosine is 0.972 for 6 directions in R^3 (barycentres) and
+0.969 for 12 in R^6 (varifolds); the mean is 0.99. With twice the normal weight the worst falls to 0.81, and 16 directions
+do no better. ``python tests/benchmarks/training_directions.py`` repeats the measurement."""
 
 _DESIGNS = "direction_designs.npz"
 
@@ -31,21 +31,23 @@ def draw_directions(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Float[Tensor, "L d"] | Float[Tensor, "B L d"]:
-    """Draw unit vectors, each uniform on the sphere, so that their mean of any function is unbiased.
+    """Draw unit vectors, each uniform on the sphere, so that the mean of any function over them is unbiased.
+
+    Seven arguments, of which three describe the tensor to make, as in PyTorch's own factories.
 
     Args:
         count: number of directions L.
         dimension: dimension d of the measures: 3 for points, 6 for varifolds.
         generator: source of randomness.
-        sampler: how the L directions depend on each other:
-            "gaussian": not at all (normalised Gaussians, plain Monte-Carlo);
-            "orthogonal": blocks of d mutually orthogonal directions, the blocks independent;
-            "design": a fixed set of evenly spread lines turned by a random rotation (d = 3 and 6 only). A count that
-            is not stored (:func:`design_sizes`) is put together from the largest stored sets that fit, each with its
-            own rotation, and orthogonal blocks for the rest.
+        sampler: how the L directions are drawn together:
+            "gaussian": independently (normalised Gaussians, plain Monte Carlo);
+            "orthogonal": in independent blocks of d mutually orthogonal directions;
+            "design": as a fixed set of evenly spread lines, turned by a random rotation (d = 3 and 6 only). A count that
+            is not stored (:func:`design_sizes`) is assembled from the largest stored sets that fit, each with its own
+            rotation, and orthogonal blocks for the rest.
         batch: number of independent draws, one for each frame; None draws one set without the batch axis.
-        dtype: of the result; the draw itself is in float64.
-        device: of the result; the generator's device unless given.
+        dtype: dtype of the result; the draw itself is in float64.
+        device: device of the result; the generator's unless given.
 
     Returns:
         Unit vectors.
@@ -73,7 +75,7 @@ def draw_directions(
 
 
 def design_sizes(dimension: int) -> tuple[int, ...]:
-    """Numbers of directions for which one design is stored, ascending; empty where there is none."""
+    """Sizes of the stored designs in a dimension, ascending; empty if there are none."""
     return tuple(sorted(_designs().get(dimension, {})))
 
 

@@ -1,19 +1,20 @@
 """Make ``otlib/measures/direction_designs.npz``: sets of lines spread so evenly that sliced Wasserstein needs few of them.
 
-A projection and its opposite cost the same, so the cost over the sphere is an even function, and what counts is how
-well L lines average even functions. Turned at random, the squared error of their mean is, in spherical harmonics,
+A projection and its opposite cost the same, so the cost is an even function on the sphere, and what matters is how well
+L lines average even functions. If the lines are rotated at random, the squared error of their mean is, in spherical
+harmonics,
 
     sum over even k > 0 of  e_k r_k,    r_k = 1 / L^2  sum over pairs of  P_k(u . v),
 
-where e_k is the function's energy in degree k and P_k the Gegenbauer polynomial that is one at one. Independent lines
+where e_k is the function's energy in degree k and P_k the Gegenbauer polynomial with P_k(1) = 1. Independent lines
 have r_k = 1 / L on average; a set with r_k = 0 for k = 2 ... t integrates every polynomial up to degree t + 1 exactly
-(an antipodal spherical design). We minimise the sum of dim(k) r_k, dim(k) being the number of harmonics of degree k, up
-to the largest t for which the coordinates outnumber the conditions, and give the freedom that is left to degree t + 2
-with a weight of 1/1000: the designs where they exist, the best in between. It finds the six axes of the icosahedron by
-itself. (Weights that fall like k^-6 or k^-8 do no better on talking heads and converge badly for many lines.)
+(an antipodal spherical design). We minimise the sum of dim(k) r_k, where dim(k) is the number of harmonics of degree k, up
+to the largest t for which the coordinates outnumber the conditions. The remaining freedom goes to degree t + 2 with a
+weight of 1/1000. This yields designs where they exist and the best set of lines elsewhere; it finds the six axes of the
+icosahedron by itself. (Weights that fall like k^-6 or k^-8 do no better on talking heads and converge badly for many lines.)
 
-Run ``python -m otlib.measures.make_designs``: about two minutes on one core. The best of some fixed starts is kept, but
-its last digits depend on the linear algebra library; any set of the same residuals serves as well.
+Run ``python -m otlib.measures.make_designs``; it takes about two minutes on one core. It keeps the best of several fixed
+starts. The last digits depend on the linear algebra library, but any set with the same residuals serves as well.
 """
 
 import argparse
@@ -32,7 +33,7 @@ SIZES = {
     3: (6, 10, 12, 16, 24, 32, 50, 64, 100, 128, 200, 500),
     6: (12, 16, 18, 24, 30, 36, 48, 64, 100, 128, 200, 500),
 }
-SPARE_WEIGHT = 1e-3  # of degree t + 2 beside the degrees up to t
+SPARE_WEIGHT = 1e-3  # weight of degree t + 2 relative to the degrees up to t
 ITERATIONS = 1500
 SEED = 0
 TARGET = Path(__file__).with_name("direction_designs.npz")
@@ -56,7 +57,7 @@ def residuals(lines: np.ndarray, degree: int) -> np.ndarray:
 
 
 def strongest_degree(count: int, dimension: int) -> int:
-    """Largest even t for which ``count`` lines have at least as many coordinates as there are conditions up to t."""
+    """Largest even t for which ``count`` lines have at least as many coordinates as conditions up to t."""
     degree, conditions = 0, 0
     while True:
         conditions += harmonics(degree + 2, dimension)
@@ -66,7 +67,7 @@ def strongest_degree(count: int, dimension: int) -> int:
 
 
 def spread_lines(start: np.ndarray, degree: int) -> tuple[np.ndarray, float]:
-    """Move lines (L, d) towards a design of even ``degree``; return them and the weighted sum of residuals left."""
+    """Move lines (L, d) towards a design of even ``degree``; return them and their remaining weighted sum of residuals."""
     count, dimension = start.shape
     nodes = np.cos(np.pi * (np.arange(degree + 3) + 0.5) / (degree + 3))
     energies = {k: harmonics(k, dimension) * (1 if k <= degree else SPARE_WEIGHT) for k in range(2, degree + 3, 2)}
@@ -84,18 +85,18 @@ def spread_lines(start: np.ndarray, degree: int) -> tuple[np.ndarray, float]:
         return chebyshev.chebval(cosine, kernel).sum() / count**2, gradient.ravel() / count**2
 
     options = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "ftol": 0.0, "gtol": 1e-15, "maxcor": 30}
-    found = minimize(error, start.ravel(), jac=True, method="L-BFGS-B", options=options)
-    lines = found.x.reshape(count, dimension)
-    return lines / np.linalg.norm(lines, axis=1, keepdims=True), float(found.fun)
+    solution = minimize(error, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    lines = solution.x.reshape(count, dimension)
+    return lines / np.linalg.norm(lines, axis=1, keepdims=True), float(solution.fun)
 
 
 def make_design(count: int, dimension: int) -> np.ndarray:
-    """The stored set of ``count`` lines in R^dimension: the best found from random starts, fewer for larger sets."""
+    """The set of ``count`` lines in R^dimension to store: the best of several random starts, fewer for larger sets."""
     generator = np.random.default_rng([SEED, dimension, count])
     degree = strongest_degree(count, dimension)
     starts = max(1, 400 // count)
-    found = [spread_lines(generator.normal(size=(count, dimension)), degree) for _ in range(starts)]
-    return min(found, key=lambda pair: pair[1])[0]
+    candidates = [spread_lines(generator.normal(size=(count, dimension)), degree) for _ in range(starts)]
+    return min(candidates, key=lambda pair: pair[1])[0]
 
 
 def main() -> None:

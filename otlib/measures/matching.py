@@ -1,6 +1,6 @@
-"""Who goes where: exact plans, one-dimensional matchings, and what each atom is moved by and pays.
+"""Where mass goes: exact plans, one-dimensional matchings, and each atom's displacement and cost.
 
-For looking at a distance, not for training: everything here works on one pair of measures and without gradients.
+For inspection, not for training: everything here works on one pair of measures and without gradients.
 """
 
 import math
@@ -13,13 +13,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from otlib.measures import batched as sliced_torch
-from otlib.measures.compiled.kernel import UNIT_MASS
-from otlib.measures.compiled.matching_kernel import add_direction
+from otlib.measures.compiled.matching_numba import add_direction
+from otlib.measures.compiled.sliced_numba import UNIT_MASS
 from otlib.measures.measure import Measure
 from otlib.measures.sliced import check_directions, check_exponent, check_pair
 
 EXACT_ATOMS = 1000
-"""Most atoms of either measure in :func:`exact_plan`: 0.2 s here; the time grows a little faster than the square."""
+"""Largest number of atoms in :func:`exact_plan`: 0.2 s on our machine; time grows a little faster than quadratically."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class ExactPlan:
     """Optimal plan between two measures in R^d.
 
     Attributes:
-        mass: mass that goes from atom i of x to atom j of y, float64; rows sum to the weights of x, columns to those of y.
+        mass: mass moved from atom i of x to atom j of y, float64; rows sum to the weights of x, columns to those of y.
         cost: W_p^p, the sum of mass x distance^p.
     """
 
@@ -40,15 +40,15 @@ class SlicedMatching:
     """Optimal transport between the projections of two measures on one direction.
 
     The quantile function of x takes the value ``x_values[k]`` between the masses ``x_levels[k - 1]`` and
-    ``x_levels[k]``; the same for y. The pieces are the steps of both together, in ascending order.
+    ``x_levels[k]``; likewise for y. Cutting at the steps of both functions gives the pieces, in ascending order.
 
     Attributes:
         x_values: projections of the atoms of x in ascending order.
         x_order: the atom at each rank.
-        x_levels: mass cumulated up to and with each rank; the last is one.
-        y_values: as x_values, of y.
-        y_order: as x_order, of y.
-        y_levels: as x_levels, of y.
+        x_levels: cumulative mass up to and including each rank; the last is one.
+        y_values: as x_values, for y.
+        y_order: as x_order, for y.
+        y_levels: as x_levels, for y.
         mass: mass of each piece, positive, summing to one.
         x_atom: the atom of x that the piece leaves.
         y_atom: the atom of y that it reaches.
@@ -72,11 +72,11 @@ class AtomTransport:
     """What the sliced distance asks of each atom of x. An atom without mass neither moves nor pays.
 
     Attributes:
-        displacement: to where the plan averaged over directions sends the atom's mass on average, minus the atom.
-            It may point where the gradient does not: atoms that are matched in a projection need not be close.
-        descent: minus the gradient of SW_2^2 in the atom's position, per mass and times d / 2. For a pure translation
-            and many directions it is that translation; it is the step that descent on the loss takes.
-        cost: the share of the atom in SW_p^p; these sum to SW_p^p.
+        displacement: mean target of the atom's mass under the plan averaged over directions, minus the atom's position.
+            It may differ in direction from the gradient: atoms that match in a projection need not be close.
+        descent: minus the gradient of SW_2^2 in the atom's position, per unit of mass and times d / 2. For a pure
+            translation and many directions it equals that translation; gradient descent on the loss steps along it.
+        cost: the atom's share of SW_p^p; the shares sum to SW_p^p.
     """
 
     displacement: Float[Tensor, "N d"]
@@ -88,16 +88,16 @@ def exact_plan(x: Measure, y: Measure, p: float = 2.0) -> ExactPlan:
     """Solve the transport between two small measures exactly, with POT's network simplex.
 
     Args:
-        x: one measure, at most :data:`EXACT_ATOMS` atoms; take a region with
-        :meth:`otlib.measures.measure.Measure.restrict`.
-        y: one measure in the same space, as small.
+        x: one measure of at most :data:`EXACT_ATOMS` atoms; :meth:`otlib.measures.measure.Measure.restrict` cuts out a
+            region.
+        y: one measure in the same space, with the same limit.
         p: exponent of the distance, at least one.
 
     Returns:
         The plan and its cost W_p^p (not its root).
 
     Raises:
-        ValueError: a batch of measures, measures that do not fit each other, too many atoms, or p below one.
+        ValueError: a batch of measures, incompatible measures, too many atoms, or p below one.
 
     Source: Bonneel et al. 2011, as implemented by POT's ``ot.emd``.
     """
@@ -114,19 +114,19 @@ def exact_plan(x: Measure, y: Measure, p: float = 2.0) -> ExactPlan:
 
 
 def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: float = 2.0) -> SlicedMatching:
-    """Match two measures along one direction: sort both, and pair their masses from the lowest up.
+    """Match two measures along one direction: sort both and pair their masses from the lowest up.
 
     Args:
         x: one measure.
         y: one measure in the same space.
         direction: unit vector.
-        p: exponent of the cost, at least one; the matching is optimal for all of them.
+        p: exponent of the cost, at least one; the matching is optimal for every such p.
 
     Returns:
         Both quantile functions and the pieces of the matching.
 
     Raises:
-        ValueError: a batch of measures, measures or a direction that do not fit, or p below one.
+        ValueError: a batch of measures, incompatible measures or direction, or p below one.
     """
     _check_single(x, y)
     check_directions(direction[None], x)
@@ -137,27 +137,27 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
     mass, x_rank, y_rank = (part[0, 0][full] for part in (pieces.mass, pieces.x_rank, pieces.y_rank))
     gap = sorted_x.values[0, 0, x_rank] - sorted_y.values[0, 0, y_rank]
     quantiles = [
-        (one.values[0, 0], one.order[0, 0], (one.heights[0, 0].double() / UNIT_MASS).to(mass.dtype))
-        for one in (sorted_x, sorted_y)
+        (projected.values[0, 0], projected.order[0, 0], (projected.heights[0, 0].double() / UNIT_MASS).to(mass.dtype))
+        for projected in (sorted_x, sorted_y)
     ]
     return SlicedMatching(*quantiles[0], *quantiles[1], mass=mass, x_atom=sorted_x.order[0, 0, x_rank],
                           y_atom=sorted_y.order[0, 0, y_rank], cost=float((mass * gap.abs() ** p).sum(dtype=torch.float64)))
 
 
 def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: float = 2.0) -> AtomTransport:
-    """Average the one-dimensional matchings over directions, seen from each atom of x.
+    """Average the one-dimensional matchings over directions, for each atom of x.
 
     Args:
         x: one measure.
         y: one measure in the same space.
         directions: unit vectors.
-        p: exponent of the cost, at least one; it counts for the cost only.
+        p: exponent of the cost, at least one; it affects the cost only.
 
     Returns:
-        Two displacements and the cost of each atom.
+        Each atom's two displacements and its cost.
 
     Raises:
-        ValueError: a batch of measures, measures or directions that do not fit, or p below one.
+        ValueError: a batch of measures, incompatible measures or directions, or p below one.
 
     Source: the averaged plan is the expected sliced plan of Liu et al. 2024 (arXiv 2410.12176), summed over targets.
     """
@@ -167,26 +167,26 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
     x_points, y_points, axes = (tensor.detach().double().cpu().numpy() for tensor in (x.points, y.points, directions))
     x_masses, y_masses = (masses[0].cpu().numpy()
                           for masses in sliced_torch.integer_masses(x.weights[None], y.weights[None]))
-    reached, pull, cost = np.zeros_like(x_points), np.zeros_like(x_points), np.zeros(len(x_points))
+    target_sum, pull, cost = np.zeros_like(x_points), np.zeros_like(x_points), np.zeros(len(x_points))
     for direction in axes:
         x_values, y_values = x_points @ direction, y_points @ direction
-        add_direction(x_masses, x_values, x_values.argsort(), y_masses, y_values, y_values.argsort(), y_points, direction,
-                      float(p), reached, pull, cost)
-    received = x_masses[:, None] * (len(axes) / UNIT_MASS)  # N 1; not times the number first, which 64 bits may not hold
-    massive = received > 0
-    share = np.where(massive, received, 1)
-    displacement = np.where(massive, reached / share - x_points, 0)
-    descent = x_points.shape[1] * pull / share  # zero without mass
+        add_direction((x_masses, x_values, x_values.argsort()), (y_masses, y_values, y_values.argsort()), y_points,
+                      direction, float(p), (target_sum, pull, cost))
+    mass = x_masses[:, None] * (len(axes) / UNIT_MASS)  # N 1; multiplying first could overflow 64 bits
+    massive = mass > 0
+    share = np.where(massive, mass, 1)
+    displacement = np.where(massive, target_sum / share - x_points, 0)
+    descent = x_points.shape[1] * pull / share  # zero for massless atoms
     return AtomTransport(*(torch.from_numpy(result).to(x.points) for result in (displacement, descent, cost / len(axes))))
 
 
 def sliced_bound(dimension: int, p: float = 2.0) -> float:
-    """Return the least c with SW_p^p <= c W_p^p in R^d: the mean of abs(<direction, u>)^p for a unit vector u.
+    """Return the smallest c with SW_p^p <= c W_p^p in R^d: the mean of abs(<direction, u>)^p for a unit vector u.
 
-    Equality for translations, and near it for all that move alike, so W_p is seldom far above SW_p / c^(1/p).
+    Equality holds for translations and nearly holds when all atoms move alike, so W_p is seldom far above SW_p / c^(1/p).
 
     Args:
-        dimension: d of the measures, at least one.
+        dimension: dimension d of the measures, at least one.
         p: exponent of the distances, at least one; c is 1 / d for p = 2, and 1 / (p + 1) for d = 3.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A mesh as a probability measure: weighted atoms that approximate the uniform law on its surface."""
+"""A mesh as a probability measure: weighted atoms that approximate the uniform distribution on its surface."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ WEIGHT_SUM_TOLERANCE = 1e-5
 """Largest accepted |sum of the weights - 1|: ten times the rounding of float32 weights of 50,000 atoms."""
 
 NORMAL_WEIGHT = 0.01
-"""Metres that a unit of normal is worth in :func:`varifold`: turning a face by 0.1 rad costs what moving it by 1 mm does.
+"""Metres per unit of normal in :func:`varifold`: turning a face by 0.1 rad costs as much as moving it by 1 mm.
 
 Our choice (Le et al. 2024 use the bare normal, which dominates when lengths are metres)."""
 
@@ -27,10 +27,10 @@ class Measure:
 
     Attributes:
         points: positions of the atoms, float32 or float64.
-        weights: their masses, non-negative, each measure's sum equal to one within :data:`WEIGHT_SUM_TOLERANCE`.
+        weights: their non-negative masses, which sum to one for each measure within :data:`WEIGHT_SUM_TOLERANCE`.
 
     Raises:
-        ValueError: wrong shapes, dtypes or devices, no atom, a value that is not finite, a negative weight, weights
+        ValueError: wrong shapes, dtypes or devices, no atom, a value that is not finite, a negative weight, or weights
             that do not sum to one; the message names the offender.
     """
 
@@ -64,7 +64,7 @@ class Measure:
         return self.weights.shape[:-1]
 
     def restrict(self, atoms: Int[Tensor, " n"]) -> "Measure":
-        """Keep the atoms of a region and scale their masses to sum to one.
+        """Keep the atoms of a region and rescale their masses to sum to one.
 
         Args:
             atoms: indices of the atoms to keep, the same for the whole batch.
@@ -84,13 +84,13 @@ def varifold(
 ) -> Measure:
     """Discrete oriented varifold of a mesh: one atom a face at (barycentre, normal_weight x unit normal) in R^6.
 
-    Error: against the surface of which the mesh is a triangulation with edges h, positions and normals are off by
-    O(h^2) and O(h) and every face becomes a point, so the distance to the continuous varifold is O(h) = O(F^-1/2).
+    Error: if the mesh triangulates a smooth surface with edges of length h, its positions are off by O(h^2), its normals
+    by O(h), and each face shrinks to a point, so the distance to the continuous varifold is O(h) = O(F^-1/2).
 
     Args:
         vertices: positions, metres.
         faces: corner indices, counter-clockwise seen from outside.
-        normal_weight: metres that a unit of normal counts for; 0 leaves the normals out of every distance.
+        normal_weight: metres per unit of normal; 0 leaves the normals out of every distance.
 
     Returns:
         Atoms with mass area / total area; differentiable in ``vertices``, masses included. A face without area has
@@ -152,8 +152,8 @@ def surface_samples(
         generator: source of randomness, on the device of ``vertices``.
 
     Returns:
-        Points with mass 1 / count. They follow ``vertices`` with their barycentric coordinates held, so the gradient
-        leaves out how the choice of faces would change; the masses have none.
+        Points with mass 1 / count. They follow ``vertices`` at fixed barycentric coordinates, so the gradient ignores
+        that other faces might have been drawn; the masses have no gradient.
 
     Raises:
         ValueError: a bad mesh (see :func:`otlib.meshes.geometry.check_mesh`), a mesh without area, or a count below one.
@@ -165,13 +165,13 @@ def surface_samples(
     corners = face_corners(vertices, faces)
     with torch.no_grad():
         masses = _normalise(face_areas(vertices, faces), _AREAS)
-        chosen = torch.multinomial(masses.reshape(-1, len(faces)), count, replacement=True, generator=generator)
-        chosen = chosen.reshape(*batch, count, 1).expand(*batch, count, 3)
+        drawn_faces = torch.multinomial(masses.reshape(-1, len(faces)), count, replacement=True, generator=generator)
+        drawn_faces = drawn_faces.reshape(*batch, count, 1).expand(*batch, count, 3)
         u, v = torch.rand(2, *batch, count, 1, generator=generator, dtype=vertices.dtype, device=vertices.device)
         # The square root makes the density uniform over the triangle (Osada et al. 2002, equation 1).
         root = u.sqrt()
         coordinates = (1 - root, root * (1 - v), root * v)
-    points = sum(share * corner.gather(-2, chosen) for share, corner in zip(coordinates, corners, strict=True))
+    points = sum(share * corner.gather(-2, drawn_faces) for share, corner in zip(coordinates, corners, strict=True))
     weights = torch.full((*batch, count), 1 / count, dtype=vertices.dtype, device=vertices.device)
     return Measure(points, weights)
 
@@ -185,7 +185,7 @@ def check_not_negative(name: str, weights: Float[Tensor, "*batch N"]) -> None:
 
 
 def total_mass(weights: Float[Tensor, "*batch N"]) -> Float[Tensor, "*batch"]:
-    """Return sums in float64; on the CPU by numpy, for the reason that :func:`otlib.meshes.geometry.extremes` gives."""
+    """Return sums in float64; on the CPU by numpy, for the reason given in :func:`otlib.checks.extremes`."""
     weights = weights.detach()
     if weights.device.type == "cpu":
         return torch.from_numpy(np.asarray(weights.numpy().sum(-1, dtype=np.float64)))

@@ -1,15 +1,15 @@
 """The sliced Wasserstein distance between weighted measures, with gradients in points and masses.
 
-Where it parts from POT 0.9.7's ``ot.sliced_wasserstein_distance`` (a minimal case of each is in
-tests/otlib/measures/test_sliced_beside_pot.py):
+How it differs from POT 0.9.7's ``ot.sliced_wasserstein_distance`` (tests/otlib/measures/test_sliced_beside_pot.py has a
+minimal case of each):
 
 - POT returns the root, SW_p; we return SW_p^p unless asked for the root.
-- Weights that are negative, all zero or do not sum to one: POT returns a number without a word (1 % too much mass turns
-  0.010 into 0.018 in the test), we refuse them by name.
-- An atom without mass: POT lets it shift the value when it lies far away, here it changes nothing.
+- Weights that are negative, all zero or do not sum to one: POT silently returns a number (1 % too much mass turns 0.010
+  into 0.018 in the test); we raise an error that names them.
+- An atom without mass: in POT it shifts the value when it lies far away; here it changes nothing.
 - Equal measures: POT's gradient is NaN, ours is zero.
 - float32 numpy arrays, POT's default: its value drifts by some 1e-5 at 20,000 atoms; with torch tensors it does not.
-- Directions: ``torch.manual_seed`` does not reach POT; pass it ``projections``, of shape (d, L).
+- Directions: POT ignores ``torch.manual_seed``; pass it ``projections`` of shape (d, L).
 """
 
 import numpy as np
@@ -20,15 +20,15 @@ from torch.autograd.function import once_differentiable
 
 from otlib.checks import extremes
 from otlib.measures import batched as sliced_torch
-from otlib.measures.compiled import threads as sliced_cpu
-from otlib.measures.compiled.kernel import MAX_ATOMS
+from otlib.measures.compiled import sliced_threads as sliced_cpu
+from otlib.measures.compiled.sliced_numba import MAX_ATOMS
 from otlib.measures.measure import Measure, check_not_negative, total_mass
 
 COORDINATE_LIMIT = 1e15
-"""Largest accepted coordinate: its square times a mass still fits float32."""
+"""Largest accepted coordinate: its square times a mass still fits in float32."""
 
 DIRECTION_TOLERANCE = 1e-4
-"""Largest accepted |length of a direction - 1|; float32 rounding is a thousand times smaller."""
+"""Largest accepted |length of a direction - 1|: a thousand times float32 rounding."""
 
 _BACKENDS = ("auto", "kernel", "torch")
 
@@ -44,30 +44,30 @@ def sliced_wasserstein(
 ) -> Float[Tensor, "*B"]:
     """Sliced Wasserstein distance of each pair of measures: the mean over directions of the one-dimensional W_p^p.
 
-    Differentiable once, in the points and the weights of both measures. The weights are scaled to mass one first, so
-    moving all of them by a common factor changes nothing, and an optimiser may move them freely as long as none is
-    negative. The gradient in the weight of an atom without mass says what the first mass given to it changes. With
-    ``root`` the gradient of a distance of zero is zero.
+    Differentiable once, in the points and the weights of both measures. The weights are first scaled to sum to one, so
+    a common factor changes nothing, and an optimiser may move them freely as long as none becomes negative. For an atom
+    without mass, the gradient in its weight is the change that its first bit of mass would cause. With ``root`` the
+    gradient of a distance of zero is zero.
 
     Args:
         x: measures in R^d, any batch shape.
-        y: measures with the same batch shape, dtype and device; their number of atoms may differ.
-        directions: unit vectors, shared by the batch or independent for each measure of it (lower variance of a mean
-            over frames at the same cost); see :func:`otlib.measures.directions.draw_directions`. They get no gradient.
+        y: measures with the same batch shape, dtype and device; the number of atoms may differ.
+        directions: unit vectors, shared by the batch or one set for each of its measures (lower variance of a mean over
+            frames at the same cost); see :func:`otlib.measures.directions.draw_directions`. They get no gradient.
         p: exponent of the cost, at least one.
-        root: return SW_p (a distance, as POT does) in place of SW_p^p (a mean, the usual loss).
+        root: return SW_p (a distance, as POT does) instead of SW_p^p (a mean, the usual loss).
         backend: "kernel" (CPU, compiled, float32 and float64, any p; at most 2^21 atoms), "torch" (any device), or
-            "auto": the kernel where it can, else torch.
+            "auto": the kernel where possible, otherwise torch.
 
     Returns:
-        One value for each index of the batch, in the unit of the points to the power p (1 with ``root``).
+        One value for each index of the batch, in the points' unit to the power p (1 with ``root``).
 
     Raises:
-        ValueError: measures that do not fit each other, directions that do not fit or are not of unit length, p below
-            one, an unknown backend, a value that is not finite, or weights that since the measure was made became
-            negative or all zero; the message names the offender.
+        ValueError: incompatible measures, directions of a wrong shape or not of unit length, p below one, an unknown
+            backend, a value that is not finite, or weights that have become negative or all zero since the measure was
+            made; the message names the offender.
 
-    Source: Bonneel et al. 2015; the mean over directions stands inside the root, as in Le et al. 2024 and POT.
+    Source: Bonneel et al. 2015; the mean over directions is taken inside the root, as in Le et al. 2024 and POT.
     """
     check_pair(x, y)
     batch, dimension = x.batch_shape, x.points.shape[-1]
@@ -88,7 +88,7 @@ def sliced_wasserstein(
 
 
 class _SlicedWasserstein(torch.autograd.Function):
-    """SW_p^p of T pairs; a solver computes gradients along with the value, so backward only scales them."""
+    """SW_p^p of T pairs; the solver computes gradients along with the value, so backward only scales them."""
 
     @staticmethod
     def forward(ctx, x_points, x_weights, y_points, y_weights, directions, p, solver):
@@ -97,7 +97,7 @@ class _SlicedWasserstein(torch.autograd.Function):
         x_gradients = y_gradients = (None, None)
         if x_needed or not y_needed:
             value, *x_gradients = solver(*x, *y, directions, p, x_needed)
-        if y_needed:  # a second pass with the roles exchanged
+        if y_needed:  # a second pass with the roles swapped
             value, *y_gradients = solver(*y, *x, directions, p, True)
         ctx.save_for_backward(*x_gradients, *y_gradients)
         return value
@@ -113,7 +113,7 @@ class _SlicedWasserstein(torch.autograd.Function):
 
 
 def _scaled(gradient: Tensor, upstream: Float[Tensor, " T"]) -> Tensor:
-    """Gradients of T pairs times one number each; on the CPU by numpy, as :func:`otlib.meshes.geometry.extremes` looks."""
+    """Gradients of T pairs times one number each; on the CPU by numpy, as in :func:`otlib.checks.extremes`."""
     factor = upstream.reshape(-1, *[1] * (gradient.ndim - 1))
     if gradient.device.type == "cpu":
         return torch.from_numpy(np.multiply(gradient.numpy(), factor.numpy(), order="C"))
@@ -153,7 +153,7 @@ def check_pair(x: Measure, y: Measure) -> None:
     if x.points.shape[-1] != y.points.shape[-1]:
         raise ValueError(f"x lives in dimension {x.points.shape[-1]}, y in {y.points.shape[-1]}")
     for name, measure in (("x", x), ("y", y)):
-        # A Measure was checked when it was made, but its tensors can be written to since, and compiled code trusts them.
+        # A Measure is checked when made, but its tensors can be overwritten later, and compiled code trusts them.
         if measure.points.shape[:-1] != measure.weights.shape:
             raise ValueError(f"{name}.points have shape {tuple(measure.points.shape)}, {name}.weights "
                              f"{tuple(measure.weights.shape)}")

@@ -6,9 +6,9 @@ A filter of K terms is a polynomial in the scaled Laplacian ~L, written in Cheby
 
     ~L = 2 L / lambda_max - I,                  L = I - D^(-1/2) A D^(-1/2)
 
-K counts terms, so the orders are 0 to K - 1 and a vertex hears from at most K - 1 edges away (as in PyTorch Geometric
-and CoMA; Defferrard et al. 2016 also call this number K). The polynomials stay within [-1, 1] only while the
-eigenvalues of ~L do: lambda_max has to be at least the largest eigenvalue of L, and 2 always is.
+K counts terms: the orders are 0 to K - 1, and a vertex receives values from at most K - 1 edges away (as in PyTorch
+Geometric and CoMA; Defferrard et al. 2016 also call this number K). The polynomials stay within [-1, 1] only if the
+eigenvalues of ~L do, so lambda_max must be at least the largest eigenvalue of L; 2 always is.
 """
 
 import math
@@ -27,16 +27,16 @@ class ChebyshevConvolution(nn.Module):
 
         z_k = x W_k,    b_k = z_k + 2 ~L b_{k+1} - b_{k+2},    y = z_0 + ~L b_1 - b_2 + b
 
-    It equals the forward recursion T_k = 2 ~L T_{k-1} - T_{k-2} up to rounding and runs as fast, but only x is kept
-    for the gradient instead of all T_k(~L) x, and the sparse products have the width of the output. Sparse products
-    with folded batches (see ``otlib.meshes.sparse``) beat dense ones with precomputed T_k(~L) at every size tried (80 to
-    1,300 vertices), so there is no dense path.
+    It equals the forward recursion T_k = 2 ~L T_{k-1} - T_{k-2} up to rounding and is as fast, but the gradient needs only
+    x instead of all T_k(~L) x, and the sparse products have the width of the output. Sparse products with folded batches
+    (see ``otlib.meshes.sparse``) beat dense ones with precomputed T_k(~L) at every size tried (80 to 1,300 vertices), so
+    there is no dense path.
 
     Args:
         in_channels, out_channels: C and C'.
         terms: K, at least 1; the orders are 0 to K - 1. One term mixes channels and ignores the graph.
         bias: add a learned number to each output channel.
-        generator: for the initial weights; None takes torch's own, as the layers of torch do.
+        generator: draws the initial weights; None uses torch's global generator, as torch's own layers do.
 
     Attributes:
         weight: (K, C, C'), uniform in +-sqrt(6 / (K C + C')), Glorot's rule with the fan-in of all terms together
@@ -59,7 +59,7 @@ class ChebyshevConvolution(nn.Module):
         self.reset_parameters(generator)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw the weights anew and set the bias to zero."""
+        """Redraw the weights and set the bias to zero."""
         bound = math.sqrt(6.0 / (self.terms * self.in_channels + self.out_channels))
         nn.init.uniform_(self.weight, -bound, bound, generator=generator)
         if self.bias is not None:
@@ -69,15 +69,15 @@ class ChebyshevConvolution(nn.Module):
         """Filter a signal on the vertices.
 
         Args:
-            signal: C = ``in_channels`` numbers a vertex.
+            signal: C = ``in_channels`` numbers per vertex.
             laplacian: (V, V), scaled, from ``scaled_laplacian``. The recursion runs in its dtype, also under autocast
                 (sparse products have no half precision on a CPU).
 
         Returns:
-            Same batch shape, C' = ``out_channels`` numbers a vertex.
+            Same batch shape, C' = ``out_channels`` numbers per vertex.
 
         Raises:
-            ValueError: channels or vertices do not fit.
+            ValueError: the number of channels or vertices is wrong.
         """
         check_sparse(laplacian, signal)
         if signal.shape[-1] != self.in_channels or laplacian.shape[0] != laplacian.shape[1]:

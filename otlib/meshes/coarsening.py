@@ -1,9 +1,9 @@
 """Coarse vertices of a mesh and smooth interpolation between them, by distance along the mesh's edges.
 
-Distance here counts edges, each made longer in a dense region, not metres. The coarse vertices then follow the density
-that the mesh's designer chose (eyes and lips are finer than the scalp), and the two lips of a closed mouth are far
-apart although they touch. On a real face model of 26,719 vertices, 1,300 of them coarse, this halves the largest error
-on the lips against metres at an equal number of lip vertices (0.36 mm instead of 0.97 mm of 9.4 mm of motion).
+Distance here counts edges, lengthened in a dense region, not metres. So the coarse vertices follow the density that the
+mesh's designer chose (eyes and lips are finer than the scalp), and the two lips of a closed mouth are far apart although
+they touch. On a real face model of 26,719 vertices, 1,300 of them coarse, counting edges lowers the largest error on the
+lips from 0.97 mm (metres, as many lip vertices) to 0.36 mm, for 9.4 mm of motion.
 """
 
 import numpy as np
@@ -13,46 +13,46 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
 
 NEIGHBOURS = 8
-"""Coarse vertices that a vertex is interpolated from (our choice).
+"""Number of coarse vertices from which each vertex is interpolated (our choice).
 
-The largest error on the lips of the face model named above is 0.64 mm with 4, 0.39 mm with 6, 0.36 mm with 8 and 10.
+On the face model above, the largest error on the lips is 0.64 mm with 4, 0.39 mm with 6, and 0.36 mm with 8 or 10.
 """
 
 RIDGE = 0.01
 """Regularisation of the affine fit, relative to the squared distance of the neighbours (our choice, same measurement).
 
-Without it, neighbours that lie nearly on a line would get huge weights of opposite sign.
+Without it, nearly collinear neighbours would get huge weights of opposite sign.
 """
 
 SUPPORT = 1.25
-"""Distance at which a weight falls to zero, over the distance of the first coarse vertex left out (our choice).
+"""Distance at which a weight reaches zero, relative to the nearest coarse vertex that is not a neighbour (our choice).
 
-With 1 the weights would be continuous, but edge counts tie often and most neighbours would weigh nothing: on an uneven
-sphere the largest error of a linear function is then four times that with 1.25.
+With 1 the weights would be continuous, but edge counts tie often, so most neighbours would have no weight: on an uneven
+sphere the largest error of a linear function is then four times as large as with 1.25.
 """
 
 UNEVENNESS, UNEVEN_WAVES = 0.7, 12
-"""Standard deviation of the logarithm of an uneven graph's lengths, and of how many waves it is made (our choice).
+"""Standard deviation of the log edge lengths of an uneven graph, and the number of waves in it (our choice).
 
-With 0.4 the error on remeshed heads is 1.2 to 1.4 times that on the head's own mesh, with 0.7 it is 1.1.
+With 0.4 the error on remeshed heads is 1.2 to 1.4 times the error on the head's own mesh; with 0.7 it is 1.1 times.
 """
 
 LENGTH_STEP = 2.0 ** -20
-"""Edge lengths are whole numbers of this step (our choice), so that sums of them are exact and ties are ties.
+"""Edge lengths are multiples of this step (our choice), so that their sums, and hence ties, are exact.
 
-Farthest points, cells and neighbours hang on ties of many equal paths: by rounded sums another processor would choose
-other coarse vertices.
+Farthest points, cells and neighbours depend on ties between many equal paths: with rounded sums, another processor would
+choose other coarse vertices.
 """
 
 OUTWARD_DIGITS = 6
-"""Decimals, relative to the largest, to which distances from a part's centre are compared: mirrored vertices tie."""
+"""Decimals, relative to the largest, for comparing distances from a part's centre: mirrored vertices then tie."""
 
 REACH = 3.0
-"""Search radius over covering radius. One coarse vertex lies within one covering radius of each vertex, and that one's
-neighbours within two more."""
+"""Search radius in covering radii. Each vertex has a coarse vertex within one covering radius, and the neighbours of that
+coarse vertex lie within two more."""
 
 SOURCES_AT_ONCE = 128
-"""Searches that share one dense block of distances: 25 MB at 23,370 vertices."""
+"""Number of searches that share one dense block of distances: 25 MB at 23,370 vertices."""
 
 
 def edge_graph(edges: Int[np.ndarray, "E 2"], lengths: Float[np.ndarray, " E"], count: int) -> csr_array:
@@ -68,11 +68,11 @@ def _stepped(lengths: np.ndarray) -> np.ndarray:
 
 def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, "E 2"],
                      region: Int[np.ndarray, " n"] | None, density: float) -> csr_array:
-    """Return the graph whose edges have length 1, and sqrt(density) in the region.
+    """Return the graph whose edges have length sqrt(density) in the region and 1 far from it.
 
-    A number of farthest points in proportion to the squared length falls on each patch, hence ``density`` times as
-    many on the region. The length falls back to 1 with the Gaussian of the distance in metres along the mesh from the
-    region, as wide as the region's own root-mean-square radius, so that the spacing changes gradually.
+    The number of farthest points on a patch grows with the squared edge length, so the region gets ``density`` times as
+    many. Away from the region the length falls back to 1 as a Gaussian of the distance along the mesh in metres, with the
+    region's root-mean-square radius as its width, so the spacing changes gradually.
     """
     scale = np.ones(len(vertices))
     if region is not None:
@@ -86,14 +86,14 @@ def counted_distance(vertices: Float[np.ndarray, "V 3"], edges: Int[np.ndarray, 
 
 
 def uneven_distance(graph: csr_array, vertices: Float[np.ndarray, "V 3"], generator: np.random.Generator) -> csr_array:
-    """Return the graph with edges that are longer here and shorter there, as another designer would have drawn them.
+    """Return the graph with some edges lengthened and others shortened, as if another designer had drawn the mesh.
 
     The logarithm of the factor is a sum of plane waves in random directions, two to six across the mesh.
 
     Args:
         graph: edge lengths.
         vertices: metres.
-        generator: of the waves.
+        generator: draws the waves.
     """
     waves = generator.normal(size=(UNEVEN_WAVES, 3))
     waves *= generator.uniform(2, 6, (UNEVEN_WAVES, 1)) / np.linalg.norm(waves, axis=1, keepdims=True)
@@ -107,12 +107,11 @@ def uneven_distance(graph: csr_array, vertices: Float[np.ndarray, "V 3"], genera
 
 def farthest_points(vertices: Float[np.ndarray, "V 3"], graph: csr_array, sizes: tuple[int, ...],
                     ) -> Int[np.ndarray, " M"]:
-    """Order vertices so that, for each size, that many of them from the start cover the mesh evenly.
+    """Order vertices so that, for each size, the first so many cover the mesh evenly.
 
-    Each next vertex is the one farthest from all before. A connected part of the mesh gets its first vertex, the one
-    farthest from the part's centre, at the first size of which its share, by its number of vertices, is one or more;
-    parts too small for any size (and vertices without a face) get none until all others are used up. Ties go to the
-    lower index.
+    Each next vertex is the one farthest from all earlier ones. A connected part of the mesh starts with the vertex
+    farthest from its centre, at the first size at which its share, by number of vertices, is at least one. Parts too small
+    for any size (and vertices without a face) get none until all others are used up. Ties go to the lower index.
 
     Args:
         vertices: metres, for the centres of the parts.
@@ -120,33 +119,33 @@ def farthest_points(vertices: Float[np.ndarray, "V 3"], graph: csr_array, sizes:
         sizes: ascending, at most V.
 
     Returns:
-        The largest size of indices.
+        As many indices as the largest size.
     """
     count = len(vertices)
     _, part = connected_components(graph, directed=False)
     part_size = np.bincount(part)
     waiting = list(np.argsort(-part_size, kind="stable"))  # largest part first
-    distance = np.full(count, -1.0)  # to the nearest chosen vertex; -1 where the part has none
-    chosen: list[int] = []
+    distance = np.full(count, -1.0)  # to the nearest vertex in order; -1 where the part has none
+    order: list[int] = []
     for size in sizes:
-        while len(chosen) < size:
+        while len(order) < size:
             largest = distance.max()
             if waiting and (largest <= 0 or part_size[waiting[0]] * size >= count):
                 members = np.flatnonzero(part == waiting.pop(0))
                 outward = np.square(vertices[members] - vertices[members].mean(axis=0)).sum(axis=1)
                 outward = np.round(outward / (outward.max() or 1.0), OUTWARD_DIGITS)
-                chosen.append(int(members[np.argmax(outward)]))
-                distance[members] = dijkstra(graph, indices=chosen[-1])[members]
+                order.append(int(members[np.argmax(outward)]))
+                distance[members] = dijkstra(graph, indices=order[-1])[members]
             else:
-                chosen.append(int(np.argmax(distance)))
-                distance = np.minimum(distance, dijkstra(graph, indices=chosen[-1], limit=largest))
-    return np.array(chosen)
+                order.append(int(np.argmax(distance)))
+                distance = np.minimum(distance, dijkstra(graph, indices=order[-1], limit=largest))
+    return np.array(order)
 
 
 def nearest_covered(vertices: Float[np.ndarray, "V 3"], covered: np.ndarray) -> Int[np.ndarray, " V"]:
-    """Return each vertex itself where ``covered``, else the nearest covered one in space.
+    """Return, for each vertex, itself if ``covered``, otherwise the covered vertex nearest in space.
 
-    It ties the parts that hold no coarse vertex to those that do.
+    This ties parts without a coarse vertex to parts that have one.
     """
     stand_in = np.arange(len(vertices))
     if not covered.all():
@@ -155,60 +154,61 @@ def nearest_covered(vertices: Float[np.ndarray, "V 3"], covered: np.ndarray) -> 
     return stand_in
 
 
-def voronoi_cells(vertices: Float[np.ndarray, "V 3"], graph: csr_array, chosen: Int[np.ndarray, " M"],
+def voronoi_cells(vertices: Float[np.ndarray, "V 3"], graph: csr_array, coarse: Int[np.ndarray, " M"],
                   ) -> tuple[Int[np.ndarray, " V"], float]:
     """Assign each vertex to its nearest coarse vertex.
 
     Returns:
-        The position in ``chosen`` for each vertex, and the covering radius: the largest distance to a coarse vertex.
+        Each vertex's position in ``coarse``, and the covering radius: the largest distance to a coarse vertex.
     """
-    distance, _, source = dijkstra(graph, indices=chosen, min_only=True, return_predecessors=True)
+    distance, _, source = dijkstra(graph, indices=coarse, min_only=True, return_predecessors=True)
     covered = np.isfinite(distance)
     position = np.full(len(vertices), -1)
-    position[chosen] = np.arange(len(chosen))
+    position[coarse] = np.arange(len(coarse))
     return position[source[nearest_covered(vertices, covered)]], float(distance[covered].max())
 
 
-def interpolation(vertices: Float[np.ndarray, "V 3"], graph: csr_array, chosen: Int[np.ndarray, " M"],
+def interpolation(vertices: Float[np.ndarray, "V 3"], graph: csr_array, coarse: Int[np.ndarray, " M"],
                   radius: float) -> csr_array:
     """Return the (V, M) matrix that spreads values at coarse vertices smoothly over the mesh.
 
     The rows sum to one. A coarse vertex keeps its value. Elsewhere the weights are those of modified Shepard
-    interpolation, (1/d - 1/R)^2 with the distances d of the ``NEIGHBOURS`` nearest coarse vertices and R that of the
-    next one times ``SUPPORT``, multiplied by an affine function of position such that affine displacements (a turning
-    jaw) are reproduced nearly exactly, a moving-least-squares fit with a small ridge. Some weights are negative.
+    interpolation, (1/d - 1/R)^2, where d are the distances to the ``NEIGHBOURS`` nearest coarse vertices and R is the
+    distance to the next one times ``SUPPORT``. They are multiplied by an affine function of position so that affine
+    displacements (a turning jaw) are reproduced nearly exactly: a moving-least-squares fit with a small ridge. Some
+    weights are negative.
 
     Args:
         vertices: metres.
         graph: edge lengths.
-        chosen: coarse vertices.
+        coarse: indices of the coarse vertices.
         radius: the covering radius.
     """
     count = len(vertices)
-    neighbour, distance = _nearest_sources(graph, chosen, REACH * max(radius, 1.0), NEIGHBOURS + 1)
+    neighbour, distance = _nearest_sources(graph, coarse, REACH * max(radius, 1.0), NEIGHBOURS + 1)
     stand_in = nearest_covered(vertices, np.isfinite(distance[:, 0]))
     neighbour, distance = neighbour[stand_in], distance[stand_in]
     smooth = _shepard(distance)
     neighbour = neighbour[:, :-1]
-    weights = smooth * _affine_factor(vertices[chosen][neighbour] - vertices[stand_in][:, None], smooth)
+    weights = smooth * _affine_factor(vertices[coarse][neighbour] - vertices[stand_in][:, None], smooth)
     weights = np.where(distance[:, :1] == 0.0, distance[:, :-1] == 0.0, weights)  # a coarse vertex keeps its value
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(count), NEIGHBOURS)
     keep = weights.ravel() != 0.0
-    return csr_array((weights.ravel()[keep], (rows[keep], neighbour.ravel()[keep])), shape=(count, len(chosen)))
+    return csr_array((weights.ravel()[keep], (rows[keep], neighbour.ravel()[keep])), shape=(count, len(coarse)))
 
 
-def _nearest_sources(graph: csr_array, chosen: np.ndarray, limit: float, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """For each vertex, the ``count`` nearest coarse ones within ``limit``, as positions in ``chosen``, and distances.
+def _nearest_sources(graph: csr_array, coarse: np.ndarray, limit: float, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each vertex, the ``count`` nearest coarse ones within ``limit``, as positions in ``coarse``, and distances.
 
     Missing ones have position 0 and an infinite distance.
     """
-    found = []
-    for start in range(0, len(chosen), SOURCES_AT_ONCE):
-        block = dijkstra(graph, indices=chosen[start:start + SOURCES_AT_ONCE], limit=limit)
+    blocks = []
+    for start in range(0, len(coarse), SOURCES_AT_ONCE):
+        block = dijkstra(graph, indices=coarse[start:start + SOURCES_AT_ONCE], limit=limit)
         source, vertex = np.nonzero(np.isfinite(block))
-        found.append((vertex, source + start, block[source, vertex]))
-    vertex, source, length = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        blocks.append((vertex, source + start, block[source, vertex]))
+    vertex, source, length = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     order = np.lexsort((source, length, vertex))
     vertex, source, length = vertex[order], source[order], length[order]
     rank = np.arange(len(vertex)) - np.searchsorted(vertex, vertex)
@@ -221,9 +221,9 @@ def _nearest_sources(graph: csr_array, chosen: np.ndarray, limit: float, count: 
 
 
 def _shepard(distance: np.ndarray) -> np.ndarray:
-    """Weights (1/d - 1/R)^2, of sum one, of all columns but the last, the first coarse vertex left out.
+    """Weights (1/d - 1/R)^2, scaled to sum to one, for all columns but the last, which only sets R.
 
-    Where no further coarse vertex was found, R is that much beyond the last one that was.
+    If there are too few coarse vertices, R is ``SUPPORT`` times the distance to the last one.
     """
     near = distance[:, :-1]
     reach = SUPPORT * np.where(np.isfinite(distance), distance, 0.0).max(axis=1, keepdims=True)
@@ -233,7 +233,7 @@ def _shepard(distance: np.ndarray) -> np.ndarray:
 
 
 def _affine_factor(offset: np.ndarray, smooth: np.ndarray) -> np.ndarray:
-    """The affine function a + b . offset, at each neighbour, that makes the weighted offsets (nearly) sum to zero."""
+    """The affine function a + b . offset at each neighbour for which the weighted offsets (nearly) sum to zero."""
     used = smooth > 0
     spread = np.where(used, np.linalg.norm(offset, axis=-1), 0.0).sum(axis=1) / used.sum(axis=1)
     offset = offset / np.where(spread > 0, spread, 1.0)[:, None, None]

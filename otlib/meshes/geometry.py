@@ -9,7 +9,7 @@ from otlib.checks import check_finite
 
 
 def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> None:
-    """Refuse a mesh that cannot be measured.
+    """Refuse an invalid mesh.
 
     Args:
         vertices: positions, float32 or float64, metres; any number of leading batch axes.
@@ -17,7 +17,7 @@ def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"])
 
     Raises:
         ValueError: a wrong shape or dtype, no face, an index out of range, a position that is not finite, or tensors
-            on two devices; the message names the first offender.
+            on different devices; the message names the first offender.
     """
     if vertices.ndim < 2 or vertices.shape[-1] != 3 or not vertices.is_floating_point():
         raise ValueError(f"vertices must be floating point of shape (..., V, 3), got {vertices.dtype} "
@@ -53,7 +53,7 @@ def face_corners(
 
 
 def face_vectors(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch F 3"]:
-    """Cross product of two edges of every face: along the outward normal, twice the area long.
+    """Cross product of two edges of every face: it points along the outward normal and its length is twice the area.
 
     Args:
         vertices: positions, metres.
@@ -67,7 +67,7 @@ def face_vectors(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"
 
 
 def face_areas(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch F"]:
-    """Area of every face, square metres; the gradient of a zero-area face is zero.
+    """Area of every face in square metres; a face without area has zero gradient.
 
     Args:
         vertices: positions, metres.

@@ -11,7 +11,7 @@ from torch import Tensor
 from otlib.meshes.sparse import sparse_matrix
 
 DENSE_EIGENVALUES = 64
-"""Graphs of at most this many vertices get their largest eigenvalue from a dense solver: Lanczos needs some room."""
+"""Up to this many vertices a dense solver finds the largest eigenvalue, because Lanczos needs a larger matrix."""
 
 
 def graph_edges(faces: Tensor | np.ndarray) -> Tensor:
@@ -24,7 +24,7 @@ def graph_edges(faces: Tensor | np.ndarray) -> Tensor:
         (E, 2) int64 on the device of ``faces``, smaller index first.
 
     Raises:
-        ValueError: not (F, 3), empty, not integers, a negative index, or a face that names a vertex twice.
+        ValueError: faces that are not (F, 3), empty or not integers, a negative index, or a face that repeats a vertex.
     """
     faces = torch.as_tensor(faces)
     if faces.ndim != 2 or faces.shape[1] != 3 or faces.shape[0] == 0:
@@ -44,11 +44,11 @@ def scaled_laplacian(connectivity: Tensor | np.ndarray, vertex_count: int, *, la
     PyTorch Geometric.
 
     Args:
-        connectivity: (F, 3) faces or (E, 2) edges; an edge named twice or in both directions counts once.
+        connectivity: (F, 3) faces or (E, 2) edges; an edge listed twice or in both directions counts once.
         vertex_count: V.
-        lambda_max: the eigenvalue of L that is mapped to 1. The default 2 bounds that of every graph and leaves no
-            diagonal. None computes the largest one (``largest_eigenvalue``): the spectrum then fills [-1, 1].
-        dtype: of the result.
+        lambda_max: the eigenvalue of L that is mapped to 1. The default 2 is an upper bound for every graph and makes the
+            diagonal vanish. None computes the largest (``largest_eigenvalue``): the spectrum then fills [-1, 1].
+        dtype: dtype of the result.
 
     Returns:
         (V, V) sparse COO, coalesced and symmetric, on the device of ``connectivity``.
@@ -82,12 +82,12 @@ def largest_eigenvalue(connectivity: Tensor | np.ndarray, vertex_count: int) -> 
         vertex_count: V.
 
     Raises:
-        ValueError: bad connectivity, or Lanczos did not converge (a graph so large that 2 is the better choice).
+        ValueError: bad connectivity, or Lanczos does not converge (for so large a graph, 2 is the better choice).
     """
     laplacian = scaled_laplacian(connectivity, vertex_count, lambda_max=2.0, dtype=torch.float64).cpu()  # L - I
     if vertex_count <= DENSE_EIGENVALUES:
         return 1.0 + torch.linalg.eigvalsh(laplacian.to_dense())[-1].item()
-    start = np.cos(np.arange(vertex_count, dtype=float))  # fixed, so that the result is; not symmetric like ones
+    start = np.cos(np.arange(vertex_count, dtype=float))  # fixed, so the result is too; unlike ones, not symmetric
     matrix = csr_array((laplacian.values().numpy(), tuple(laplacian.indices().numpy())), shape=tuple(laplacian.shape))
     try:
         return 1.0 + float(eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)[0])

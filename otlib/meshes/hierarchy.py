@@ -1,4 +1,4 @@
-"""Mesh resolutions for graph networks: coarse graphs of any triangle mesh and the matrices between them."""
+"""Mesh resolutions for graph networks: coarse graphs of any triangle mesh, and the matrices that connect them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from otlib.meshes.sparse import sparse_matrix, sparse_product
 
 @dataclass(frozen=True, eq=False)
 class MeshHierarchy:
-    """Graphs of falling size on one mesh. Level 0 is the mesh itself; the vertices of each level are among those above.
+    """Graphs of decreasing size on one mesh. Level 0 is the mesh; each level's vertices are a subset of the finer one's.
 
     Attributes:
-        chosen: for each level, (M,) int64 indices of its vertices in the mesh.
-        positions: for each level, (M, 3) template positions of its vertices, metres.
-        laplacians: for each level, (M, M) scaled Laplacian with lambda_max = 2, sparse COO.
-        up: matrix l, (M_l, M_{l+1}), spreads values of level l + 1 smoothly over level l; rows sum to one.
-        down: matrix l, (M_{l+1}, M_l), averages level l over the cells of level l + 1, by area; rows sum to one.
+        chosen: for each level, the (M,) int64 mesh indices of its vertices.
+        positions: for each level, the (M, 3) template positions of its vertices, metres.
+        laplacians: for each level, the (M, M) scaled Laplacian with lambda_max = 2, sparse COO.
+        up: matrix l, (M_l, M_{l+1}), interpolates values of level l + 1 smoothly on level l; rows sum to one.
+        down: matrix l, (M_{l+1}, M_l), averages level l over the cells of level l + 1, weighted by area; rows sum to one.
     """
 
     chosen: tuple[Tensor, ...]
@@ -40,7 +40,7 @@ class MeshHierarchy:
         return tuple(len(chosen) for chosen in self.chosen)
 
     def upsample(self, signal: Float[Tensor, "*batch M C"], level: int) -> Float[Tensor, "*batch N C"]:
-        """Carry a signal from ``level`` (1 or more) to the next finer one, ``level - 1``.
+        """Interpolate a signal from ``level`` (1 or more) to the next finer one, ``level - 1``.
 
         Raises:
             ValueError: no such level, or a signal of another size.
@@ -76,25 +76,25 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
                     density: float = 10.0, variation: int | None = None) -> MeshHierarchy:
     """Choose coarse vertices of a mesh and make the graphs and matrices between its resolutions.
 
-    Coarse vertices are farthest points of the edge graph (see ``otlib.meshes.coarsening``); two of them are neighbours when
-    an edge joins their Voronoi cells; the distances run along the mesh, so values of one lip do not reach the other
-    except near the corners, and separate parts (eyeballs, teeth) do not mix once they hold a coarse vertex. A part too
-    small to have one follows the nearest vertex of a part that has. All our choice: the paper names no pooling.
-    Nothing depends on chance unless asked for, and nothing that is learned depends on V.
+    Coarse vertices are farthest points of the edge graph (see ``otlib.meshes.coarsening``); two of them are neighbours if an
+    edge joins their Voronoi cells. Distances run along the mesh, so values of one lip do not reach the other except near
+    the corners, and separate parts (eyeballs, teeth) do not mix if they contain a coarse vertex. A part too small for one
+    follows the nearest vertex of a part that has one. All our choice: the paper names no pooling. The result is
+    deterministic, and no learned parameter depends on V.
 
     Args:
-        template_vertices: metres; its device and dtype are those of the result.
+        template_vertices: metres; the result has its device and dtype.
         faces: vertex indices.
-        sizes: number of vertices of each coarse level, falling, each at most V, for instance (1300, 320, 80).
+        sizes: number of vertices of each coarse level, decreasing, each at most V, for instance (1300, 320, 80).
         dense_region: indices of a region, such as the lips, that gets more coarse vertices.
-        density: how many times more, at least 1.
-        variation: seed of a hierarchy such as a mesh of the same shape but with other faces has: its coarse vertices lie
-            denser here and sparser there, and in the region mostly less dense, down to 0.4 times as many as elsewhere. A
-            model that was trained on one hierarchy alone knows heads with those faces alone (our finding). None is the
-            plain one.
+        density: how many times as many coarse vertices the region gets, at least 1.
+        variation: seed that imitates the hierarchy of a mesh of the same shape but other faces: coarse vertices lie denser
+            in some places and sparser in others, and the region is mostly less dense, down to 0.4 times as dense as the
+            rest. A model trained on a single hierarchy works only for heads with those faces (our finding). None gives
+            the plain one.
 
     Raises:
-        ValueError: a bad mesh, sizes that do not fall or exceed V, a region out of range, or a density below 1.
+        ValueError: a bad mesh, sizes that do not decrease or exceed V, a region out of range, or a density below 1.
     """
     check_mesh(template_vertices, faces)
     count = len(template_vertices)
@@ -120,11 +120,11 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
     levels = [np.arange(count), *(order[:size] for size in sizes)]
     laplacians, up, down = [_laplacian(edges, count, template_vertices)], [], []
     mass = vertex_masses(template_vertices, faces)
-    for finer, chosen in pairwise(levels):
-        cells, radius = voronoi_cells(vertices, graph, chosen)
-        laplacians.append(_laplacian(cells[edges], len(chosen), template_vertices))
-        up.append(tensor(interpolation(vertices, graph, chosen, radius)[finer]))
-        average, mass = cell_average(cells[finer], mass, len(chosen))
+    for finer, coarse in pairwise(levels):
+        cells, radius = voronoi_cells(vertices, graph, coarse)
+        laplacians.append(_laplacian(cells[edges], len(coarse), template_vertices))
+        up.append(tensor(interpolation(vertices, graph, coarse, radius)[finer]))
+        average, mass = cell_average(cells[finer], mass, len(coarse))
         down.append(tensor(average))
     indices = tuple(torch.as_tensor(level, device=template_vertices.device) for level in levels)
     positions = tuple(template_vertices.detach()[level] for level in indices)
@@ -132,9 +132,9 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
 
 
 def vertex_masses(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"]) -> Float[np.ndarray, " V"]:
-    """Return a third of the area of each vertex's faces, square metres; a vertex without any gets a trace.
+    """Return a third of the area of each vertex's faces, square metres; a vertex without area gets a tiny mass.
 
-    The trace, far below any area, decides only where a whole cell has no area.
+    The tiny mass, far below any area, matters only where a whole cell has no area.
     """
     areas = face_areas(vertices.detach().cpu().double(), faces.cpu()).numpy()
     masses = np.bincount(faces.cpu().numpy().ravel(), np.repeat(areas / 3.0, 3), minlength=len(vertices))

@@ -5,30 +5,18 @@ import scipy.sparse
 import scipy.sparse.csgraph
 from jaxtyping import Float, Integer
 
-_CREASE_DEGREES = 95.0  # a narrow nose in few triangles bends by 80 degrees and is to look round; a cut neck by 105
-
-
-def check_faces(faces: Integer[np.ndarray, "F 3"], vertex_count: int) -> None:
-    """Raise ValueError when there is no face, or one with a corner that is no vertex."""
-    if len(faces) == 0:
-        raise ValueError("faces: the mesh is empty")
-    if faces.min() < 0 or faces.max() >= vertex_count:
-        raise ValueError(f"faces: indices {faces.min()} to {faces.max()} do not fit {vertex_count} vertices")
+_CREASE_DEGREES = 95.0  # a narrow nose of few triangles bends by 80 degrees and must look round; a cut neck bends by 105
 
 
 class VertexNormals:
     """Area-weighted vertex normals for one fixed face list.
 
     Args:
-        faces: (F, 3) vertex indices, counter-clockwise seen from outside.
+        faces: (F, 3) vertex indices, counter-clockwise seen from outside, as of a topology or of :func:`split_creases`.
         vertex_count: number of vertices the indices refer to.
-
-    Raises:
-        ValueError: no faces, or an index outside the vertices.
     """
 
     def __init__(self, faces: Integer[np.ndarray, "F 3"], vertex_count: int) -> None:
-        check_faces(faces, vertex_count)
         self._faces = faces
         rows = faces.ravel()
         columns = np.repeat(np.arange(len(faces)), 3)
@@ -40,8 +28,8 @@ class VertexNormals:
     def __call__(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Return unit normals of ``vertices`` (V, 3), same dtype.
 
-        A vertex without a face, or whose faces have no area, gets +z: a picture must still be drawn, and the formats
-        that store normals demand unit length.
+        A vertex without faces, or whose faces have no area, gets +z: a picture must still be drawn, and file formats
+        require unit normals.
         """
         a, b, c = (vertices[self._faces[:, corner]] for corner in range(3))
         normals = self._sum_of_faces @ np.cross(b - a, c - a)  # (V, 3)
@@ -58,12 +46,12 @@ def split_creases(
     """Give the two sides of each sharp edge vertices of their own, so that their normals don't mix.
 
     Args:
-        vertices: (V, 3) metres, the shape at rest, which decides what is sharp: faces that meet at over 95 degrees.
+        vertices: (V, 3) metres, the shape at rest; its edges are sharp where faces meet at over 95 degrees.
         faces: (F, 3) vertex indices.
 
     Returns:
-        The faces (F, 3) with new indices, and for each of the N new vertices the one that it is a copy of. Vertices in
-        no face are left out.
+        The faces (F, 3) with new indices, and for each of the N new vertices the index of its original. Vertices in no
+        face are dropped.
     """
     a, b, c = (vertices[column] for column in faces.T)
     face_normals = np.cross(b - a, c - a)
@@ -79,13 +67,13 @@ def split_creases(
     by_edge = np.argsort(edge, kind="stable")
     pairs = by_edge[sharing[edge[by_edge]] == 2].reshape(-1, 2)  # an edge of one face, or of three, stays sharp
     cosine = np.einsum("ec,ec->e", *(face_normals[side // 3] for side in pairs.T))
-    one, other = pairs[cosine >= np.cos(np.radians(_CREASE_DEGREES))].T
+    first, second = pairs[cosine >= np.cos(np.radians(_CREASE_DEGREES))].T
 
     # Across a smooth edge the corners at either end are one vertex. Two well-oriented faces run along it in opposite
     # directions; two that disagree run the same way.
-    opposed = vertex_at[one] != vertex_at[other]
-    here = np.concatenate([one, following[one]])
-    there = np.concatenate([np.where(opposed, following[other], other), np.where(opposed, other, following[other])])
+    opposed = vertex_at[first] != vertex_at[second]
+    here = np.concatenate([first, following[first]])
+    there = np.concatenate([np.where(opposed, following[second], second), np.where(opposed, second, following[second])])
     joined = scipy.sparse.coo_matrix((np.ones(len(here)), (here, there)), shape=(faces.size, faces.size))
     _, new_vertex_at = scipy.sparse.csgraph.connected_components(joined, directed=False)
     _, first_corner = np.unique(new_vertex_at, return_index=True)

@@ -7,26 +7,26 @@ from jaxtyping import Float
 from torch import Tensor
 
 SLAB_NUMBERS = 2**18
-"""Dense numbers (1 MB in float32) that meet the sparse matrix at a time on a CPU.
+"""Dense numbers (1 MB in float32) that the sparse matrix multiplies at a time on a CPU.
 
-Our choice, by measurement: a product with all columns of 240 frames at once runs from main memory and is 3 to 7 times
-slower than one in slabs of this size, for matrices of 300 to 23,000 rows. The split does not change any result.
+Our choice, measured: multiplying all columns of 240 frames at once runs from main memory and is 3 to 7 times slower than
+slabs of this size, for matrices of 300 to 23,000 rows. The split does not change any result.
 """
 
 LEAST_COLUMNS = 256
-"""Columns of a slab however many rows the matrix has: with fewer, walking the matrix costs more than the products."""
+"""Fewest columns of a slab, whatever the number of rows: with fewer, walking the matrix costs more than the products."""
 
 
 def sparse_matrix(rows, columns, values, shape: tuple[int, int], *, dtype: torch.dtype = torch.float32,
                   device: torch.device | str | None = None) -> Tensor:
-    """Return a coalesced COO matrix from coordinate lists; values at the same place are added.
+    """Return a coalesced COO matrix from coordinate lists; values at the same position are added.
 
-    COO, not CSR: torch warns at every first use of CSR that its support is in beta, and gains nothing here.
+    COO, not CSR: CSR brings no gain here, and torch warns on its first use that it is in beta.
 
     Args:
         rows, columns: (n,) integers; values: (n,) numbers; numpy arrays or tensors.
         shape: rows and columns of the matrix.
-        dtype, device: of the result.
+        dtype, device: dtype and device of the result.
     """
     indices = torch.stack([torch.as_tensor(rows), torch.as_tensor(columns)]).to(device=device, dtype=torch.int64)
     values = torch.as_tensor(values).to(device=device, dtype=dtype)
@@ -36,7 +36,7 @@ def sparse_matrix(rows, columns, values, shape: tuple[int, int], *, dtype: torch
 def frame_slabs(signal: Float[Tensor, "B N C"], width: int) -> Iterator[Float[Tensor, "b N C"]]:
     """Split a batch into runs of frames that fit in cache, when each frame takes ``width`` columns.
 
-    Devices other than the CPU get the batch in one piece: there a launch costs more than a cache miss.
+    Other devices than the CPU get the batch in one piece, because there a launch costs more than a cache miss.
     """
     frames, vertices, _ = signal.shape
     if signal.device.type == "cpu":

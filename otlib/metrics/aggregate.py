@@ -4,9 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from numpy import ndarray
 
 from otlib.metrics.timing import speech_lip_correlation
 
@@ -25,7 +25,7 @@ COUNTS = frozenset(name for pair in RATIOS.values() for name in pair) | {"frames
 """Numbers that are summed over the clips of a speaker, not averaged."""
 
 
-def average(values: Sequence[Float[Tensor, " _"]], speakers: Sequence[str], over: str) -> float:
+def average(values: Sequence[Float[ndarray, " _"]], speakers: Sequence[str], over: str) -> float:
     """Average numbers of frames over a corpus.
 
     Args:
@@ -44,8 +44,8 @@ def average(values: Sequence[Float[Tensor, " _"]], speakers: Sequence[str], over
         raise ValueError(f"{len(values)} clips of {len(speakers)} speakers cannot be averaged: there must be as many of "
                          "both, at least one, and each with a frame")
     if over == "frames":
-        return torch.cat([clip.double() for clip in values]).mean().item()
-    means = [clip.double().mean().item() for clip in values]
+        return float(np.concatenate(values).mean(dtype=float))
+    means = [float(clip.mean(dtype=float)) for clip in values]
     return math.fsum(means) / len(means) if over == "clips" else mean_over_speakers(means, speakers)
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
 
 from otlib.metrics.aggregate import AVERAGES, average
 from otlib.metrics.vertices import mean_vertex_error, region_distances, upper_face_dynamics_deviation
+from otlib.topology import Topology
 
 REDUCTIONS = ("max", "mean", "mean_over_all")
 
@@ -51,14 +52,14 @@ class Convention:
             if getattr(self, name) not in AVERAGES:
                 raise ValueError(f"{name} must be one of {', '.join(AVERAGES)}, not {getattr(self, name)!r}")
 
-    def lip_error(self, truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
-                  ) -> Float[Tensor, " T"]:
+    def lip_error(self, truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"],
+                  lips: Integer[ndarray, " N"]) -> Float[ndarray, " T"]:
         """Return the lip error of each frame of a clip, in this convention's unit."""
         distance = self.scale * region_distances(truth, prediction, lips, centred=self.centred)
-        value = distance.square() if self.squared else distance
+        value = np.square(distance) if self.squared else distance
         if self.reduction == "max":
-            return value.amax(dim=1)
-        return value.mean(dim=1) if self.reduction == "mean" else value.sum(dim=1) / truth.shape[1]
+            return value.max(axis=1)
+        return value.mean(axis=1) if self.reduction == "mean" else value.sum(axis=1) / truth.shape[1]
 
 
 CONVENTIONS: Mapping[str, Convention] = MappingProxyType({
@@ -89,9 +90,9 @@ class ClipPair(NamedTuple):
     """One sentence, true and predicted: (T, V, 3) each, and the speaker's (V, 3) neutral face, metres."""
 
     speaker: str
-    truth: Tensor
-    prediction: Tensor
-    template: Tensor
+    truth: ndarray
+    prediction: ndarray
+    template: ndarray
 
 
 def convention(name: str) -> Convention:
@@ -105,32 +106,31 @@ def convention(name: str) -> Convention:
     return CONVENTIONS[name]
 
 
-def published_scores(clips: Iterable[ClipPair], lips: Int[Tensor, " N"], upper_face: Int[Tensor, " M"],
-                     how: Convention) -> dict[str, float]:
+def published_scores(clips: Iterable[ClipPair], topology: Topology, how: Convention) -> dict[str, float]:
     """Compute a paper's three numbers over a corpus the way its code does.
 
     Args:
         clips: read one at a time.
-        lips, upper_face: vertices.
+        topology: of all clips; its regions "lips" and "upper_face" are used.
         how: the convention, such as ``convention("codetalker")``.
 
     Returns:
         "lve" in the convention's unit, "fdd" in m^2 (mean over clips), "mve" in metres times the convention's scale.
 
     Raises:
-        ValueError: no clip, or a clip that does not fit.
+        ValueError: no clip, a clip that does not fit, or a region that is missing.
     """
+    lips, upper_face = topology.lips, topology.region("upper_face")
     lip_errors, vertex_errors, deviations, speakers = [], [], [], []
     for clip in clips:
-        lip_errors.append(how.lip_error(clip.truth, clip.prediction, lips).cpu())
-        vertex_errors.append(how.scale * mean_vertex_error(clip.truth, clip.prediction).cpu())
-        deviations.append(upper_face_dynamics_deviation(clip.truth, clip.prediction, clip.template, upper_face).cpu())
+        lip_errors.append(how.lip_error(clip.truth, clip.prediction, lips))
+        vertex_errors.append(how.scale * mean_vertex_error(clip.truth, clip.prediction))
+        deviations.append(upper_face_dynamics_deviation(clip.truth, clip.prediction, clip.template, upper_face))
         speakers.append(clip.speaker)
     if not speakers:
         raise ValueError("there is no clip to score")
-    fdd = torch.stack(deviations)
     return {
         "lve": average(lip_errors, speakers, how.lip_average),
-        "fdd": (fdd.abs() if how.fdd_absolute else fdd).mean().item(),
+        "fdd": float(np.mean(np.abs(deviations) if how.fdd_absolute else deviations)),
         "mve": average(vertex_errors, speakers, how.mve_average),
     }

@@ -1,14 +1,14 @@
 """All scores of one clip at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float
+from numpy import ndarray
 
 from otlib.metrics.aggregate import ratio
-from otlib.metrics.mouth import DEFAULT_CLOSURES, ClosureSettings, closure_counts, lip_gap
+from otlib.metrics.mouth import closure_counts
 from otlib.metrics.shapes import chamfer_distance, mesh_sliced_wasserstein
 from otlib.metrics.timing import (
     correlation_lag,
@@ -17,35 +17,40 @@ from otlib.metrics.timing import (
     speech_intensity,
     temporal_misalignment,
 )
-from otlib.metrics.vertices import (
-    lip_max_distance,
-    lip_mean_distance,
-    mean_vertex_error,
-    upper_face_dynamics_deviation,
-)
+from otlib.metrics.vertices import MILLIMETRES, mean_vertex_error, region_distances, upper_face_dynamics_deviation
+from otlib.phonemes.phoneme import Phoneme
+from otlib.topology import Topology
 
-MILLIMETRES = 1000.0
 CHAMFER_FRAMES = 10
 """Frames, spread over the clip, on which the chamfer distance is taken: it builds search trees for each."""
 
 
-def evaluate_sequence(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], template: Float[Tensor, "V 3"],
-                      faces: Int[Tensor, "F 3"], regions: Mapping[str, np.ndarray | Tensor | Sequence[int]], *,
-                      frame_rate: float | int, phonemes: Sequence[tuple[str, float, float]] | None = None,
-                      audio: tuple[np.ndarray, int] | None = None, directions: Float[Tensor, "L 6"] | None = None,
-                      closures: ClosureSettings = DEFAULT_CLOSURES) -> dict[str, float]:
+@dataclass(frozen=True)
+class Soundtrack:
+    """What a clip says while it moves; frame t is at t / frame_rate seconds.
+
+    Attributes:
+        frame_rate: frames a second.
+        phonemes: with their times; without them there are no closure scores.
+        audio: samples of full scale 1 and their rate in Hz; without it there are no scores against the sound.
+    """
+
+    frame_rate: float
+    phonemes: Sequence[Phoneme] | None = None
+    audio: tuple[ndarray, int] | None = None
+
+
+def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"],
+                      template: Float[ndarray, "V 3"], topology: Topology, soundtrack: Soundtrack,
+                      directions: Float[ndarray, "L 6"] | None = None) -> dict[str, float]:
     """Score a predicted clip against the true one of the same topology.
 
     Args:
         truth, prediction: metres.
         template: the speaker's neutral face, metres.
-        faces: of the mesh.
-        regions: vertex indices; "lips", "upper_face" and "lip_gap" [upper, lower] are used.
-        frame_rate: frames a second.
-        phonemes: (IPA symbol, start, end), seconds; without them there are no closure scores.
-        audio: samples of full scale 1 and their rate; without it there are no scores against the sound.
-        directions: unit vectors in R^6, truth's dtype and device; without them there is no transport score.
-        closures: thresholds of the closure scores.
+        topology: with the regions "lips", "upper_face" and "lip_gap".
+        soundtrack: frame rate, phonemes and sound.
+        directions: unit vectors in R^6, truth's dtype; without them there is no transport score.
 
     Returns:
         Numbers by name, for ``aggregate``; means over the frames of the clip unless said otherwise. NaN where a score is
@@ -72,53 +77,47 @@ def evaluate_sequence(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "
     Raises:
         ValueError: shapes that do not match, values that are not finite, a region that is missing or out of range.
     """
-    lips, upper_face, pair = (_region(regions, name, truth.device) for name in ("lips", "upper_face", "lip_gap"))
-    fdd = upper_face_dynamics_deviation(truth, prediction, template, upper_face).item()
-    largest = lip_max_distance(truth, prediction, lips)
-    truth_gap, predicted_gap = lip_gap(truth, pair), lip_gap(prediction, pair)
-    gaps = truth_gap.cpu().numpy(), predicted_gap.cpu().numpy()
-    misalignment = temporal_misalignment(*gaps)
+    faces, lips = topology.faces, topology.lips
+    fdd = upper_face_dynamics_deviation(truth, prediction, template, topology.region("upper_face"))
+    distances = region_distances(truth, prediction, lips)
+    largest, gap_mm, predicted_mm = distances.max(axis=1), topology.gap_mm(truth), topology.gap_mm(prediction)
+    misalignment = temporal_misalignment(gap_mm, predicted_mm)
     scores = {
         "frames": float(len(truth)),
-        "lip_max_mm": MILLIMETRES * largest.mean().item(),
-        "lip_mean_mm": MILLIMETRES * lip_mean_distance(truth, prediction, lips).mean().item(),
-        "lve_m2": largest.square().mean().item(),
-        "mve_mm": MILLIMETRES * mean_vertex_error(truth, prediction).mean().item(),
+        "lip_max_mm": MILLIMETRES * float(largest.mean()),
+        "lip_mean_mm": MILLIMETRES * float(distances.mean()),
+        "lve_m2": float(np.square(largest).mean()),
+        "mve_mm": MILLIMETRES * float(mean_vertex_error(truth, prediction).mean()),
         "fdd_m2": fdd,
         "fdd_absolute_m2": abs(fdd),
-        "mouth_opening_mm": MILLIMETRES * (predicted_gap - truth_gap).abs().mean().item(),
+        "mouth_opening_mm": float(np.abs(predicted_mm - gap_mm).mean()),
         "mtm_frames": misalignment.absolute,
         "lag_frames": misalignment.signed,
-        "correlation_lag_frames": correlation_lag(*gaps),
+        "correlation_lag_frames": correlation_lag(gap_mm, predicted_mm),
         "lip_intensity_mm": MILLIMETRES * lip_intensity(prediction, lips),
     }
-    if phonemes is not None:
-        counts = closure_counts(gaps[1], phonemes, frame_rate, rest_gap=lip_gap(template, pair).item(),
-                                truth_gap=gaps[0], settings=closures)
+    if soundtrack.phonemes is not None:
+        counts = closure_counts(predicted_mm, soundtrack.phonemes, soundtrack.frame_rate,
+                                rest_mm=float(topology.gap_mm(template)), truth_mm=gap_mm)
         scores |= {"closures": float(counts.closures), "closures_found": float(counts.found),
                    "closures_claimed": float(counts.claimed)}
         scores |= {
             "closure_recall": ratio(scores["closures_found"], scores["closures"]),
             "closure_precision": ratio(scores["closures_found"], scores["closures_claimed"]),
         }
-    if audio is not None:
-        samples, sample_rate = audio
+    if soundtrack.audio is not None:
+        samples, sample_rate = soundtrack.audio
         scores |= {
             "speech_intensity": speech_intensity(samples),
-            "speech_lip_correlation": framewise_speech_lip_correlation(samples, sample_rate, prediction, lips, frame_rate),
+            "speech_lip_correlation": framewise_speech_lip_correlation(samples, sample_rate, prediction, lips,
+                                                                       soundtrack.frame_rate),
         }
     if directions is not None:
         chosen = np.unique(np.linspace(0, len(truth) - 1, CHAMFER_FRAMES).round().astype(int)).tolist()
         transport = mesh_sliced_wasserstein(truth, faces, prediction, faces, directions)
         scores |= {
-            "sliced_wasserstein_mm": MILLIMETRES * transport.double().mean().item(),
+            "sliced_wasserstein_mm": MILLIMETRES * float(transport.mean(dtype=float)),
             "chamfer_mm": MILLIMETRES * float(np.mean([chamfer_distance(truth[t], faces, prediction[t], faces)
                                                        for t in chosen])),
         }
     return scores
-
-
-def _region(regions: Mapping[str, np.ndarray | Tensor | Sequence[int]], name: str, device: torch.device) -> Tensor:
-    if name not in regions:
-        raise ValueError(f"regions lack {name!r}; there are {', '.join(regions)}")
-    return torch.as_tensor(regions[name], device=device).to(torch.int64)

@@ -1,20 +1,14 @@
-"""The opening of the mouth: how wide, and whether the lips meet when the sounds p, b and m need them to."""
+"""Whether the lips meet when the sounds p, b and m need them to."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy import ndarray
 from scipy.ndimage import binary_dilation
-from torch import Tensor
 
-from otlib.checks import check_region
-
-BILABIALS = frozenset("pbm")
-"""Sounds that are made with closed lips."""
+from otlib.phonemes.phoneme import Phoneme
 
 
 @dataclass(frozen=True)
@@ -65,43 +59,8 @@ class ClosureCounts:
     claimed: int
 
 
-def lip_gap(vertices: Float[Tensor, "*batch V 3"], pair: Int[Tensor, " 2"]) -> Float[Tensor, "*batch"]:
-    """Return the distance between an upper and a lower lip vertex, metres, float64.
-
-    Args:
-        vertices: metres.
-        pair: upper and lower vertex on the midline, the data set's region "lip_gap".
-
-    Raises:
-        ValueError: not two vertices, or one that is not there.
-    """
-    check_region("lip_gap", pair, vertices.shape[-2])
-    if len(pair) != 2:
-        raise ValueError(f"lip_gap must name an upper and a lower vertex, not {len(pair)}")
-    upper, lower = vertices[..., pair[0], :].double(), vertices[..., pair[1], :].double()
-    return torch.linalg.vector_norm(upper - lower, dim=-1)
-
-
-def mouth_opening_error(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], pair: Int[Tensor, " 2"],
-                        ) -> Float[Tensor, " T"]:
-    """Return the absolute difference of the two lip gaps in each frame, metres, not squared."""
-    if truth.shape != prediction.shape:
-        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, truth {tuple(truth.shape)}")
-    return (lip_gap(prediction, pair) - lip_gap(truth, pair)).abs()
-
-
-def is_bilabial(phoneme: str) -> bool:
-    """Tell whether an IPA symbol is p, b or m, with or without diacritics and length or stress marks.
-
-    The first letter decides, so that the palatalised, aspirated and syllabic ones count too.
-    """
-    letters = [letter for letter in unicodedata.normalize("NFD", phoneme) if unicodedata.category(letter) == "Ll"]
-    return bool(letters) and letters[0] in BILABIALS
-
-
-def closure_counts(prediction_gap: Float[ndarray, " T"], phonemes: Sequence[tuple[str, float, float]],
-                   frame_rate: float | int, *, rest_gap: float = 0.0,
-                   truth_gap: Float[ndarray, " T"] | None = None,
+def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme], frame_rate: float | int, *,
+                   rest_mm: float = 0.0, truth_mm: Float[ndarray, " T"] | None = None,
                    settings: ClosureSettings = DEFAULT_CLOSURES) -> ClosureCounts:
     """Count the closures of p, b and m that a predicted mouth makes, and those it makes where it should not.
 
@@ -112,55 +71,56 @@ def closure_counts(prediction_gap: Float[ndarray, " T"], phonemes: Sequence[tupl
     every closure, at a precision as low as the share of p, b, m among all sounds; one with parted lips finds none.
 
     Args:
-        prediction_gap: lip gap of each frame, metres.
-        phonemes: (IPA symbol, start, end), seconds; the empty symbol is a pause.
+        prediction_mm: lip gap of each frame, mm (:meth:`otlib.topology.Topology.gap_mm`).
+        phonemes: with their times.
         frame_rate: frames a second; frame t is at t / frame_rate.
-        rest_gap: gap of the neutral face, metres.
-        truth_gap: lip gap of the true motion, metres.
+        rest_mm: gap of the neutral face, mm.
+        truth_mm: lip gap of the true motion, mm.
         settings: thresholds.
 
     Raises:
         ValueError: gaps of different lengths, empty or not finite, or a phoneme that ends before it starts.
     """
-    closed = _closed(prediction_gap, rest_gap, settings)
-    if truth_gap is not None:
-        truly_closed = _closed(truth_gap, rest_gap, settings)
+    closed = _closed(prediction_mm, rest_mm, settings)
+    if truth_mm is not None:
+        truly_closed = _closed(truth_mm, rest_mm, settings)
         if len(truly_closed) != len(closed):
             raise ValueError(f"the gaps have {len(closed)} and {len(truly_closed)} frames")
         leeway = int(settings.margin * frame_rate + 1e-9)
         excused = binary_dilation(truly_closed, iterations=leeway) if leeway else truly_closed
     closures = found = false = 0
-    for symbol, start, end in phonemes:
+    for phoneme in phonemes:
+        symbol, start, end = phoneme
         if end < start:
             raise ValueError(f"phoneme {symbol!r} ends at {end} s, before it starts at {start} s")
-        if is_bilabial(symbol):
+        if phoneme.is_bilabial:
             frames = _frames(start - settings.margin, end + settings.margin, frame_rate, len(closed))
-            due = truth_gap is None or truly_closed[frames].any()
+            due = truth_mm is None or truly_closed[frames].any()
             closures += bool(due and len(frames))
             found += bool(due and closed[frames].any())
         elif symbol:
             edge = (1.0 - settings.core) / 2.0 * (end - start)
             frames = _middle_frames(start + edge, end - edge, frame_rate, len(closed))
             claimed = len(frames) and closed[frames].all()
-            false += bool(claimed and (truth_gap is None or not excused[frames].all()))
+            false += bool(claimed and (truth_mm is None or not excused[frames].all()))
     return ClosureCounts(closures, found, found + false)
 
 
-def _closed(gap: np.ndarray, rest_gap: float, settings: ClosureSettings) -> np.ndarray:
+def _closed(gap: ndarray, rest: float, settings: ClosureSettings) -> ndarray:
     if gap.ndim != 1 or len(gap) == 0 or not np.isfinite(gap).all():
         raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}")
     if settings.threshold_share is not None:
         return gap <= gap.min() + settings.threshold_share * np.ptp(gap)
-    return gap < rest_gap + settings.threshold_mm / 1000.0
+    return gap < rest + settings.threshold_mm
 
 
-def _frames(start: float, end: float, frame_rate: float, count: int) -> np.ndarray:
+def _frames(start: float, end: float, frame_rate: float, count: int) -> ndarray:
     """Frames whose time lies in [start, end]."""
     first, last = np.ceil(start * frame_rate - 1e-9), np.floor(end * frame_rate + 1e-9)
     return np.arange(max(0, int(first)), min(count - 1, int(last)) + 1)
 
 
-def _middle_frames(start: float, end: float, frame_rate: float, count: int) -> np.ndarray:
+def _middle_frames(start: float, end: float, frame_rate: float, count: int) -> ndarray:
     """Frames whose time lies in [start, end], or else the one nearest to its middle, if the clip reaches there."""
     frames = _frames(start, end, frame_rate, count)
     nearest = round((start + end) / 2.0 * frame_rate)

@@ -2,18 +2,18 @@
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
+from numpy import ndarray
 from scipy.spatial import cKDTree
-from torch import Tensor
 
 from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
 
 
-def mesh_sliced_wasserstein(truth: Float[Tensor, "T V 3"], truth_faces: Int[Tensor, "F 3"],
-                            prediction: Float[Tensor, "T W 3"], prediction_faces: Int[Tensor, "G 3"],
-                            directions: Float[Tensor, "L 6"], *, normal_weight: float = NORMAL_WEIGHT,
-                            ) -> Float[Tensor, " T"]:
+def mesh_sliced_wasserstein(truth: Float[ndarray, "T V 3"], truth_faces: Integer[ndarray, "F 3"],
+                            prediction: Float[ndarray, "T W 3"], prediction_faces: Integer[ndarray, "G 3"],
+                            directions: Float[ndarray, "L 6"], *, normal_weight: float = NORMAL_WEIGHT,
+                            ) -> Float[ndarray, " T"]:
     """Return the sliced Wasserstein distance SW_2 of the two surfaces in each frame, metres, **with** the root.
 
     Both meshes become oriented varifolds, probability measures of area (see :func:`otlib.measures.measure.varifold`), so it
@@ -29,12 +29,13 @@ def mesh_sliced_wasserstein(truth: Float[Tensor, "T V 3"], truth_faces: Int[Tens
     Raises:
         ValueError: bad meshes or directions.
     """
-    return sliced_wasserstein(varifold(truth, truth_faces, normal_weight),
-                              varifold(prediction, prediction_faces, normal_weight), directions, root=True)
+    one, other = (varifold(torch.tensor(vertices), torch.tensor(faces), normal_weight)
+                  for vertices, faces in ((truth, truth_faces), (prediction, prediction_faces)))
+    return sliced_wasserstein(one, other, torch.tensor(directions), root=True).numpy()
 
 
-def chamfer_distance(truth: Float[Tensor, "V 3"], truth_faces: Int[Tensor, "F 3"],
-                     prediction: Float[Tensor, "W 3"], prediction_faces: Int[Tensor, "G 3"]) -> float:
+def chamfer_distance(truth: Float[ndarray, "V 3"], truth_faces: Integer[ndarray, "F 3"],
+                     prediction: Float[ndarray, "W 3"], prediction_faces: Integer[ndarray, "G 3"]) -> float:
     """Return the chamfer distance of two surfaces, metres, **not squared**, half the sum of the two directions.
 
     Each face is a point at its barycentre with the mass of its area; the distance from a mesh to the other is the
@@ -42,7 +43,7 @@ def chamfer_distance(truth: Float[Tensor, "V 3"], truth_faces: Int[Tensor, "F 3"
     meshes, at most about half an edge for two meshings of one surface; it is blind to how much area lies where.
 
     Args:
-        truth, prediction: metres; moved to the CPU.
+        truth, prediction: metres.
         truth_faces, prediction_faces: of either mesh.
 
     Raises:
@@ -54,11 +55,11 @@ def chamfer_distance(truth: Float[Tensor, "V 3"], truth_faces: Int[Tensor, "F 3"
     return (_one_way(*first, second[0]) + _one_way(*second, first[0])) / 2.0
 
 
-def _points(vertices: Tensor, faces: Tensor) -> tuple[np.ndarray, np.ndarray]:
+def _points(vertices: ndarray, faces: ndarray) -> tuple[ndarray, ndarray]:
     """Barycentres then vertices, and the masses of the barycentres."""
-    measure = barycentres(vertices.detach().cpu().double(), faces.cpu())
-    return torch.cat([measure.points, vertices.detach().cpu().double()]).numpy(), measure.weights.numpy()
+    measure = barycentres(torch.tensor(vertices, dtype=torch.float64), torch.tensor(faces))
+    return np.concatenate([measure.points.numpy(), vertices]), measure.weights.numpy()
 
 
-def _one_way(points: np.ndarray, masses: np.ndarray, others: np.ndarray) -> float:
+def _one_way(points: ndarray, masses: ndarray, others: ndarray) -> float:
     return float(masses @ cKDTree(others).query(points[:len(masses)])[0])

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
-from torch import Tensor
 
-from otlib.checks import check_region
+from otlib.metrics.vertices import check_region
 
 SMOOTHING = 2.0
 """Standard deviation, in frames, of the Gaussian that smooths lip gaps, as in the code of MTM's authors."""
@@ -122,18 +120,18 @@ def correlation_lag(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarr
     return float(lags[best] + (0.5 * (left - right) / curvature if curvature < 0 else 0.0))
 
 
-def lip_speed(vertices: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"]) -> Float[Tensor, " T-1"]:
+def lip_speed(vertices: Float[ndarray, "T V 3"], lips: Integer[ndarray, " N"]) -> Float[ndarray, " T-1"]:
     """Return the mean distance that the lip vertices move from each frame to the next, metres a frame, float64."""
     check_region("lips", lips, vertices.shape[1])
-    return torch.linalg.vector_norm(vertices[:, lips].double().diff(dim=0), dim=-1).mean(dim=1)
+    return np.linalg.norm(np.diff(vertices[:, lips].astype(float), axis=0), axis=-1).mean(axis=1)
 
 
-def lip_intensity(vertices: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"]) -> float:
+def lip_intensity(vertices: Float[ndarray, "T V 3"], lips: Integer[ndarray, " N"]) -> float:
     """Return the root mean square in time of ``lip_speed``, metres a frame: one number a clip, for SLCC.
 
     NaN for a single frame.
     """
-    return lip_speed(vertices, lips).square().mean().sqrt().item()
+    return float(np.sqrt(np.square(lip_speed(vertices, lips)).mean())) if len(vertices) > 1 else np.nan
 
 
 def speech_intensity(samples: Float[ndarray, " S"]) -> float:
@@ -172,7 +170,7 @@ def speech_lip_correlation(speech: Sequence[float], lips: Sequence[float], speak
 
 
 def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate: float | int,
-                                     vertices: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
+                                     vertices: Float[ndarray, "T V 3"], lips: Integer[ndarray, " N"],
                                      frame_rate: float | int) -> float:
     """Return Pearson's correlation in time of loudness and lip speed within a clip.
 
@@ -192,7 +190,7 @@ def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate:
     Source: our choice: SLCC's two intensities over frames instead of clips, so that timing matters.
     """
     samples = _checked(samples)
-    speed = lip_speed(vertices, lips).cpu().numpy()
+    speed = lip_speed(vertices, lips)
     edges = np.round(np.arange(len(speed) + 1) / frame_rate * sample_rate).astype(np.int64)
     if len(speed) == 0:
         return np.nan
@@ -207,8 +205,7 @@ def pearson(first: Float[ndarray, " n"], second: Float[ndarray, " n"]) -> float:
     """Return Pearson's correlation; NaN when fewer than two numbers or none that differ are in one of the two."""
     if len(first) < 2 or np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
         return np.nan
-    first, second = first - first.mean(), second - second.mean()
-    return float(first @ second / np.sqrt((first @ first) * (second @ second)))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _extrema(gap: np.ndarray) -> dict[int, str]:

@@ -5,34 +5,42 @@ clips and speakers are averaged is in :mod:`otlib.metrics.aggregate`, and what t
 :mod:`otlib.metrics.conventions`. Sums of squares are in m^2, distances in metres, unless the name says ``_mm``.
 """
 
-import torch
-from jaxtyping import Float, Int
-from torch import Tensor
+import numpy as np
+from jaxtyping import Float, Integer
+from numpy import ndarray
 
-from otlib.checks import check_finite, check_region
-
+MILLIMETRES = 1000.0
 FRAMES_AT_ONCE = 256
 """Frames that are held in float64 at a time where all vertices count: 28 MB at 5,023 vertices."""
 
 
-def check_pair(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"]) -> None:
+def check_pair(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"]) -> None:
     """Refuse two motions that cannot be compared vertex by vertex.
 
     Raises:
         ValueError: shapes differ or are not (T, V, 3) with T and V above 0, or a value is not finite. Peers cut the
             longer one silently; here the caller does.
     """
-    if truth.ndim != 3 or truth.shape[-1] != 3 or truth.numel() == 0:
-        raise ValueError(f"truth must have shape (T, V, 3) with T, V > 0, not {tuple(truth.shape)}")
+    if truth.ndim != 3 or truth.shape[-1] != 3 or truth.size == 0:
+        raise ValueError(f"truth must have shape (T, V, 3) with T, V > 0, not {truth.shape}")
     if prediction.shape != truth.shape:
-        raise ValueError(f"prediction has shape {tuple(prediction.shape)}, truth {tuple(truth.shape)}")
-    check_finite("truth", truth)
-    check_finite("prediction", prediction)
+        raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
+    for name, motion in (("truth", truth), ("prediction", prediction)):
+        if not np.isfinite(motion).all():
+            where = np.argwhere(~np.isfinite(motion))[0].tolist()
+            raise ValueError(f"{name} must be finite, and is {motion[tuple(where)]} at index {where}")
 
 
+def check_region(name: str, region: Integer[ndarray, " N"], count: int) -> None:
+    """Refuse a list of vertices that is empty or out of range."""
+    if region.ndim != 1 or len(region) == 0:
+        raise ValueError(f"{name} must be a list of vertices, not of shape {region.shape}")
+    if region.min() < 0 or region.max() >= count:
+        raise ValueError(f"{name} names vertices {region.min()} to {region.max()}, but there are {count}")
 
-def region_distances(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], region: Int[Tensor, " N"],
-                     *, centred: bool = False) -> Float[Tensor, "T N"]:
+
+def region_distances(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"], region: Integer[ndarray, " N"],
+                     *, centred: bool = False) -> Float[ndarray, "T N"]:
     """Return the distance in metres of each vertex of a region in each frame.
 
     Args:
@@ -46,46 +54,30 @@ def region_distances(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T
     """
     check_pair(truth, prediction)
     check_region("region", region, truth.shape[1])
-    difference = prediction[:, region].double() - truth[:, region].double()  # T N 3
+    difference = prediction[:, region].astype(float) - truth[:, region].astype(float)  # T N 3
     if centred:
-        difference = difference - difference.mean(dim=1, keepdim=True)
-    return torch.linalg.vector_norm(difference, dim=-1)
+        difference -= difference.mean(axis=1, keepdims=True)
+    return np.linalg.norm(difference, axis=-1)
 
 
-def lip_max_distance(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
-                     ) -> Float[Tensor, " T"]:
-    """Return the largest distance over the lip vertices of each frame, metres, not squared.
+def lip_error_mm(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"], lips: Integer[ndarray, " N"]) -> float:
+    """Return the mean over frames of the largest distance of a lip vertex, in mm, not squared.
 
-    Its mean over frames, then clips, then speakers, in mm, is this project's headline ``lip_max_mm``.
+    Its mean over clips, then speakers, is this project's headline ``lip_max_mm``.
     """
-    return region_distances(truth, prediction, lips).amax(dim=1)
+    return MILLIMETRES * float(region_distances(truth, prediction, lips).max(axis=1).mean())
 
 
-def lip_vertex_error(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
-                     ) -> Float[Tensor, " T"]:
-    """Return LVE of each frame: the largest **squared** distance over the lip vertices, m^2.
-
-    The peers' number is its mean over all frames of all clips together (CodeTalker, SelfTalk, FaceDiffuser, ScanTalk;
-    ``torchmetrics.functional.multimodal.lip_vertex_error`` is the mean over one clip).
-    """
-    return lip_max_distance(truth, prediction, lips).square()
-
-
-def lip_mean_distance(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"], lips: Int[Tensor, " N"],
-                      ) -> Float[Tensor, " T"]:
-    """Return the mean distance over the lip vertices of each frame, metres, not squared."""
-    return region_distances(truth, prediction, lips).mean(dim=1)
-
-
-def mean_vertex_error(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"]) -> Float[Tensor, " T"]:
+def mean_vertex_error(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"]) -> Float[ndarray, " T"]:
     """Return MVE of each frame: the mean distance over all vertices, metres, not squared, no mask."""
     check_pair(truth, prediction)
-    parts = zip(truth.split(FRAMES_AT_ONCE), prediction.split(FRAMES_AT_ONCE), strict=True)
-    return torch.cat([torch.linalg.vector_norm(p.double() - t.double(), dim=-1).mean(dim=1) for t, p in parts])
+    parts = [slice(first, first + FRAMES_AT_ONCE) for first in range(0, len(truth), FRAMES_AT_ONCE)]
+    return np.concatenate([np.linalg.norm(prediction[part].astype(float) - truth[part].astype(float), axis=-1).mean(axis=1)
+                           for part in parts])
 
 
-def motion_variation(motion: Float[Tensor, "T V 3"], template: Float[Tensor, "V 3"], region: Int[Tensor, " N"],
-                     ) -> Float[Tensor, ""]:
+def motion_variation(motion: Float[ndarray, "T V 3"], template: Float[ndarray, "V 3"], region: Integer[ndarray, " N"],
+                     ) -> float:
     """Return the mean over a region of the standard deviation in time of the squared displacement, m^2.
 
     The deviation divides by T (ddof = 0), so one frame gives zero.
@@ -99,15 +91,14 @@ def motion_variation(motion: Float[Tensor, "T V 3"], template: Float[Tensor, "V 
         ValueError: shapes that do not match, or a region out of range.
     """
     if motion.ndim != 3 or motion.shape[1:] != template.shape:
-        raise ValueError(f"motion of shape {tuple(motion.shape)} does not fit a template of {tuple(template.shape)}")
+        raise ValueError(f"motion of shape {motion.shape} does not fit a template of {template.shape}")
     check_region("region", region, len(template))
-    displacement = motion[:, region].double() - template[region].double()  # T N 3
-    return displacement.square().sum(dim=-1).std(dim=0, correction=0).mean()
+    displacement = motion[:, region].astype(float) - template[region].astype(float)  # T N 3
+    return float(np.square(displacement).sum(axis=-1).std(axis=0).mean())
 
 
-def upper_face_dynamics_deviation(truth: Float[Tensor, "T V 3"], prediction: Float[Tensor, "T V 3"],
-                                  template: Float[Tensor, "V 3"], upper_face: Int[Tensor, " N"],
-                                  ) -> Float[Tensor, ""]:
+def upper_face_dynamics_deviation(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"],
+                                  template: Float[ndarray, "V 3"], upper_face: Integer[ndarray, " N"]) -> float:
     """Return FDD of one clip, m^2, **signed**: the variation of the truth minus that of the prediction.
 
     Positive means that the prediction moves too little. It knows nothing of timing: a delayed prediction scores zero.
@@ -122,8 +113,3 @@ def upper_face_dynamics_deviation(truth: Float[Tensor, "T V 3"], prediction: Flo
     """
     check_pair(truth, prediction)
     return motion_variation(truth, template, upper_face) - motion_variation(prediction, template, upper_face)
-
-
-def lip_error_mm(predicted: Float[Tensor, "T V 3"], truth: Float[Tensor, "T V 3"], lips: Tensor) -> float:
-    """Return the mean over frames of the largest distance of a lip vertex, in mm; what validation looks at."""
-    return float((predicted[:, lips] - truth[:, lips]).norm(dim=-1).amax(-1).mean() * 1000)

@@ -1,15 +1,14 @@
-"""Phonemes and their times in a recording, with its text or without: one interface, five back ends by name.
+"""Phonemes and their times in a recording, with its text or without: one interface, four back ends by name.
 
 - "frames", the default here: a classifier of single frames on the bundled encoder, put in order by Viterbi;
-- "ctc": a head trained by CTC on the same encoder, aligned by a path of our own;
-- "ctc-torchaudio": the same head, aligned by torchaudio's compiled ``forced_align``, to check the other two against;
+- "ctc": a head trained by CTC on the same encoder, which says when a sound is surest;
 - "pocketsphinx": hidden Markov models trained on recordings of English speakers, independent of everything here; better
   on people, and the default of ``python -m data_prep.align`` where it is installed and the text is English;
 - "transformers": any CTC model of the transformers format that names phonemes, such as the published
   facebook/wav2vec2-lv-60-espeak-cv-ft, where a copy or the hub is at hand.
 
 A text becomes a :class:`Transcript` of words and phonemes elsewhere (``data_prep.corpus.labelled_speech.text_to_phonemes``
-asks espeak-ng); nothing here needs it.
+asks espeak-ng); nothing here needs it. What a back end needs is imported when the back end is loaded.
 """
 
 from typing import Protocol, runtime_checkable
@@ -17,19 +16,11 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
-from otlib.phonemes.ctc import CtcAligner
-from otlib.phonemes.frame_aligner import FrameAligner
-from otlib.phonemes.frame_classifier import load_heads
-from otlib.phonemes.published_ctc import PUBLISHED, load_published
-from otlib.phonemes.sphinx import SphinxAligner
-from otlib.phonemes.transcript import Transcript, Word
-from otlib.speech.encoder import BUNDLED, load_encoder
+from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.transcript import Transcript
 
-__all__ = ["BACK_ENDS", "Aligner", "Transcript", "Word", "load_aligner"]
-
-BACK_ENDS = ("frames", "ctc", "ctc-torchaudio", "pocketsphinx", "transformers")
+BACK_ENDS = ("frames", "ctc", "pocketsphinx", "transformers")
 
 
 @runtime_checkable
@@ -37,7 +28,7 @@ class Aligner(Protocol):
     """What every back end does."""
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
-                 name: str = "the recording") -> tuple[PhonemeSpan, ...]:
+                 name: str = "the recording") -> tuple[Phoneme, ...]:
         """Return phonemes with their times; they tile the recording, and "" is a pause.
 
         Args:
@@ -66,11 +57,18 @@ def load_aligner(back_end: str = "frames", model: str | None = None) -> Aligner:
     if back_end == "pocketsphinx":
         if model is not None:
             raise InputError(f"{model}: pocketsphinx has a model of its own; leave the model out")
+        from otlib.phonemes.sphinx import SphinxAligner
+
         return SphinxAligner.load()
     if back_end == "transformers":
+        from otlib.phonemes.published_ctc import PUBLISHED, load_published
+
         return load_published(model or PUBLISHED)
+    from otlib.phonemes.ctc import CtcAligner
+    from otlib.phonemes.frame_aligner import FrameAligner
+    from otlib.phonemes.frame_classifier import load_heads
+    from otlib.speech.encoder import BUNDLED, load_encoder
+
     encoder = load_encoder(model or BUNDLED)
     heads = load_heads(encoder)
-    if back_end == "frames":
-        return FrameAligner(encoder, heads)
-    return CtcAligner.load(encoder, heads, torchaudio=back_end == "ctc-torchaudio")
+    return (FrameAligner if back_end == "frames" else CtcAligner)(encoder, heads)

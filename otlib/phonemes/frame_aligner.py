@@ -12,9 +12,9 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
 from otlib.phonemes.frame_classifier import PhonemeHeads, log_probabilities
+from otlib.phonemes.phoneme import Phoneme
 from otlib.phonemes.transcript import PAUSE, Transcript, split_symbol
 from otlib.phonemes.viterbi import best_loop, best_path
 from otlib.speech.encoder import Encoder
@@ -36,7 +36,7 @@ class FrameAligner:
     heads: PhonemeHeads
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
-                 name: str = "the recording") -> tuple[PhonemeSpan, ...]:
+                 name: str = "the recording") -> tuple[Phoneme, ...]:
         """See :class:`otlib.phonemes.alignment.Aligner`."""
         logarithms = log_probabilities(self.encoder, self.heads.frames, samples)
         scores = (logarithms - _PRIOR_SCALE * self.heads.prior).double().numpy()
@@ -54,17 +54,17 @@ class FrameAligner:
         return with_closures(spans_of(path, owners, symbols, seconds))
 
 
-def with_closures(spans: Sequence[PhonemeSpan]) -> tuple[PhonemeSpan, ...]:
+def with_closures(spans: Sequence[Phoneme]) -> tuple[Phoneme, ...]:
     """Give a short silence before a stop to the stop: the mouth is closed during it.
 
     The classifier knows closures of synthetic speech, which are digital silence; those of people sound like its pauses.
     """
-    found: list[PhonemeSpan] = []
+    found: list[Phoneme] = []
     for span in spans:
         before = found[-1] if found else None
-        if (span.phoneme.startswith(_STOPS) and before and before.phoneme == PAUSE and before.start > 0
+        if (span.symbol.startswith(_STOPS) and before and before.symbol == PAUSE and before.start > 0
                 and before.end - before.start < _LONGEST_CLOSURE):
-            found[-1] = PhonemeSpan(span.phoneme, before.start, span.end)
+            found[-1] = Phoneme(span.symbol, before.start, span.end)
         else:
             found.append(span)
     return tuple(found)
@@ -92,7 +92,7 @@ def states_of(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarr
     return np.array(states), np.array(owners), tuple(symbols)
 
 
-def spans_of(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], seconds: float) -> tuple[PhonemeSpan, ...]:
+def spans_of(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], seconds: float) -> tuple[Phoneme, ...]:
     """Turn the state of each frame into spans that tile the recording; they change midway between two frames' middles.
 
     Args:
@@ -105,5 +105,5 @@ def spans_of(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], sec
     changes = np.flatnonzero(np.diff(owner)) + 1
     bounds = [0.0, *(changes * HOP / SAMPLE_RATE + _BETWEEN).tolist(), seconds]
     firsts = [0, *changes.tolist()]
-    return tuple(PhonemeSpan(symbols[owner[first]], start, end)
+    return tuple(Phoneme(symbols[owner[first]], start, end)
                  for first, start, end in zip(firsts, bounds[:-1], bounds[1:], strict=True))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from otlib.errors import InputError
 from otlib.files import atomic_write
 from otlib.speech import local_hubert as hubert
-from otlib.speech.encoder import BUNDLED, Encoder, encode_stream
+from otlib.speech.encoder import BUNDLED, Encoder, encode
 
 FILE = "phonemes.safetensors"
 COMMAND = "python -m data_prep.encoder.phoneme_classifiers"
@@ -136,5 +136,5 @@ def _classifier(tensors: dict[str, Tensor], name: str) -> FrameClassifier:
 @torch.no_grad()
 def log_probabilities(encoder: Encoder, head: FrameClassifier, samples: Float[Tensor, " S"]) -> Float[Tensor, "T labels"]:
     """Return the logarithm of each label's probability at each frame; layers are weighed as they come, for the memory."""
-    weighed = torch.cat([head.weighed(stretch) for stretch in encode_stream(encoder, samples)])
+    weighed = encode(encoder, samples, keep=head.weighed)
     return head.convolution(weighed.T[None])[0].T.log_softmax(-1)

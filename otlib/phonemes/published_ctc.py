@@ -15,9 +15,9 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel
 from transformers.utils import cached_file
 
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
-from otlib.phonemes.ctc import FrameClock, ctc_phonemes, own_path
+from otlib.phonemes.ctc import FrameClock, ctc_phonemes
+from otlib.phonemes.phoneme import Phoneme
 from otlib.phonemes.transcript import PAUSE, Transcript
 from otlib.speech.encoder import local_first, silently
 from otlib.speech.local_hubert import SAMPLE_RATE
@@ -45,12 +45,12 @@ class PublishedAligner:
     standardised: bool
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
-                 name: str = "the recording") -> tuple[PhonemeSpan, ...]:
+                 name: str = "the recording") -> tuple[Phoneme, ...]:
         """See :class:`otlib.phonemes.alignment.Aligner`."""
         hop = self.model.config.inputs_to_logits_ratio
         clock = FrameClock(hop / SAMPLE_RATE, (_RECEPTIVE_FIELD - hop) / 2 / SAMPLE_RATE, len(samples) / SAMPLE_RATE)
         logarithms = self._log_probabilities(samples, hop)
-        return ctc_phonemes(logarithms, self.labels, self.blank, transcript, clock, own_path, name)
+        return ctc_phonemes(logarithms, self.labels, self.blank, transcript, clock, name)
 
     @torch.no_grad()
     def _log_probabilities(self, samples: Float[Tensor, " S"], hop: int) -> Float[Tensor, "T L"]:

@@ -12,8 +12,8 @@ from types import ModuleType
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import Phoneme
 from otlib.phonemes.transcript import PAUSE, Transcript, Word, split_symbol
 from otlib.speech.local_hubert import SAMPLE_RATE
 
@@ -55,13 +55,13 @@ class SphinxAligner:
         return cls(pocketsphinx)
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
-                 name: str = "the recording") -> tuple[PhonemeSpan, ...]:
+                 name: str = "the recording") -> tuple[Phoneme, ...]:
         """See :class:`otlib.phonemes.alignment.Aligner`; where its own dictionary has a word, the phonemes are those."""
         sound = (samples.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
         seconds = len(samples) / SAMPLE_RATE
         words = self._recognise(sound) if transcript is None else transcript.words
         if not words:
-            return (PhonemeSpan(PAUSE, 0.0, seconds),)
+            return (Phoneme(PAUSE, 0.0, seconds),)
         for beams in _BEAMS:
             entries = self._align(sound, words, beams)
             if entries:
@@ -119,11 +119,11 @@ def _known(decoder, word: Word) -> str:
     return name
 
 
-def _spans(entries: list[tuple[str, int, int]], seconds: float) -> tuple[PhonemeSpan, ...]:
+def _spans(entries: list[tuple[str, int, int]], seconds: float) -> tuple[Phoneme, ...]:
     """Turn phones into spans that tile the recording; noises are pauses, and pauses in a row are one."""
     symbols = [IPA.get(phone, PAUSE) for phone, _, _ in entries]
     starts = [0.0] + [min(first / _FRAME_RATE + _BETWEEN, seconds) for _, first, _ in entries[1:]]
     kept = [index for index in range(len(symbols)) if index == 0 or symbols[index] or symbols[index - 1]]
     ends = [starts[index] for index in kept[1:]] + [seconds]
-    return tuple(PhonemeSpan(symbols[index], starts[index], end) for index, end in zip(kept, ends, strict=True)
+    return tuple(Phoneme(symbols[index], starts[index], end) for index, end in zip(kept, ends, strict=True)
                  if end > starts[index])

@@ -16,28 +16,11 @@ from transformers import HubertConfig, HubertModel
 
 from otlib.errors import InputError
 from otlib.speech import local_hubert as hubert
+from otlib.speech.windows import Windows
 
 BUNDLED = "bundled"
-_CHECKED = 1 << 20  # samples looked at at once: an hour's answers alone would take 58 MB
-
-
-@dataclass(frozen=True)
-class Windows:
-    """How a long recording is cut.
-
-    Attributes:
-        core: seconds of new features a window gives.
-        margin: seconds at a window's inner ends whose features are thrown away.
-        fade: seconds over which neighbouring windows are cross-faded.
-    """
-
-    core: float
-    margin: float
-    fade: float
-
-
-# HuBERT-base looks at the whole clip, so any cut changes its features a little: as long as memory allows, and faded
-GLOBAL_WINDOWS = Windows(core=20.0, margin=1.0, fade=1.0)
+CORE = 20 * hubert.SAMPLE_RATE // hubert.HOP  # features a window: 20 seconds, as long as the memory of a laptop allows
+_OVERLAP = hubert.SAMPLE_RATE // hubert.HOP  # features, a second: what an encoder of whole clips sees beside them, and fades
 
 
 @dataclass(frozen=True)
@@ -58,6 +41,22 @@ class Encoder:
     def channels(self) -> int:
         """Channels of each layer."""
         return self.model.config.hidden_size
+
+    @property
+    def windows(self) -> Windows:
+        """How a long recording is cut, in features.
+
+        A local encoder sees a bounded stretch, so that windows with that margin change nothing. HuBERT-base looks at the
+        whole clip, so any cut changes its features a little, and neighbours are cross-faded.
+        """
+        if self.local:
+            return Windows(CORE, hubert.context_frames(self.model.config))
+        return Windows(CORE, _OVERLAP, _OVERLAP)
+
+    @torch.no_grad()
+    def features(self, samples: Float[Tensor, " S"]) -> Float[Tensor, "T layers C"]:
+        """Return every layer's features of a stretch of sound, in one pass."""
+        return hidden_layers(self.model, scaled_input(samples, self.local))
 
 
 def load_encoder(name: str = BUNDLED) -> Encoder:
@@ -153,75 +152,30 @@ def _fingerprint(model: HubertModel) -> str:
     return digest.hexdigest()
 
 
-def default_windows(encoder: Encoder) -> Windows:
-    """Return how a long recording is cut for ``encoder``.
-
-    A local encoder sees a bounded stretch, so that windows with that margin change nothing.
-    """
-    if not encoder.local:
-        return GLOBAL_WINDOWS
-    margin = hubert.context_frames(encoder.model.config) * hubert.HOP / hubert.SAMPLE_RATE
-    return Windows(core=20.0, margin=margin, fade=0.1)
-
-
 @torch.no_grad()
-def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None) -> Float[Tensor, "T layers C"]:
-    """Return every layer's features of a whole recording, 50 frames a second.
+def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None,
+           keep: Callable[[Tensor], Tensor] = lambda features: features) -> Float[Tensor, "T ..."]:
+    """Return every layer's features of a whole recording, 50 a second; memory beside the result is that of one window.
 
     Args:
         encoder: from :func:`load_encoder`.
         samples: at 16 kHz, in [-1, 1].
-        windows: how to cut; by default what fits the encoder.
+        windows: how to cut; by default ``encoder.windows``.
+        keep: what to keep of each stretch (T, layers, C), where all of it is too much.
 
     Returns:
-        (T, layers, C) float32 with T = floor((S - 400) / 320) + 1, at least 1.
+        (T, layers, C) float32, or what is kept, with T = floor((S - 400) / 320) + 1, at least 1.
 
     Raises:
         ValueError: no samples, or one that is not a number.
     """
-    return torch.cat(list(encode_stream(encoder, samples, windows)))
-
-
-@torch.no_grad()
-def encode_stream(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None,
-                  silence: int = 0) -> Iterator[Float[Tensor, "T layers C"]]:
-    """Yield the features of consecutive stretches; laid end to end they are those of the whole recording.
-
-    Memory is bounded by one window, whatever the length of the recording.
-
-    Args:
-        encoder, samples, windows: as for :func:`encode`.
-        silence: zeros that are heard before the samples; they are not laid before them in memory.
-    """
-    windows = windows or default_windows(encoder)
     if samples.ndim != 1 or len(samples) == 0:
         raise ValueError(f"samples: expected (S,) with S > 0, got {tuple(samples.shape)}")
-    if not all(part.isfinite().all() for part in samples.split(_CHECKED)):
+    if not torch.stack(samples.aminmax()).isfinite().all():
         raise ValueError("samples: hold a value that is not a number or infinite")
-    if silence + len(samples) < hubert.WINDOW:
-        samples = torch.nn.functional.pad(samples, (0, hubert.WINDOW - silence - len(samples)))
-    total = (silence + len(samples) - hubert.WINDOW) // hubert.HOP + 1
-    core, margin, fade = (max(1, round(seconds * hubert.SAMPLE_RATE / hubert.HOP))
-                          for seconds in (windows.core, windows.margin, windows.fade))
-    ramp = (torch.arange(1, fade + 1, device=samples.device) / (fade + 1)).to(samples.dtype)[:, None, None]
-    tail = None  # the previous window's view of the first frames of this one
-    for first in range(0, total, core):
-        last = min(first + core, total)  # exclusive
-        end = min(last + fade, total) if last < total else total
-        start_seen, end_seen = max(0, first - margin), min(total, end + margin)
-        seen = _stretch(samples, start_seen * hubert.HOP - silence, (end_seen - 1) * hubert.HOP + hubert.WINDOW - silence)
-        features = hidden_layers(encoder.model, scaled_input(seen, encoder.local))
-        features = features[first - start_seen: end - start_seen]
-        if tail is not None:
-            shared = min(len(tail), len(features))
-            features[:shared] = torch.lerp(tail[:shared], features[:shared], ramp[:shared])
-        tail = features[last - first:].clone()
-        yield features[: last - first]
-
-
-def _stretch(samples: Float[Tensor, " S"], start: int, end: int) -> Float[Tensor, " S2"]:
-    """Return samples from ``start`` to ``end``; before the first one there are zeros."""
-    return torch.nn.functional.pad(samples[max(0, start): max(0, end)], (max(0, min(0, end) - start), 0))
+    stretches = (windows or encoder.windows).over(hubert.feature_count(len(samples)), lambda first, last: encoder.features(
+        hubert.samples_between(samples, first, last)))
+    return torch.cat([keep(stretch) for stretch in stretches])
 
 
 def scaled_input(samples: Float[Tensor, " S"], local: bool) -> Float[Tensor, " S"]:

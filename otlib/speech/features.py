@@ -1,9 +1,8 @@
-"""Audio features at the mesh's frame rate, computed once and kept on disk by content."""
+"""Audio features at the mesh's frame rate, of any stretch of a recording; of clips, computed once and kept by content."""
 
 import hashlib
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,32 +10,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.errors import InputError
 from otlib.files import atomic_write, sha256
-from otlib.speech.encoder import Encoder, encode, encode_stream, load_encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
-from otlib.speech.prosody import prosody
-from otlib.speech.recording import Recording, align_by_interpolation, align_by_pairs, read_recording, resampled
+from otlib.speech.encoder import Encoder, load_encoder
+from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, samples_between
+from otlib.speech.prosody import MARGIN, prosody
+from otlib.speech.recording import Recording, read_recording, resampled
+from otlib.speech.windows import Windows
 
 PROSODY = "prosody"
-INTERPOLATION, PAIRS = "interpolation", "pairs"
-_PAIRED_RATE = 25.0  # frames a second that pairs make of features at 50 Hz
-_KEPT = 2  # features of a stretch that the next one needs: its first mesh frame lies behind the last of them
+WINDOW_SECONDS = 20.0  # of new mesh frames; see otlib.speech.encoder.CORE
+_CACHE = 2  # raised when the same sound, encoder and rate give other features: resampled by scipy since 2
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """What turns 16 kHz samples into features at 50 Hz and those into features of mesh frames, with a fingerprint of how.
+    """What turns sound into features of mesh frames.
 
     Attributes:
-        name: of the encoder.
+        name: which encoder; "prosody" is loudness and pitch alone.
         fingerprint: of everything that shapes the features.
         layers, channels: of a mesh frame.
-        extract: samples (S,) to features (T, layers, C) at 50 Hz.
-        alignment: "interpolation", or "pairs", which lays each two features side by side.
-        stream: the same stretch by stretch, in memory that does not grow with the recording, after so many samples of
-            silence; None where the whole is small enough.
+        extract: samples (S,) at 16 kHz to features (T, layers, C), 50 a second, in one pass.
+        margin: features to each side of a stretch that are computed with it and thrown away.
+        fade: seconds over which neighbouring windows are cross-faded; 0 where the margin makes them agree.
     """
 
     name: str
@@ -44,127 +41,99 @@ class FeatureSource:
     layers: int
     channels: int
     extract: Callable[[Tensor], Tensor]
-    alignment: str = INTERPOLATION
-    stream: Callable[[Tensor, int], Iterator[Tensor]] | None = None
+    margin: int
+    fade: float = 0.0
+
+    def windows(self, frame_rate: float, margin: int = 0) -> Windows:
+        """Return how a long recording is cut, in mesh frames, for what sees ``margin`` frames to each side."""
+        return Windows(round(WINDOW_SECONDS * frame_rate), margin, round(self.fade * frame_rate))
+
+    def between(self, samples: Float[Tensor, " S"], first: int, last: int, frame_rate: float,
+                silence: int = 0) -> Float[Tensor, "T layers C"]:
+        """Return the features of the mesh frames from ``first`` to before ``last``, of the sound around them alone.
+
+        Args:
+            samples: of the whole recording, at 16 kHz.
+            first, last: numbers of mesh frames.
+            frame_rate: of the mesh, Hz.
+            silence: zeros before the samples; frames count from their begin.
+        """
+        part, skipped = sound_between(samples, first, last, frame_rate, self.margin, silence)
+        return align_by_interpolation(self.extract(part), last, frame_rate, first=first, skipped=skipped)
 
 
-def feature_source(name: str, alignment: str = INTERPOLATION) -> FeatureSource:
-    """Return "prosody" (loudness and pitch alone), or the HuBERT that :func:`otlib.speech.encoder.load_encoder` finds by
-    name.
-
-    Args:
-        name: of the encoder.
-        alignment: "interpolation" (by the times of features and frames, for any rate) or "pairs" (the published recipe
-            for 25 frames a second: twice the channels).
+def feature_source(name: str) -> FeatureSource:
+    """Return "prosody", or the HuBERT that :func:`otlib.speech.encoder.load_encoder` loads by this name.
 
     Raises:
-        InputError: there is no such encoder or alignment.
+        InputError: there is no such encoder.
     """
-    _check_alignment(alignment)
-    if name != PROSODY:
-        return encoder_source(load_encoder(name), alignment)
-    return _aligned(FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody), alignment)
+    if name == PROSODY:
+        return FeatureSource(PROSODY, PROSODY + "-1", 1, 3, prosody, MARGIN)
+    return encoder_source(load_encoder(name))
 
 
-def encoder_source(encoder: Encoder, alignment: str = INTERPOLATION) -> FeatureSource:
-    """Return an encoder that has been loaded as what :func:`feature_source` finds by name."""
-    _check_alignment(alignment)
-    return _aligned(FeatureSource(encoder.name, encoder.fingerprint, encoder.layers, encoder.channels,
-                                  lambda x: encode(encoder, x),
-                                  stream=lambda x, silence: encode_stream(encoder, x, silence=silence)), alignment)
+def encoder_source(encoder: Encoder) -> FeatureSource:
+    """Return an encoder that is loaded as a source of features."""
+    windows = encoder.windows
+    return FeatureSource(encoder.name, encoder.fingerprint, encoder.layers, encoder.channels, encoder.features,
+                         windows.margin, windows.fade * HOP / SAMPLE_RATE)
 
 
-def _check_alignment(alignment: str) -> None:
-    if alignment not in (INTERPOLATION, PAIRS):
-        raise InputError(f"{alignment}: no such alignment; there are {INTERPOLATION} and {PAIRS}")
+def sound_between(samples: Float[Tensor, " S"], first: int, last: int, frame_rate: float, margin: int,
+                  silence: int = 0) -> tuple[Float[Tensor, " S2"], int]:
+    """Return the samples that the features around some mesh frames see, and how many features come before those.
+
+    Args:
+        samples, first, last, frame_rate, silence: as for :meth:`FeatureSource.between`.
+        margin: more features to each side, where there are any.
+    """
+    total = feature_count(silence + len(samples))
+    begin, end = (int(_position(frame, frame_rate) // 1) for frame in (first, last - 1))
+    begin, end = min(max(0, begin - margin), total - 1), min(end + 2 + margin, total)  # frames lie between two features
+    return samples_between(samples, begin, end, silence), begin
 
 
-def _aligned(source: FeatureSource, alignment: str) -> FeatureSource:
-    if alignment == PAIRS:
-        source = replace(source, fingerprint=f"{source.fingerprint} {PAIRS}", channels=2 * source.channels, alignment=PAIRS)
-    return source
+def _position(frames: int | Tensor, frame_rate: float) -> float | Tensor:
+    """Return where mesh frames lie among the features, which stand for the middles of their windows."""
+    return (frames / frame_rate * SAMPLE_RATE - WINDOW / 2) / HOP
+
+
+def align_by_interpolation(features: Float[Tensor, "T ..."], frames: int, frame_rate: float, *, first: int = 0,
+                           skipped: int = 0) -> Float[Tensor, "T2 ..."]:
+    """Carry features, 50 a second, over to mesh frames by the times of both.
+
+    Feature k looks at samples 320 k to 320 k + 400 and stands for their middle; mesh frame t stands for the moment
+    t / frame_rate. FaceFormer interpolates over the whole clip instead (align_corners), which stretches a clip by up to a
+    frame; here the times are exact at any rate.
+
+    Args:
+        features: of a recording, or of a stretch of it.
+        frames: up to which mesh frame, counted from the recording's begin.
+        frame_rate: of the mesh, Hz.
+        first: make frames from this one on.
+        skipped: how many features of the recording come before ``features``.
+
+    Returns:
+        (frames - first, ...); before the first and after the last feature the value is held.
+    """
+    time = torch.arange(first, frames, device=features.device, dtype=torch.float64)
+    position = (_position(time, frame_rate) - skipped).clamp(0, len(features) - 1)
+    left = position.floor().long().clamp(max=max(len(features) - 2, 0))
+    weight = (position - left).to(features.dtype).reshape(-1, *[1] * (features.ndim - 1))
+    return torch.lerp(features[left], features[(left + 1).clamp(max=len(features) - 1)], weight)
 
 
 def recording_features(source: FeatureSource, recording: Recording, frame_rate: float) -> Float[Tensor, "T layers C"]:
-    """Return features of a recording at the times of its mesh frames.
-
-    Raises:
-        InputError: features are laid side by side and the mesh has other than 25 frames a second.
-    """
-    check_rate(source.alignment, frame_rate)
-    return frame_features(source.extract(resampled(recording)), source.alignment, frame_rate, recording.frames(frame_rate))
+    """Return the features of all mesh frames that a recording covers."""
+    return sound_features(source, resampled(recording), recording.frames(frame_rate), frame_rate)
 
 
-def check_rate(alignment: str, frame_rate: float) -> None:
-    """Refuse features laid side by side for meshes of other than 25 frames a second, with an InputError."""
-    if alignment == PAIRS and frame_rate != _PAIRED_RATE:
-        raise InputError(f"alignment {PAIRS!r} makes {_PAIRED_RATE:g} frames a second, not {frame_rate:g}; use "
-                         f"{INTERPOLATION!r}")
-
-
-def frame_features(features: Float[Tensor, "T layers C"], alignment: str, frame_rate: float, frames: int, *, first: int = 0,
-                   skipped: int = 0) -> Float[Tensor, "T2 layers C2"]:
-    """Carry an encoder's features over to mesh frames; after the last feature its value is held.
-
-    Args:
-        features: 50 a second.
-        alignment: "interpolation" or "pairs".
-        frame_rate: of the mesh, Hz; 25 for pairs.
-        frames: how many mesh frames to make, counted from the recording's begin.
-        first: make frames from this one on.
-        skipped: how many features came before ``features``.
-    """
-    if alignment == PAIRS:
-        chosen = (torch.arange(2 * first, 2 * frames) - skipped).clamp(max=len(features) - 1)
-        pairs = [align_by_pairs(features[chosen, layer].contiguous()) for layer in range(features.shape[1])]
-        return torch.stack(pairs, 1)
-    aligned = align_by_interpolation(features.flatten(1), frames, frame_rate, first=first, skipped=skipped)
-    return aligned.unflatten(1, features.shape[1:])
-
-
-def held_features(features: Float[Tensor, "T layers C"], frames: int) -> Float[Tensor, "T2 layers C"]:
-    """Return features of so many frames: where the sound ends before the motion, its last ones are held."""
-    return features[torch.arange(frames).clamp(max=len(features) - 1)]
-
-
-def streamed_features(source: FeatureSource, recording: Recording, frame_rate: float,
-                      lead: int = 0) -> Iterator[Float[Tensor, "T layers C"]]:
-    """Yield the features of consecutive mesh frames; laid end to end they are those of :func:`recording_features`.
-
-    Memory beyond the samples is bounded by one window of the encoder, whatever the length of the recording.
-
-    Args:
-        source: what makes the features.
-        recording: of any length.
-        frame_rate: of the meshes.
-        lead: so many frames of digital silence are heard before the recording; their features come first.
-    """
-    check_rate(source.alignment, frame_rate)
-    samples, frames = resampled(recording), lead + recording.frames(frame_rate)
-    silence = round(lead / frame_rate * SAMPLE_RATE)
-    if source.stream is None or source.alignment == PAIRS:
-        heard = source.extract(torch.nn.functional.pad(samples, (silence, 0)))
-        yield frame_features(heard, source.alignment, frame_rate, frames)
-        return
-    held, dropped, done = None, 0, 0  # features at hand, how many came before them, mesh frames yielded
-    for stretch in source.stream(samples, silence):
-        held = stretch if held is None else torch.cat([held, stretch])
-        ready = _frames_up_to(dropped + len(held) - 1, frames, frame_rate)
-        if ready > done:
-            yield align_by_interpolation(held.flatten(1), ready, frame_rate, first=done, skipped=dropped).unflatten(
-                1, held.shape[1:])
-            done = ready
-        spent = max(0, len(held) - _KEPT)
-        held, dropped = held[spent:], dropped + spent
-    if done < frames:  # after the last feature its value is held
-        yield align_by_interpolation(held.flatten(1), frames, frame_rate, first=done, skipped=dropped).unflatten(
-            1, held.shape[1:])
-
-
-def _frames_up_to(feature: int, frames: int, frame_rate: float) -> int:
-    """Return how many mesh frames lie at or before the middle of a feature."""
-    moment = (feature * HOP + WINDOW / 2) / SAMPLE_RATE
-    return min(frames, math.floor(moment * frame_rate) + 1)
+def sound_features(source: FeatureSource, samples: Float[Tensor, " S"], frames: int,
+                   frame_rate: float) -> Float[Tensor, "T layers C"]:
+    """Return the features of ``frames`` mesh frames, of samples at 16 kHz."""
+    return torch.cat(list(source.windows(frame_rate).over(frames, lambda first, last: source.between(
+        samples, first, last, frame_rate))))
 
 
 def played_recording(path: Path, frame_rate: float, speed: float = 1.0) -> Recording:
@@ -177,9 +146,7 @@ def played_recording(path: Path, frame_rate: float, speed: float = 1.0) -> Recor
 
 def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache: Path,
                     speed: float = 1.0) -> Float[Tensor, "T layers C"]:
-    """Return features of a sound file, from ``cache`` if the same sound was encoded in the same way before.
-
-    Kept in half precision; the first call rounds alike, so that it makes no difference which call it is.
+    """Return features of a sound file in half precision, from ``cache`` if the same sound was encoded alike before.
 
     Args:
         source: what makes the features.
@@ -189,10 +156,10 @@ def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache:
         speed: play the sound that much faster, as a tape does: pitch and formants rise with it, so that it is another
             voice, and there are as many fewer frames.
     """
-    key = hashlib.sha256(f"{sha256(path)} {source.fingerprint} {frame_rate} {speed}".encode()).hexdigest()[:32]
-    file = cache / f"{key}.npy"
+    key = f"{_CACHE} {sha256(path)} {source.fingerprint} {frame_rate} {speed}"
+    file = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     if not file.is_file():
         features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate)
         with atomic_write(file) as temporary:
             np.save(temporary, features.to(torch.float16).numpy(), allow_pickle=False)
-    return torch.from_numpy(np.load(file, allow_pickle=False)).float()
+    return torch.from_numpy(np.load(file, allow_pickle=False))

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface, HubertConfig
 
+from otlib.speech.recording import SAMPLE_RATE
+
 BUNDLED = Path(__file__).parent / "encoders" / "hubert-small"
-SAMPLE_RATE = 16_000
 HOP = 320  # samples a frame: 50 Hz
 WINDOW = 400  # samples that the extractor sees for one frame
 ATTENTION = "otlib_local"
@@ -25,6 +26,8 @@ _GAIN_REACH = SAMPLE_RATE // HOP  # frames, one second
 def local_attention(module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
                     scaling: float | None = None, dropout: float = 0.0, **_) -> tuple[Tensor, None]:
     """Attend to the frames at most ``config.local_attention_radius`` away.
+
+    Eight arguments, as transformers' attention interface hands them over.
 
     Args:
         module: the attention layer that calls; its configuration holds the radius.
@@ -56,6 +59,25 @@ def small_configuration() -> HubertConfig:
         local_attention_radius=_RADIUS, attn_implementation=ATTENTION,
         hidden_dropout=0.0, attention_dropout=0.0, activation_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0,
         final_dropout=0.0, mask_time_prob=0.05, mask_feature_prob=0.0)
+
+
+def feature_count(samples: int) -> int:
+    """Return how many features a recording of so many samples has: one for each whole window, at least one."""
+    return max(0, samples - WINDOW) // HOP + 1
+
+
+def samples_between(samples: Tensor, first: int, last: int, silence: int = 0) -> Tensor:
+    """Return the samples that the features from ``first`` to before ``last`` see.
+
+    Args:
+        samples: (S,) at 16 kHz.
+        first, last: of the features that are made of the samples after so much silence.
+        silence: zeros before the samples; there are zeros behind those that are too few for one feature, too.
+    """
+    start, end = first * HOP - silence, (last - 1) * HOP + WINDOW - silence
+    part = samples[max(0, start): max(0, end)]
+    before = max(0, min(0, end) - start)
+    return torch.nn.functional.pad(part, (before, end - start - before - len(part)))
 
 
 def context_frames(configuration: HubertConfig) -> int:

@@ -7,10 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count
 
 _PITCH_WINDOW = 640  # samples, 40 ms; the longest lag, a period of 60 Hz, is added to each side
-
+_SIDE = (_PITCH_WINDOW - WINDOW) // 2 + SAMPLE_RATE // 60
+MARGIN = -(-_SIDE // HOP)  # features to each side of a frame that its pitch is heard from
 _BLOCK = 1000  # frames at a time: their spectra take 33 MB, those of a long recording would take gigabytes
 
 
@@ -22,12 +23,11 @@ def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:
     """
     if len(samples) < WINDOW:
         samples = torch.nn.functional.pad(samples, (0, WINDOW - len(samples)))
-    frames = (len(samples) - WINDOW) // HOP + 1
+    frames = feature_count(len(samples))
     loudness = samples.unfold(0, WINDOW, HOP)[:frames].square().mean(1).clamp_min(1e-6).log10() / 2 + 3
-    side = (_PITCH_WINDOW - WINDOW) // 2 + SAMPLE_RATE // 60
-    padded = torch.nn.functional.pad(samples, (side, side))
+    padded = torch.nn.functional.pad(samples, (_SIDE, _SIDE))
     lags = torch.arange(SAMPLE_RATE // 400, SAMPLE_RATE // 60, device=samples.device)
-    windows = padded.unfold(0, WINDOW + 2 * side, HOP)[:frames]
+    windows = padded.unfold(0, WINDOW + 2 * _SIDE, HOP)[:frames]
     size = 1 << (windows.shape[1] * 2 - 1).bit_length()
     peaks = []
     for block in windows.split(_BLOCK):

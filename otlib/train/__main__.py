@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    named = ("encoder", "alignment", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
+    named = ("encoder", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
     for name in named:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")

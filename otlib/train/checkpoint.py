@@ -17,33 +17,49 @@ from otlib.files import atomic_write, read_json, write_json
 from otlib.models.ottalk import ModelSettings, OTTalk
 
 WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
+ENCODER = "encoder"  # folder of an encoder that was trained with the model, in the folder of the run
 
 
-def save_model(model: OTTalk, folder: Path) -> None:
-    """Write weights and settings; settings first, so that weights are never without them."""
-    write_json(folder / SETTINGS, dataclasses.asdict(model.settings))
+def save_model(model: OTTalk, folder: Path, facts: dict[str, Any]) -> None:
+    """Write weights, and settings with what use must know; these first, so that weights are never without them.
+
+    Args:
+        model: trained.
+        folder: of the run.
+        facts: "frame_rate" of the data, Hz; "encoder", its name, and its "fingerprint".
+    """
+    write_json(folder / SETTINGS, facts | {"model": dataclasses.asdict(model.settings)})
     write_tensors(folder / WEIGHTS, model.state_dict())
 
 
-def load_model(folder: Path) -> OTTalk:
-    """Read what :func:`save_model` wrote.
+def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
+    """Read what :func:`save_model` wrote; an encoder that lies in the folder is named by its path.
 
     Raises:
-        InputError: something is missing, or weights and settings do not belong together.
+        InputError: something is missing, weights and settings do not belong together, or an earlier version wrote them.
     """
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 08_training or "
                          "`make demo`")
-    settings = read_json(folder / SETTINGS)
+    stored = read_json(folder / SETTINGS)
+    if isinstance(stored, dict) and "width" in stored:
+        raise InputError(f"{folder}: trained by an earlier version, whose {SETTINGS} does not say at which frame rate; "
+                         "train again with `make demo` or python -m otlib.train")
     try:
+        facts = {name: kind(stored[name]) for name, kind in (("frame_rate", float), ("encoder", str), ("fingerprint", str))}
         # JSON has no tuples
-        lists = {name: tuple(value) for name, value in dict(settings).items() if isinstance(value, list)}
-        model = OTTalk(ModelSettings(**{**settings, **lists}))
+        settings = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["model"].items()}
+        model = OTTalk(ModelSettings(**settings))
         model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    except (TypeError, KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
         raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({str(error).splitlines()[0]}); "
                          "train again") from error
-    return model.eval()
+    if facts["encoder"] == ENCODER:
+        facts["encoder"] = str(folder / ENCODER)
+        if not (folder / ENCODER / WEIGHTS).is_file():
+            raise InputError(f"{folder}: the encoder that was trained with the model is not there ({ENCODER}/{WEIGHTS} is "
+                             "missing); delete the folder and train again")
+    return model.eval(), facts
 
 
 def save_state(file: Path, model: nn.Module, best: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer,

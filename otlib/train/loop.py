@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +9,18 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from otlib.data.dataset import Dataset, Sequence
+from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, write_json
-from otlib.losses import losses, transport_faces, vertex_weights
-from otlib.metrics.vertices import lip_error_mm
+from otlib.losses import losses
+from otlib.metrics import lip_error_mm
 from otlib.models.ottalk import OTTalk
 from otlib.provenance import code_checksum
-from otlib.speech.features import FeatureSource, encoder_source, feature_source
+from otlib.speech.features import FeatureSource, feature_source
 from otlib.train.batches import ClipSet, draw_batch, read_clips
 from otlib.train.checkpoint import STATE, load_state, read_facts, save_model, save_state
 from otlib.train.settings import TrainSettings, learning_rate, model_settings
-from otlib.train.tuned_encoder import (
-    Sound,
-    TunedModel,
-    load_tunable,
-    parameter_groups,
-    read_sound,
-    save_encoder,
-    saved_encoder,
-)
+from otlib.train.tuned_encoder import FrozenEncoder, TunedEncoder, WholeModel
 
 LOG, RUN = "log.jsonl", "run.json"
 ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that has diverged
@@ -54,27 +45,23 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
             the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
-    dataset, tuned = Dataset.open(data), None
+    dataset = Dataset.open(data)
     if settings.frozen_layers is None:
-        source = feature_source(settings.encoder, settings.alignment)
+        encoder = FrozenEncoder(feature_source(settings.encoder), cache)
     else:
-        tuned = load_tunable(settings.encoder, settings.frozen_layers)
-        source = encoder_source(tuned, settings.alignment)
+        encoder = TunedEncoder(settings.encoder, settings.frozen_layers)
     if settings.batch % accelerator.num_processes:
         raise InputError(f"batch {settings.batch} cannot be shared out among {accelerator.num_processes} processes; "
                          "choose a multiple")
     facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
-             "encoder": source.fingerprint, "code": code_checksum(__name__)}
+             "encoder": encoder.source.fingerprint, "code": code_checksum(__name__)}
     if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
         (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
         return done
-    model = _new_model(settings, source, {sequence.subject for sequence in dataset.select("train")})
-    sound = None if tuned is None else _sounds(settings.alignment, tuned.local)
-    training = read_clips(dataset, "train", source, cache, model.settings, speeds=settings.speeds, sound=sound,
-                          variations=settings.variations)
-    validation = read_clips(dataset, "val", source, cache, model.settings, training.hierarchy, sound=sound)
-    whole = model if tuned is None else TunedModel(model, tuned, settings.frozen_layers)
-    loop = _Loop(settings, facts, whole, dataset, training, validation, accelerator, out)
+    model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")})
+    training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations)
+    validation = read_clips(dataset, "val", encoder, model.settings, training.geometries[0].hierarchy)
+    loop = _Loop(settings, facts, WholeModel(model, encoder), dataset, training, validation, accelerator, out)
     loop.run()
     accelerator.wait_for_everyone()
     return read_json(out / RUN)
@@ -89,23 +76,23 @@ def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str
             raise InputError(f"model settings: {error}") from error
 
 
-def _sounds(alignment: str, local: bool) -> Callable[[Sequence, float], Sound]:
-    """Return what reads the sound of a clip at a speed; at another than its own it lasts as long as it is heard."""
-    return lambda sequence, speed: read_sound(sequence.audio_path, alignment, sequence.frame_rate, local,
-                                              sequence.frames if speed == 1.0 else None, speed)
+def parameter_groups(model: WholeModel, peak: float, encoder_peak: float) -> list[dict[str, Any]]:
+    """Return the optimiser's groups of parameters, each with the ``peak`` of its learning rate."""
+    groups = [{"params": [parameter for parameter in part.parameters() if parameter.requires_grad], "peak": highest}
+              for part, highest in ((model.talker, peak), (model.encoder, encoder_peak))]
+    return [group for group in groups if group["params"]]
 
 
 class _Loop:
     """The state of one training and its steps."""
 
-    def __init__(self, settings, facts, model, dataset, training: ClipSet, validation: ClipSet, accelerator, out) -> None:
+    def __init__(self, settings: TrainSettings, facts: dict[str, Any], model: WholeModel, dataset: Dataset,
+                 training: ClipSet, validation: ClipSet, accelerator: Accelerator, out: Path) -> None:
         self.settings, self.facts, self.accelerator, self.out = settings, facts, accelerator, out
-        self.training = training
-        self.validation = validation
-        self.device = accelerator.device
-        self.window = min(settings.window, *(len(clip.features) for clip in training.clips))
-        self.plain_model: OTTalk | TunedModel = model
-        self.talker: OTTalk = model if isinstance(model, OTTalk) else model.talker
+        self.device, self.topology, self.frame_rate = accelerator.device, dataset.topology, dataset.frame_rate
+        self.training, self.validation = training.to(self.device), validation.to(self.device)
+        self.window = min(settings.window, *(len(clip.audio) for clip in training.clips))
+        self.plain_model = model
         optimiser = torch.optim.AdamW(parameter_groups(model, settings.learning_rate, settings.encoder_learning_rate),
                                       lr=settings.learning_rate, weight_decay=settings.weight_decay)
         self.best: dict[str, torch.Tensor] = {}
@@ -113,11 +100,6 @@ class _Loop:
         self.first = 0
         self._resume(optimiser)
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
-        self.hierarchies = [geometry.hierarchy.to(device=self.device) for geometry in training.geometries]
-        self.lips = torch.from_numpy(dataset.regions["lips"]).to(self.device)
-        self.pair = torch.from_numpy(dataset.regions["lip_gap"]).to(self.device)
-        self.faces = transport_faces(torch.from_numpy(dataset.faces).to(self.device), self.lips, settings.loss.region)
-        self.weights = vertex_weights(training.templates.shape[1], self.lips.cpu(), settings.loss.lips).to(self.device)
 
     def _resume(self, optimiser: torch.optim.Optimizer) -> None:
         file = self.out / STATE
@@ -163,12 +145,11 @@ class _Loop:
             group["lr"] = learning_rate(step, settings, group["peak"])
         self.model.train()
         with accelerator.autocast():
-            hierarchy = self.hierarchies[batch.geometry]
-            motion = self.model(batch.features, batch.signals, hierarchy, generators, batch.speakers)
+            motion = self.model(batch.audio, batch.geometry, generators, batch.speakers)
         if not bool(motion.detach().abs().max() < ASTRAY):
             raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
-        prediction, truth = batch.templates[:, None] + motion.float(), batch.templates[:, None] + batch.displacements
-        terms = losses(prediction, truth, batch.templates, self.faces, self.weights, self.pair, settings.loss, generators)
+        prediction = batch.templates[:, None] + motion.float()
+        terms = losses(prediction, batch.vertices, batch.templates, self.topology, settings.loss, generators)
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
         accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -178,14 +159,12 @@ class _Loop:
 
     @torch.no_grad()
     def _validate(self) -> float:
-        self.plain_model.eval()
-        errors = []
-        for clip in self.validation.clips:
-            features = self.plain_model.hear_clip(clip.features) if isinstance(clip.features, Sound) else clip.features
-            motion = self.talker(features[None].float().to(self.device),
-                                 self.validation.signals[clip.speaker][None].to(self.device), self.hierarchies[0],
-                                 speakers=[self.validation.speakers[clip.speaker]])[0]
-            errors.append(lip_error_mm(motion, clip.displacements.to(self.device), self.lips))
+        model, clips, errors = self.plain_model.eval(), self.validation, []
+        for clip in clips.clips:
+            features, geometry = model.encoder.whole(clip.audio).to(self.device), clips.geometries[0].of([clip.speaker])
+            motion = model.talker(features[None], geometry, speakers=[clips.speakers[clip.speaker]])
+            prediction = clips.templates[clip.speaker] + motion[0].cpu()
+            errors.append(lip_error_mm(clip.vertices.numpy(), prediction.numpy(), self.topology.lips))
         return sum(errors) / len(errors)
 
     def _write_log(self) -> None:
@@ -195,12 +174,11 @@ class _Loop:
     def _finish(self) -> None:
         self.plain_model.load_state_dict(self.best)
         (self.out / RUN).unlink(missing_ok=True)  # of an earlier run here, whose model goes now
-        save_model(self.talker, self.out)
+        name, fingerprint = self.plain_model.encoder.save(self.out)
+        save_model(self.plain_model.talker, self.out,
+                   {"frame_rate": self.frame_rate, "encoder": name, "fingerprint": fingerprint})
         looks = [row for row in self.rows if "validation_lip_mm" in row]
         best = min(looks, key=lambda row: row["validation_lip_mm"])
         record = self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]}
-        if isinstance(self.plain_model, TunedModel):
-            save_encoder(self.plain_model.encoder, self.out)
-            record["tuned_encoder"] = feature_source(saved_encoder(self.out), self.settings.alignment).fingerprint
         write_json(self.out / RUN, record)
         (self.out / STATE).unlink(missing_ok=True)

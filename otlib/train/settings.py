@@ -19,7 +19,6 @@ class TrainSettings:
 
     Attributes:
         encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
-        alignment: of features to mesh frames, "interpolation", or for 25 frames a second "pairs" (FaceXHuBERT's).
         seed: of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
@@ -39,7 +38,6 @@ class TrainSettings:
     """
 
     encoder: str = "bundled"
-    alignment: str = "interpolation"
     seed: int = 0
     steps: int = 900
     batch: int = 4
@@ -85,7 +83,10 @@ def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Ite
 
 
 def learning_rate(step: int, settings: TrainSettings, peak: float | None = None) -> float:
-    """Return the rate of a step: a linear rise to ``peak`` (by default the model's), then half a cosine down to zero."""
+    """Return the rate of a step: a linear rise to ``peak`` (by default the model's), then half a cosine down to zero.
+
+    transformers' get_cosine_schedule_with_warmup is another curve: its first step has a rate of zero.
+    """
     peak = settings.learning_rate if peak is None else peak
     rise = max(1, round(settings.warm_up * settings.steps))
     if step < rise:

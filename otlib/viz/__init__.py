@@ -2,7 +2,7 @@
 
 from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves, phoneme_rows
 from otlib.viz.display import show
-from otlib.viz.frames import render_frames
+from otlib.viz.film_frames import render_frames
 from otlib.viz.head_figures import film_strip, head_triptych, row_of_heads
 from otlib.viz.heads import HeadRenderer
 from otlib.viz.measures import add_measure, measure_views, quantile_matching

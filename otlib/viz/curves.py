@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Integer, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from otlib.phonemes.phoneme import Phoneme
 from otlib.viz import palette
-from otlib.viz.head_figures import is_closure
 
 
 def loss_curves(
@@ -60,7 +59,7 @@ def lip_gap_curves(
     times: Float[np.ndarray, " _"],
     true_mm: Float[np.ndarray, " _"] | None,
     predicted_mm: Float[np.ndarray, " _"] | None,
-    phonemes: Sequence[Mapping[str, Any]] = (),
+    phonemes: Sequence[Phoneme] = (),
     *,
     others: Mapping[str, Float[np.ndarray, " _"]] | None = None,
 ) -> Figure:
@@ -70,7 +69,7 @@ def lip_gap_curves(
         times: (T,) seconds.
         true_mm: (T,) millimetres; None where only a prediction is to be shown.
         predicted_mm: (T,) millimetres; None where only the truth is.
-        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each; the spans of p, b and m are shaded.
+        phonemes: with their times; p, b and m are shaded.
         others: further (T,) curves in millimetres, drawn thin and grey.
 
     Raises:
@@ -100,51 +99,50 @@ def lip_gap_curves(
 
 
 def mark_phonemes(
-    axes: Axes, phonemes: Sequence[Mapping[str, Any]], first: float, last: float, *, named: bool = True
+    axes: Axes, phonemes: Sequence[Phoneme], first: float, last: float, *, named: bool = True
 ) -> None:
     """Shade p, b and m on an axis of time, draw a line where each phoneme begins, and write its symbol above.
 
     Args:
         axes: of seconds.
-        phonemes: {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+        phonemes: with their times.
         first, last: seconds; what lies outside is left out.
         named: write the symbols.
     """
     shaded = False
     for phoneme in phonemes:
-        start, end = max(phoneme["start"], first), min(phoneme["end"], last)
+        start, end = max(phoneme.start, first), min(phoneme.end, last)
         if end <= start:
             continue
-        closed = is_closure(phoneme["phoneme"])
-        if closed:
+        if phoneme.is_bilabial:
             label = None if shaded else "p, b, m"
             axes.axvspan(start, end, color=palette.HIGHLIGHT, alpha=0.35, linewidth=0, label=label)
             shaded = True
         axes.axvline(start, color="0.88", linewidth=0.6, zorder=0)
         if named:
             axes.annotate(
-                phoneme["phoneme"],
+                phoneme.symbol,
                 ((start + end) / 2, 1.0),
                 (0, 3),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
                 ha="center",
                 fontsize=9,
-                fontweight="bold" if closed else "normal",
+                fontweight="bold" if phoneme.is_bilabial else "normal",
             )
 
 
 def phoneme_rows(
     samples: Num[np.ndarray, " S"],
     sample_rate: int,
-    rows: Mapping[str, Sequence[Mapping[str, Any]]],
+    rows: Mapping[str, Sequence[Phoneme]],
 ) -> Figure:
-    """Draw a waveform once for each aligner, with the phonemes it found above it; p, b and m are shaded.
+    """Draw a waveform once for each aligner, with the phonemes of that aligner above it; p, b and m are shaded.
 
     Args:
         samples: (S,) of any scale.
         sample_rate: Hz.
-        rows: by the aligner's name, {"phoneme": IPA symbol, "start": seconds, "end": seconds} each.
+        rows: phonemes by the aligner's name.
 
     Raises:
         ValueError: no rows.
@@ -177,7 +175,8 @@ def interval_plot(
 ) -> Figure:
     """Draw one number with its interval for each of several methods, the first on top (a forest plot).
 
-    Where something lies below zero the numbers are differences, and zero gets a line.
+    Where something lies below zero the numbers are differences, and zero gets a line. Seven arguments, since names,
+    values, lows and highs are columns of one table.
 
     Args:
         names: of the methods.

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from otlib.phonemes.phoneme import is_bilabial
+from otlib.topology import Topology
 from otlib.viz import palette
-from otlib.viz.face_parts import FaceParts
 from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 _PANEL_PIXELS = (440, 560)  # width, height
@@ -21,28 +22,23 @@ _ROW_PIXELS = (300, 360)
 def head_triptych(
     true: Float[np.ndarray, "V 3"],
     predicted: Float[np.ndarray, "V 3"],
-    faces: Integer[np.ndarray, "F 3"],
+    topology: Topology,
     *,
-    face_parts: FaceParts | None = None,
     camera: Camera = "front",
     focus: Sequence[int] | np.ndarray | None = None,
-    error_limit_mm: float | None = None,
-    title: str = "",
 ) -> Figure:
     """Draw the true head, the predicted head and, on the predicted head, the distance between them, from one camera.
 
     Args:
         true: (V, 3) metres.
         predicted: (V, 3) metres.
-        faces: (F, 3) vertex indices.
-        face_parts: face indices of each named part.
+        topology: of both, whose parts get their colours.
         camera: "front", "three_quarter" or "profile".
         focus: vertex indices to fit the camera to; the whole head when None.
-        error_limit_mm: the error that gets the last colour; the largest error, at least 0.1 mm, when None.
-        title: a line above the pictures.
 
     Returns:
-        A figure with a scale bar in mm and a colour bar; the largest and mean errors stand under the third picture.
+        A figure with a scale bar in mm and a colour bar, whose last colour is the largest error, or 0.1 mm; the largest
+        and mean errors stand under the third picture.
 
     Raises:
         ValueError: shapes that differ, or values that cannot be drawn.
@@ -51,9 +47,8 @@ def head_triptych(
     if true.shape != predicted.shape:
         raise ValueError(f"predicted: shape {predicted.shape}, expected {true.shape} as true")
     error_mm = 1e3 * np.linalg.norm(predicted - true, axis=1)
-    if error_limit_mm is None:
-        error_limit_mm = max(0.1, float(error_mm.max()))
-    with HeadRenderer(true, faces, face_parts=face_parts, size=_PANEL_PIXELS, camera=camera, focus=focus) as renderer:
+    error_limit_mm = max(0.1, float(error_mm.max()))
+    with HeadRenderer(true, topology, size=_PANEL_PIXELS, camera=camera, focus=focus) as renderer:
         pictures = [
             renderer.image(true),
             renderer.image(predicted),
@@ -61,8 +56,6 @@ def head_triptych(
         ]
         mm_per_pixel = 1e3 * renderer.metres_per_pixel
     figure = Figure(figsize=(9.6, 4.3), layout="constrained")
-    if title:
-        figure.suptitle(title, fontsize=11)
     axes = figure.subplots(1, 3)
     names = ("true", "predicted", "error")
     colours = (palette.TRUE, palette.PREDICTED, "black")
@@ -72,8 +65,7 @@ def head_triptych(
     scale_bar(axes[0], mm_per_pixel)
     axes[2].set_xlabel(f"largest {error_mm.max():.2f} mm, mean {error_mm.mean():.2f} mm", fontsize=9)
     scale = ScalarMappable(Normalize(0.0, error_limit_mm), palette.ERROR_COLOURMAP)
-    extend = "max" if error_mm.max() > error_limit_mm else "neither"
-    figure.colorbar(scale, ax=axes[2], label="error (mm)", extend=extend, shrink=0.8)
+    figure.colorbar(scale, ax=axes[2], label="error (mm)", shrink=0.8)
     return figure
 
 
@@ -136,7 +128,7 @@ def film_strip(
 
 
 def _label_phoneme(panel: Axes, phoneme: str) -> None:
-    closed = is_closure(phoneme)
+    closed = is_bilabial(phoneme)
     panel.annotate(
         phoneme or "–",
         (0.5, 1.0),
@@ -148,11 +140,6 @@ def _label_phoneme(panel: Axes, phoneme: str) -> None:
         fontweight="bold" if closed else "normal",
         bbox={"facecolor": palette.HIGHLIGHT if closed else "none", "edgecolor": "none", "pad": 2.5},
     )
-
-
-def is_closure(phoneme: str) -> bool:
-    """Tell whether the lips close for an IPA symbol: p, b or m, whatever marks it carries."""
-    return any(letter in phoneme for letter in "pbm")
 
 
 def scale_bar(panel: Axes, mm_per_pixel: float) -> None:
@@ -185,8 +172,7 @@ def put_picture(panel: Axes, picture: Picture) -> None:
 
 def row_of_heads(
     heads: Float[np.ndarray, "N V 3"],
-    faces: Integer[np.ndarray, "F 3"],
-    face_parts: FaceParts | None,
+    topology: Topology,
     names: Sequence[str],
     *,
     camera: Camera = "front",
@@ -196,8 +182,7 @@ def row_of_heads(
 
     Args:
         heads: (N, V, 3) metres.
-        faces: (F, 3) vertex indices.
-        face_parts: face indices of each named part.
+        topology: of all of them, whose parts get their colours.
         names: one for each head.
         camera: "front", "three_quarter" or "profile".
         focus: vertex indices to fit the camera to, on the first head; the whole head when None.
@@ -210,7 +195,7 @@ def row_of_heads(
         raise ValueError(f"names: {len(names)}, expected {len(heads)}, one for each head")
     figure = Figure(figsize=(12.0, 12.0 / len(heads) * _ROW_PIXELS[1] / _ROW_PIXELS[0] + 0.3), layout="constrained")
     panels = np.atleast_1d(figure.subplots(1, len(heads)))
-    with HeadRenderer(heads[0], faces, face_parts=face_parts, size=_ROW_PIXELS, camera=camera, focus=focus) as renderer:
+    with HeadRenderer(heads[0], topology, size=_ROW_PIXELS, camera=camera, focus=focus) as renderer:
         for panel, head, name in zip(panels, heads, names, strict=True):
             put_picture(panel, renderer.image(head))
             panel.set_xlabel(name, fontsize=11)

@@ -1,19 +1,20 @@
 """Pictures of heads, drawn with PyVista: lights, cameras and materials, set up once for many poses."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 import matplotlib
 import numpy as np
 import PIL.Image
-from jaxtyping import Float, Integer, UInt8
+from jaxtyping import Float, UInt8
 
-from otlib.meshes.normals import VertexNormals, check_faces, split_creases
+from otlib.meshes.normals import VertexNormals, split_creases
+from otlib.topology import Topology
 from otlib.viz import palette
-from otlib.viz.face_parts import FaceParts, part_colour, part_gloss, split_faces
 from otlib.viz.gl import ensure_rendering
-from otlib.viz.tessellation import PhongTessellation
+from otlib.viz.materials import part_colour, part_gloss, split_faces
+from otlib.viz.phong_tessellation import PhongTessellation
 
 if TYPE_CHECKING:
     import pyvista
@@ -43,9 +44,7 @@ class HeadRenderer:
 
     Args:
         template: (V, 3) metres; the camera is fitted to it.
-        faces: (F, 3) vertex indices.
-        face_parts: face indices of each named part ("skin", "lips", ...; see ``otlib.viz.face_parts``); faces in no
-            part, and all faces when None, are skin.
+        topology: of the mesh; its parts get the colours of ``otlib.viz.materials``, and faces in none are skin.
         size: (width, height) of the picture in pixels.
         camera: "front", "three_quarter" (35 degrees to the head's left) or "profile" (90 degrees).
         focus: vertex indices to fit the camera to, such as the lips; the whole head when None.
@@ -58,9 +57,8 @@ class HeadRenderer:
     def __init__(
         self,
         template: Float[np.ndarray, "V 3"],
-        faces: Integer[np.ndarray, "F 3"],
+        topology: Topology,
         *,
-        face_parts: FaceParts | None = None,
         size: tuple[int, int] = (640, 640),
         camera: Camera = "front",
         focus: Sequence[int] | np.ndarray | None = None,
@@ -70,8 +68,8 @@ class HeadRenderer:
         if not np.isfinite(template).all():
             raise ValueError("template: not all values are finite")
         self._vertex_count = len(template)
-        check_faces(faces, len(template))
-        faces, self._copied = split_creases(template, faces)
+        topology.check("template", template.shape)
+        faces, self._copied = split_creases(template, topology.faces)
         self._normals = VertexNormals(faces, len(self._copied))
         self._rounding = PhongTessellation(faces, self._copied) if len(faces) < _ROUND_BELOW else None
         self._size = size
@@ -85,7 +83,7 @@ class HeadRenderer:
         self._plotter.set_background(palette.BACKGROUND)
         self._meshes = []  # (mesh, its vertices' indices in the head)
         self._actors = []
-        for name, part_faces in self._shown_faces(faces, face_parts).items():
+        for name, part_faces in self._shown_faces(faces, topology.parts).items():
             self._add_part(name, part_faces, *self._surface(template))
         for position, intensity, colour in _LIGHTS:
             self._plotter.add_light(
@@ -148,11 +146,11 @@ class HeadRenderer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
         self.close()
 
-    def _shown_faces(self, faces: np.ndarray, face_parts: FaceParts | None) -> dict[str, np.ndarray]:
+    def _shown_faces(self, faces: np.ndarray, parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return the faces to draw of each part."""
         if self._rounding is None:
-            return split_faces(faces, face_parts)
-        return split_faces(self._rounding.faces, self._rounding.pieces(face_parts or {}))
+            return split_faces(faces, parts)
+        return split_faces(self._rounding.faces, self._rounding.pieces(parts))
 
     def _surface(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points to draw and their normals, float32."""

@@ -13,21 +13,24 @@ With the corpus and the model that ``make demo`` leaves. Parts:
 - kills: a training and a sweep, each killed ten times at random moments, beside ones that were not (about 5 minutes);
 - demo: the lip gap at the p, b and m of the demo's clip, and over a second of digital silence.
 
-Results go to results/bench/claims.json, part by part; what was measured with the same code, model, data and recordings is
+Results go to the run's bench/claims.json, part by part; what was measured with the same code, model, data and recordings is
 left as it is. Exit status: 0 all goals reached, 1 one was missed, 2 something that is needed is not there.
 """
 
 import argparse
-import hashlib
+import inspect
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
 from otlib.errors import InputError
 from otlib.files import read_json, sha256, write_json
+from otlib.provenance import code_checksum
 from otlib.train.checkpoint import WEIGHTS
 from tests.benchmarks.bench_sliced import machine
 from tests.benchmarks.claims_closures import measure_closures, measure_demo
@@ -36,25 +39,17 @@ from tests.benchmarks.claims_kills import measure_kills
 from tests.benchmarks.claims_long import measure_long
 from tests.benchmarks.claims_remesh import measure_remesh
 
-ROOT = Path(__file__).resolve().parents[2]
-
-TARGET = ROOT / "results" / "bench" / "claims.json"
-PARTS = ("closures", "remesh", "long", "kills", "demo")
+PARTS = {"closures": "tests.benchmarks.claims_closures", "remesh": "tests.benchmarks.claims_remesh",
+         "long": "tests.benchmarks.claims_long", "kills": "tests.benchmarks.claims_kills",
+         "demo": "tests.benchmarks.claims_closures"}  # and the module that measures it
 FORMAT, VERSION = "otlib-bench-claims", 1
-
-
-def measured_code() -> str:
-    """One hash of every file whose change would change a figure."""
-    files = [file for file in (ROOT / "otlib").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
-    files += Path(__file__).parent.glob("*claims*.py")
-    return hashlib.sha256("".join(sha256(file) for file in sorted(files)).encode()).hexdigest()
 
 
 def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
     """Return the figures of one part, with its goals."""
     if part == "closures":
-        runs, folder = full_corpus_runs(options.root), options.root / "data" / "full"
-        others = [open_setting(folder, run) for run in runs]
+        full = replace(setting.folders, profile="full", run=setting.folders.name)
+        others = [open_setting(full, run) for run in full_corpus_runs(setting.folders)]
         return measure_closures(setting, [tuple(pair) for pair in options.recording], others)
     if part == "remesh":
         return measure_remesh(setting, options.target.with_name("remesh.png"), clips=1 if options.quick else 2,
@@ -66,16 +61,17 @@ def measure(part: str, setting: Setting, options: argparse.Namespace) -> dict[st
     return measure_demo(setting)
 
 
-def full_corpus_runs(root: Path) -> list[Path]:
-    """Return the runs of the sweep on the full corpus that have ended."""
-    return sorted(file.parent for file in root.glob("data/sweeps/full_corpus/ot_talk_seed*/run/run.json"))
+def full_corpus_runs(folders: Folders) -> list[Path]:
+    """Return the trainings of the run's sweep on the full corpus that have ended."""
+    return sorted(file.parent for file in folders.sweep("full_corpus").glob("work/ot_talk_seed*/run/run.json"))
 
 
 def facts_of(part: str, setting: Setting, options: argparse.Namespace) -> dict[str, Any]:
     """Return what a part's figures follow from; one that was measured from the same is left as it is."""
-    facts = {"code": measured_code(), "model": setting.weights, "data": setting.corpus.checksum, "quick": options.quick}
+    facts = {"code": code_checksum(PARTS[part], sources=[inspect.getsource(measure)]), "model": setting.weights,
+             "data": setting.corpus.checksum, "quick": options.quick}
     if part == "closures":
-        facts["full_corpus"] = [sha256(run / WEIGHTS) for run in full_corpus_runs(options.root)]
+        facts["full_corpus"] = [sha256(run / WEIGHTS) for run in full_corpus_runs(setting.folders)]
         facts["recordings"] = [[Path(file).name, sha256(file), text] for file, text in options.recording]
     return facts
 
@@ -84,7 +80,9 @@ def _main(options: argparse.Namespace) -> int:
     for file, _ in options.recording:
         if not Path(file).is_file():
             raise InputError(f"{file}: no such recording; name a sound file and the text that is said in it")
-    setting = open_setting(options.root / "data" / "fast")
+    folders = Folders(run=options.run, root=options.root)
+    options.target = options.target or folders.bench / "claims.json"
+    setting = open_setting(folders)
     result = read_json(options.target) if options.target.is_file() else {}
     parts = result.get("parts", {}) if result.get("format") == FORMAT and result.get("version") == VERSION else {}
     chosen = [part for part in PARTS if part in (options.only or PARTS)]
@@ -114,8 +112,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--again", action="store_true", help="measure also what was measured before")
     parser.add_argument("--quick", action="store_true", help="little of everything, to try the program itself")
-    parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes (%(default)s)")
-    parser.add_argument("--root", type=Path, default=ROOT, help="whose data/fast is used (%(default)s)")
+    parser.add_argument("--run", default=DEFAULT_RUN, metavar="NAME", help="whose model and folder bench (%(default)s)")
+    parser.add_argument("--target", type=Path, help="another place for the JSON")
+    parser.add_argument("--root", type=Path, default=ROOT, help="whose data/fast and results/runs are used (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)  # sums in one order, whatever the machine
     try:

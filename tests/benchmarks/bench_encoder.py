@@ -24,14 +24,15 @@ import soundfile
 import torch
 
 from otlib.files import write_json
-from otlib.speech.encoder import BUNDLED, Encoder, default_windows, encode, encode_stream, load_encoder
+from otlib.provenance import code_checksum
+from otlib.speech.encoder import BUNDLED, Encoder, encode, load_encoder
 from otlib.speech.local_hubert import HOP, SAMPLE_RATE
 from otlib.speech.recording import read_recording, resampled
 from tests.benchmarks.bench_sliced import machine
+from tests.benchmarks.targets import add_target, target_of
 
 from transformers import HubertConfig, HubertModel  # isort: skip  (after otlib, whose guard lets it be imported)
 
-TARGET = Path(__file__).resolve().parents[2] / "results" / "bench" / "encoder.json"
 WANTED_SPEED, WANTED_SAME = 100.0, 1e-3
 
 
@@ -71,9 +72,14 @@ def encode_minutes(minutes: float) -> float:
                 sound.write(minute[: round(22_050 * 60 * min(1.0, minutes))])
         samples, seen = resampled(read_recording(file)), [anonymous_kilobytes()]
         frames = 0
-        for stretch in encode_stream(encoder, samples):
+
+        def count(stretch: torch.Tensor) -> torch.Tensor:
+            nonlocal frames
             frames += len(stretch)
             seen.append(anonymous_kilobytes())
+            return stretch[:0]
+
+        encode(encoder, samples, keep=count)
     if frames != (len(samples) - 400) // HOP + 1:
         raise RuntimeError(f"{frames} frames for {len(samples)} samples")
     return max(seen) / 1000
@@ -87,8 +93,8 @@ def anonymous_kilobytes() -> int:
 
 def cutting(encoder: Encoder, samples: torch.Tensor, core: float) -> dict[str, float]:
     """Largest and mean difference that cutting makes, and the features' own deviation."""
-    whole = encode(encoder, samples, replace(default_windows(encoder), core=1e6))
-    cut = encode(encoder, samples, replace(default_windows(encoder), core=core))
+    whole = encode(encoder, samples, replace(encoder.windows, core=10**9))
+    cut = encode(encoder, samples, replace(encoder.windows, core=round(core * SAMPLE_RATE / HOP)))
     difference = (whole - cut).abs()
     return {"largest": float(difference.max()), "mean": float(difference.mean()), "deviation": float(whole.std())}
 
@@ -96,10 +102,11 @@ def cutting(encoder: Encoder, samples: torch.Tensor, core: float) -> dict[str, f
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--target", type=Path, default=TARGET)
+    add_target(parser)
     parser.add_argument("--quick", action="store_true", help="little sound and no HuBERT-base, to try the program itself")
     parser.add_argument("--encode-minutes", type=float, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    target = target_of(parser, options, "encoder")
     torch.set_num_threads(options.threads)
     if options.encode_minutes is not None:
         print(json.dumps(encode_minutes(options.encode_minutes)))
@@ -107,7 +114,8 @@ def main() -> int:
     minutes = (0.5, 1.5) if options.quick else (5.0, 60.0)
     bundled, minute = load_encoder(BUNDLED), speech(1.0)
     encode(bundled, minute[: 5 * SAMPLE_RATE])  # warm
-    result = {"format": "otlib-bench", "version": 1, "machine": machine(), "load": list(os.getloadavg()),
+    result = {"format": "otlib-bench", "version": 1, "machine": machine(),
+              "code": code_checksum("tests.benchmarks.bench_encoder"), "load": list(os.getloadavg()),
               "bundled": {"times_real_time": speed(bundled, minute, 3), "windows": cutting(bundled, minute, 5.0),
                           "peak_mb": {f"{m:g} minutes": peak_of_a_fresh_process(m, options.threads) for m in minutes}}}
     if not options.quick:
@@ -122,7 +130,7 @@ def main() -> int:
     result["summary"] = {"fast_enough": own["times_real_time"] >= WANTED_SPEED,
                          "windows_change_nothing": own["windows"]["largest"] <= WANTED_SAME,
                          "memory_growth_mb": peaks[1] - peaks[0]}
-    write_json(options.target, result)
+    write_json(target, result)
     print(json.dumps(result["summary"] | {"times_real_time": own["times_real_time"]}, indent=1))
     return 0
 

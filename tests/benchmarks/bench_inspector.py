@@ -4,9 +4,10 @@
 
 Run it on a machine that does nothing else. A key is pressed on a control; the answer is there when the line above the
 panels names the new state, which is written after the views have been drawn. Each control is pressed several times; the
-median, the slowest, and beside them the parts of an answer alone (in this process) go to results/bench/inspector.json.
+median, the slowest, and beside them the parts of an answer alone (in this process) go to the run's bench/inspector.json.
 """
 
+import argparse
 import shutil
 import statistics
 import sys
@@ -24,20 +25,20 @@ from otlib.files import write_json
 from otlib.inspector import Comparison, Controls, MovingMesh
 from otlib.inspector.panels import alignment_png
 from otlib.inspector.scene import AlignmentScene
+from otlib.topology import Topology
 from tests.benchmarks.bench_sliced import machine
+from tests.benchmarks.targets import add_target, target_of
 from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook
 
-ROOT = Path(__file__).resolve().parents[2]
-
-TARGET = ROOT / "results" / "bench" / "inspector.json"
 GOAL_SECONDS = 0.5
 PRESSES = 8
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 NOTEBOOK = """
 import numpy as np
 from otlib.inspector import Comparison, Controls, Inspector, MovingMesh
+from otlib.topology import Topology
 data = np.load("heads.npz")
-true, predicted = (MovingMesh(data[name], data["faces"], data["lips"]) for name in ("true", "predicted"))
+true, predicted = (MovingMesh(data[name], Topology(data["faces"], {"lips": data["lips"]})) for name in ("true", "predicted"))
 Inspector(Comparison(true, predicted), Controls(region="face", count=100))
 """
 # The moment a key goes down, and the moment the words change to other ones that are an answer.
@@ -63,13 +64,14 @@ def talking_heads() -> dict[str, np.ndarray]:
     head = make_head(resolution="medium")
     controls = np.zeros((20, len(CONTROLS)))
     controls[:, 0] = np.linspace(0.1, 0.8, len(controls))
-    return {"true": pose(head, controls), "predicted": pose(head, 0.6 * controls), "faces": head.faces,
-            "lips": head.regions["lips"]}
+    return {"true": pose(head, controls), "predicted": pose(head, 0.6 * controls), "faces": head.topology.faces,
+            "lips": head.topology.lips}
 
 
 def parts(data: dict[str, np.ndarray]) -> dict[str, float]:
     """Seconds of each part of one answer on the whole face, alone: median of several."""
-    comparison = Comparison(*(MovingMesh(data[name], data["faces"], data["lips"]) for name in ("true", "predicted")))
+    topology = Topology(data["faces"], {"lips": data["lips"]})
+    comparison = Comparison(*(MovingMesh(data[name], topology) for name in ("true", "predicted")))
     scene = AlignmentScene()
     alignment = comparison.align(Controls(region="face"))
     jobs = {"alignment": lambda: comparison.align(Controls(region="face")), "panel": lambda: alignment_png(alignment),
@@ -102,6 +104,9 @@ def press(page: Page, control: str) -> float:
 
 def main() -> int:
     """Measure, print and write; return 1 where a median is above half a second."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_target(parser)
+    target = target_of(parser, parser.parse_args(), "inspector")
     chromium = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if chromium is None:
         print("no Chromium: on Debian or Ubuntu run `apt-get install chromium`", file=sys.stderr)
@@ -124,7 +129,7 @@ def main() -> int:
     for name, answer in answers.items():
         print(f"{name:12} {answer['median_s']:.3f} s, slowest {answer['slowest_s']:.3f} s")
     print("parts:", ", ".join(f"{name} {seconds:.3f} s" for name, seconds in result["parts_s"].items()))
-    write_json(TARGET, result)
+    write_json(target, result)
     return 0 if all(answer["median_s"] < GOAL_SECONDS for answer in answers.values()) else 1
 
 

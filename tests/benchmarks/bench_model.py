@@ -10,7 +10,7 @@ on them. The baseline (faceformer_like.py) is written here; neither model is tra
 - extra peak memory of OT-Talk's inference at 23,370 vertices, in a fresh process;
 - with the bundled encoder, how many times faster than real time OT-Talk goes from sound to vertices.
 
-The median of a few turns is kept, with the load of the machine beside it. Results go to results/bench/model.json.
+The median of a few turns is kept, with the load of the machine beside it. Results go to the run's bench/model.json.
 """
 
 import argparse
@@ -20,33 +20,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from transformers import HubertConfig, HubertModel
 
 from otlib.files import write_json
-from otlib.losses import LossSettings, losses, transport_faces, vertex_weights
-from otlib.models.ottalk import Geometry, ModelSettings, OTTalk, animate, prepare_geometry
+from otlib.losses import LossSettings, losses
+from otlib.models.ottalk import Geometry, ModelSettings, OTTalk, prepare_geometry
+from otlib.predict import animate
+from otlib.provenance import code_checksum
 from otlib.speech.encoder import Encoder, encode
-from otlib.speech.features import feature_source
-from otlib.speech.recording import align_by_interpolation
+from otlib.speech.features import align_by_interpolation, feature_source
+from otlib.topology import Topology
 from tests.benchmarks.bench_sliced import machine
 from tests.benchmarks.faceformer_like import FaceFormerLike
 from tests.benchmarks.sliced_problems import resident_kilobytes
+from tests.benchmarks.targets import add_target, target_of
 
-ROOT = Path(__file__).resolve().parents[2]
-TARGET = ROOT / "results" / "bench" / "model.json"
+from transformers import HubertConfig, HubertModel  # isort: skip  (after otlib, whose guard lets it be imported)
+
 SECONDS, FRAME_RATE = 4, 30.0
 FRAMES = round(SECONDS * FRAME_RATE)
 HEADS = {5023: (64, 30), 23370: (128, 25)}  # vertices: FaceFormer's width and period there
 TURNS = 3
 
 
-def head(vertices: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a wavy sheet of just so many vertices, the size of a face: (V, 3) float32 metres and its faces."""
+def head(vertices: int) -> tuple[torch.Tensor, Topology]:
+    """Return a wavy sheet of just so many vertices, the size of a face: (V, 3) float32 metres; its first points are lips."""
     columns = int(np.sqrt(vertices))
     index = np.arange(vertices)
     row, column = np.divmod(index, columns)
@@ -55,7 +56,7 @@ def head(vertices: int) -> tuple[torch.Tensor, torch.Tensor]:
     corner = index[(column < columns - 1) & (index + columns + 1 < vertices)]
     faces = np.concatenate([np.stack([corner, corner + 1, corner + columns], 1),
                             np.stack([corner + 1, corner + columns + 1, corner + columns], 1)])
-    return torch.from_numpy(points), torch.from_numpy(faces)
+    return torch.from_numpy(points), Topology(faces, {"lips": index[: vertices // 20], "lip_gap": [0, 1]}, {}, vertices)
 
 
 def base_encoder() -> Encoder:
@@ -77,23 +78,21 @@ def sound() -> torch.Tensor:
 
 
 def at_frames(features: torch.Tensor) -> torch.Tensor:
-    return align_by_interpolation(features.flatten(1), FRAMES, FRAME_RATE).unflatten(1, features.shape[1:])
+    return align_by_interpolation(features, FRAMES, FRAME_RATE)
 
 
-def own_step(model: OTTalk, features: torch.Tensor, vertices: torch.Tensor, faces: torch.Tensor,
+def own_step(model: OTTalk, features: torch.Tensor, vertices: torch.Tensor, topology: Topology,
              geometry: Geometry) -> Callable[[], None]:
     """Return a training step of OT-Talk on one clip."""
-    lips = torch.arange(len(vertices) // 20)
-    settings, weights = LossSettings(), vertex_weights(len(vertices), lips, 10.0)
-    near, pair = transport_faces(faces, lips, settings.region), torch.tensor([0, 1])
+    settings = LossSettings()
     truth = vertices + 0.001 * torch.randn(1, FRAMES, len(vertices), 3, generator=torch.Generator().manual_seed(0))
     optimiser = torch.optim.AdamW(model.parameters())
 
     def step() -> None:
         model.train()
         generators = [torch.Generator().manual_seed(0)]
-        prediction = vertices + model(features[None], geometry.signal[None], geometry.hierarchy, generators)
-        total = losses(prediction, truth, vertices[None], near, weights, pair, settings, generators)["total"]
+        prediction = vertices + model(features[None], geometry, generators)
+        total = losses(prediction, truth, vertices[None], topology, settings, generators)["total"]
         optimiser.zero_grad()
         total.backward()
         optimiser.step()
@@ -118,9 +117,9 @@ def baseline_step(model: FaceFormerLike, features: torch.Tensor, vertices: int) 
 
 def row(vertices: int, encoder: Encoder) -> dict[str, Any]:
     """Return the median seconds of each part for a head of so many vertices, all taken in turns."""
-    points, faces = head(vertices)
+    points, topology = head(vertices)
     own = new_model(encoder.layers, encoder.channels)
-    geometry = prepare_geometry(points, faces, own.settings)
+    geometry = prepare_geometry(points, topology, own.settings)
     width, period = HEADS[vertices]
     peer = FaceFormerLike(encoder.channels, vertices, width, period)
     features = at_frames(encode(encoder, sound()))
@@ -132,9 +131,9 @@ def row(vertices: int, encoder: Encoder) -> dict[str, Any]:
 
     calls = {
         "encoder": lambda: encode(encoder, sound()),
-        "inference": lambda: list(animate(own, at_frames(encode(encoder, sound())), points, geometry)),
+        "inference": lambda: animate(own, at_frames(encode(encoder, sound())), points, geometry),
         "baseline_inference": peer_inference,
-        "step": own_step(own, features, points, faces, geometry),
+        "step": own_step(own, features, points, topology, geometry),
         "baseline_step": baseline_step(peer, features[:, -1], vertices),
     }
     taken: dict[str, list[float]] = {name: [] for name in calls}
@@ -155,13 +154,13 @@ def row(vertices: int, encoder: Encoder) -> dict[str, Any]:
 def bundled_row() -> dict[str, float]:
     """Return how fast the bundled encoder and OT-Talk go from sound to 5,023 vertices."""
     source = feature_source("bundled")
-    points, faces = head(5023)
+    points, topology = head(5023)
     model = new_model(source.layers, source.channels)
-    geometry = prepare_geometry(points, faces, model.settings)
+    geometry = prepare_geometry(points, topology, model.settings)
     taken = []
     for _ in range(TURNS + 1):
         start = time.perf_counter()
-        list(animate(model, at_frames(source.extract(sound())), points, geometry))
+        animate(model, at_frames(source.extract(sound())), points, geometry)
         taken.append(time.perf_counter() - start)
     return {"seconds": float(np.median(taken[1:])), "times_real_time": SECONDS / float(np.median(taken[1:]))}
 
@@ -179,21 +178,21 @@ def peak_mb(vertices: int) -> dict[str, float]:
 def memory(part: str, vertices: int) -> None:
     """Print the peak memory of this process in MB (Linux only; getrusage would count the parent's)."""
     if part == "inference":
-        points, faces = head(vertices)
+        points, topology = head(vertices)
         encoder = base_encoder()
         model = new_model(encoder.layers, encoder.channels)
-        geometry = prepare_geometry(points, faces, model.settings)
-        for _ in animate(model, at_frames(encode(encoder, sound())), points, geometry):
-            pass
+        geometry = prepare_geometry(points, topology, model.settings)
+        animate(model, at_frames(encode(encoder, sound())), points, geometry)
     print(resident_kilobytes("VmHWM") * 1024 / 1e6)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes (%(default)s)")
+    add_target(parser)
     parser.add_argument("--memory", nargs=2, metavar=("PART", "VERTICES"), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    target = target_of(parser, options, "model")
     torch.set_num_threads(options.threads)
     if options.memory:
         memory(options.memory[0], int(options.memory[1]))
@@ -204,7 +203,8 @@ def main() -> int:
     small, large = rows
     rest = [r["seconds"]["step"] for r in rows]
     result = {
-        "format": "otlib-bench-model", "version": 1, "machine": machine(), "load_before": load,
+        "format": "otlib-bench-model", "version": 1, "machine": machine(),
+        "code": code_checksum("tests.benchmarks.bench_model"), "load_before": load,
         "load_after": list(os.getloadavg()), "sound_seconds": SECONDS, "frames": FRAMES,
         "encoder": "HuBERT of base size from its configuration, random weights, frozen",
         "baseline": "FaceFormer-like, written here (tests/benchmarks/faceformer_like.py), not trained",
@@ -213,7 +213,7 @@ def main() -> int:
                     "step_over_baseline": small["step_over_baseline"],
                     "step_grows": rest[1] / rest[0], "vertices_grow": large["vertices"] / small["vertices"]},
     }
-    write_json(options.target, result)
+    write_json(target, result)
     print(json.dumps({**result["summary"], **result["bundled"], **result["peak_mb_at_23370"]}, indent=1))
     return 0
 

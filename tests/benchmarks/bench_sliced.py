@@ -11,13 +11,12 @@ Four parts, the most telling first:
 The slow methods are timed on at most four frames and scaled; their rows say so. Where there is a GPU (or with
 ``--device``) the torch path is timed on it too. Every finished row is kept beside the result, so that a run that is
 stopped, or stops by itself when its time is up, goes on where it was; rows of other code or another machine are made
-anew. When all rows are there, results/bench/sliced_wasserstein.json and .png are written, the kept rows removed, and each
-goal printed with what was measured.
+anew. When all rows are there, sliced_wasserstein.json and .png are written into the run's folder bench, the kept rows
+removed, and each goal printed with what was measured.
 """
 
 import argparse
 import functools
-import hashlib
 import json
 import os
 import platform
@@ -33,13 +32,14 @@ import torch
 from tqdm import tqdm
 
 from otlib.files import atomic_write, read_json, write_json
+from otlib.provenance import code_checksum
 from tests.benchmarks.sliced_errors import equal_error_rows, error_row
 from tests.benchmarks.sliced_figure import draw_figure
 from tests.benchmarks.sliced_problems import METHODS, TalkingHeads, run_sorts, sort_keys
 from tests.benchmarks.sliced_summary import report, summary
+from tests.benchmarks.targets import add_target, target_of
 
 ROOT = Path(__file__).resolve().parents[2]
-TARGET = ROOT / "results" / "bench" / "sliced_wasserstein.json"
 ATOMS, DIMENSIONS, DIRECTIONS, FRAMES = (9976, 20000, 46068), (3, 6), (50, 100), (1, 30, 120)
 ERROR_ATOMS = (9976, 46068)
 SCALED_FRAMES = 4
@@ -57,13 +57,6 @@ def machine(device: str | None = None) -> dict[str, object]:
         "versions": {name: version(name) for name in ("torch", "numba", "numpy", "pot")},
         **({"device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device} if device else {}),
     }
-
-
-def measured_code() -> str:
-    """One hash of every file whose change would change the numbers."""
-    library = [*(ROOT / "otlib" / "measures").rglob("*.py"), ROOT / "otlib" / "measures" / "direction_designs.npz"]
-    own = [Path(__file__).with_name(name) for name in ("bench_sliced.py", "sliced_errors.py", "sliced_problems.py")]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(library + own))).hexdigest()
 
 
 def _lines(path: str) -> list[str]:
@@ -145,15 +138,16 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a small grid, to try the program itself")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else None,
                         help="where the torch path is timed besides the CPU (default: a GPU if there is one)")
-    parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes; the figure beside it")
+    add_target(parser)
     arguments = parser.parse_args()
+    target = target_of(parser, arguments, "sliced_wasserstein")
     torch.set_num_threads(arguments.threads)
     grid = {"atoms": ATOMS, "directions": DIRECTIONS, "frames": FRAMES, "error_atoms": ERROR_ATOMS}
     if arguments.quick:
         grid = {"atoms": (9976,), "directions": (50, 100), "frames": (1, 30), "error_atoms": (9976,)}
-    kept_at = arguments.target.with_suffix(".partial.json")
+    kept_at = target.with_suffix(".partial.json")
     kept = read_json(kept_at) if kept_at.exists() else {}
-    made_by = {"machine": machine(arguments.device), "code": measured_code()}
+    made_by = {"machine": machine(arguments.device), "code": code_checksum("tests.benchmarks.bench_sliced")}
     if {name: kept.get(name) for name in made_by} != made_by:  # rows of another machine or other code do not go with these
         kept = {**made_by, "rows": {}}
     deadline = time.monotonic() + 60 * arguments.minutes
@@ -179,8 +173,8 @@ def main() -> int:
     rows = {part: [kept["rows"][f"{kind} {' '.join(map(str, values))}"] for kind, values in todo if kind == part]
             for part in makers}
     result = {"format": "otlib-bench", "version": 2, **made_by, "summary": summary(rows), **rows}
-    write_json(arguments.target, result)
-    with atomic_write(arguments.target.with_suffix(".png")) as temporary:
+    write_json(target, result)
+    with atomic_write(target.with_suffix(".png")) as temporary:
         draw_figure(result).savefig(temporary, dpi=120)
     kept_at.unlink()
     print(report(result))

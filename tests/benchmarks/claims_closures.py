@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
-from otlib.metrics.mouth import DEFAULT_CLOSURES, is_bilabial
-from otlib.phonemes.alignment import load_aligner
+from otlib.metrics.mouth import DEFAULT_CLOSURES
+from otlib.phonemes import Phoneme, load_aligner
 from otlib.speech.recording import Recording, read_recording, resampled
 from tests.benchmarks.claims_common import Setting, goal
 
@@ -20,13 +19,13 @@ DEMO_MM = DEFAULT_CLOSURES.threshold_mm  # closed, as the metrics have it
 SILENT_SECONDS, SILENT_RATE = 1.0, 16_000
 
 
-def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[tuple[str, float, float]],
+def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[Phoneme],
                  frame_rate: float) -> list[dict[str, Any]]:
     """Return for each p, b and m how near the lips come to each other.
 
     Args:
         gap_mm: (T,) of a clip; frame t is at the time t / frame_rate.
-        phonemes: symbol, start and end in seconds.
+        phonemes: with their times.
         frame_rate: of the gaps.
 
     Returns:
@@ -41,9 +40,7 @@ def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[tuple[str, float, float]
     if wide == 0:
         raise ValueError("gap_mm: is the same in all frames")
     rows = []
-    for symbol, start, end in phonemes:
-        if not is_bilabial(symbol):
-            continue
+    for symbol, start, end in filter(lambda phoneme: phoneme.is_bilabial, phonemes):
         first = max(0, int(np.ceil(start * frame_rate - 1e-9)) - MARGIN_FRAMES)
         last = int(np.floor(end * frame_rate + 1e-9)) + MARGIN_FRAMES
         near = gap_mm[first: last + 1]
@@ -115,7 +112,7 @@ def measure_demo(setting: Setting) -> dict[str, Any]:
     gap = setting.gap_mm(read_recording(clip.audio_path, rate), clip.template)
     rows = closure_rows(gap, clip.phonemes, rate)
     silence = Recording(np.zeros(round(SILENT_SECONDS * SILENT_RATE), np.float32), SILENT_RATE)
-    silent = torch.from_numpy(setting.gap_mm(silence, clip.template))
+    silent = setting.gap_mm(silence, clip.template)
     return {"clip": clip.id, "gap": "beyond that of the head at rest",
             "gap_range_mm": [round(float(gap.min()), 3), round(float(gap.max()), 3)], "closures": rows,
             "silence_widest_gap_mm": round(float(silent.max()), 3),

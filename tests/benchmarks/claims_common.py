@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from notebooks.experiments.folders import Folders
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import sha256
-from otlib.metrics.mouth import lip_gap
 from otlib.predict import Trained, load_trained, talk
 from otlib.speech.recording import Recording
 from otlib.train.checkpoint import WEIGHTS
@@ -19,38 +18,32 @@ from otlib.train.checkpoint import WEIGHTS
 
 @dataclass(frozen=True)
 class Setting:
-    """A corpus, a model trained on it, the hash of its weights, the folder of both and that of audio features."""
+    """A corpus, a model trained on it, the hash of its weights, and the folders of both."""
 
     corpus: Dataset
     trained: Trained
     weights: str
-    folder: Path
-
-    @property
-    def cache(self) -> Path:
-        """Folder of audio features."""
-        return self.folder / "features"
+    folders: Folders
 
     def gap_mm(self, recording: Recording, template: np.ndarray) -> np.ndarray:
         """Return by how much more than at rest the lips of a head that says a recording are apart, (T,) mm."""
-        corpus, pair = self.corpus, torch.from_numpy(self.corpus.regions["lip_gap"])
-        rest = lip_gap(torch.from_numpy(template), pair)
-        stretches = talk(self.trained, recording, template, corpus.faces, corpus.frame_rate, corpus.regions["lips"])
-        return 1000 * np.concatenate([(lip_gap(torch.from_numpy(stretch), pair) - rest).numpy() for stretch in stretches])
+        topology = self.corpus.topology
+        stretches = talk(self.trained, recording, template, topology)
+        return np.concatenate([topology.gap_mm(stretch) for stretch in stretches]) - topology.gap_mm(template)
 
 
-def open_setting(folder: Path, run: Path | None = None) -> Setting:
-    """Open what ``make demo`` leaves in a folder, or a sweep's run beside its corpus there.
+def open_setting(folders: Folders, run: Path | None = None) -> Setting:
+    """Open what ``make demo`` leaves, or a sweep's training on the profile's corpus.
 
     Raises:
         InputError: it is not there.
     """
     command = "make sweep NAME=full_corpus" if run else "make demo"
-    run = run or folder / "runs" / "ot_talk"
-    for needed in (folder / "corpus" / "manifest.json", run / WEIGHTS):
+    run = run or folders.models / "ot_talk"
+    for needed in (folders.corpus / "manifest.json", run / WEIGHTS):
         if not needed.is_file():
             raise InputError(f"{needed}: is not there; run `{command}` first, which makes the corpus and trains the model")
-    return Setting(Dataset.open(folder / "corpus"), load_trained(run), sha256(run / WEIGHTS), folder)
+    return Setting(Dataset.open(folders.corpus), load_trained(run), sha256(run / WEIGHTS), folders)
 
 
 def goal(claim: str, measured: float, wanted: float, *, least: bool = False) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from notebooks.experiments.folders import Folders
 from notebooks.experiments.sweeps import read_sweep
 from otlib.errors import InputError
 from tests.benchmarks.claims_common import Setting, goal
@@ -97,7 +98,7 @@ def _training(setting: Setting, folder: Path, kills: int, steps: int) -> dict[st
     usual = _finish(program(folder / "whole"))
     whole = content(folder / "whole")
     killed = folder / "killed"
-    counts = _compared(program(killed), kill_moments(kills, usual, seed=0), lambda: content(killed) == whole, [killed])
+    counts = _compared(program(killed), kill_moments(kills, usual, seed=0), lambda: content(killed) == whole, killed)
     return counts | {"steps": steps, "files": sorted(whole)}
 
 
@@ -111,18 +112,17 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
     (root / "data" / "fast").mkdir(parents=True)
     (root / "data" / "fast" / "corpus").symlink_to(setting.corpus.path.resolve())
     _lend_features(setting, root / "data" / "fast" / "features")
-    left = [root / "results" / "sweeps" / "claims", root / "data" / "sweeps" / "claims"]
+    left = Folders(root=root).sweep("claims")
 
     def program() -> subprocess.Popen:
         return _start(root, "-m", "notebooks.driver.sweep", "claims", "--jobs", "2")
 
     def content() -> tuple[dict, dict]:
-        scores = {(result.cell, result.seed): result.scores for result in read_sweep(left[0])}
-        return scores, {file.parent.parent.name: file.read_bytes() for file in left[1].glob("*/run/model.safetensors")}
+        scores = {(result.cell, result.seed): result.scores for result in read_sweep(left)}
+        return scores, {file.parent.parent.name: file.read_bytes() for file in left.glob("work/*/run/model.safetensors")}
 
     def clear() -> None:
-        for path in left:
-            shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(left, ignore_errors=True)
 
     _finish(program)  # leaves the audio features, which the measured time is to be without
     clear()
@@ -136,26 +136,25 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
 def _lend_features(setting: Setting, folder: Path) -> None:
     """Link the audio features that there are into a folder, where whatever a kill leaves does no harm."""
     folder.mkdir(parents=True)
-    for file in setting.cache.glob("*.npy"):
+    for file in setting.folders.features.glob("*.npy"):
         (folder / file.name).symlink_to(file.resolve())
 
 
 def _compared(start: Callable[[], subprocess.Popen], moments: list[float], same: Callable[[], bool],
-              left: list[Path]) -> dict[str, int]:
+              left: Path) -> dict[str, int]:
     """Kill a program again and again; count the endings, and those that are the same as without a kill."""
     equal = []
 
     def ended() -> None:
         equal.append(same())
-        for path in left:
-            shutil.rmtree(path)
+        shutil.rmtree(left)
 
     return kill_again_and_again(start, moments, ended) | {"same": sum(equal)}
 
 
 def _start(folder: Path, *arguments: str) -> subprocess.Popen:
     ones = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TQDM_DISABLE"), "1")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **ones}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), **ones}
     return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
 

@@ -6,25 +6,22 @@ import subprocess
 import sys
 import tempfile
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from otlib.models.ottalk import animate, prepare_geometry
-from otlib.predict import LEAD_IN, write_talk
-from otlib.speech.encoder import Windows, default_windows, encode, encode_stream, load_encoder
-from otlib.speech.features import streamed_features
+from notebooks.experiments.folders import Folders
+from otlib.predict import LEAD_IN, talk
+from otlib.speech import features
 from otlib.speech.recording import Recording, resampled
 from tests.benchmarks.claims_common import Setting, goal, open_setting
 
 ROOT = Path(__file__).resolve().parents[2]
 
-WINDOW = 300  # frames, otlib.models.ottalk.animate's own
-OTHER_WINDOW, OTHER_CORE = 430, 13.7  # frames and seconds: cut elsewhere
-UNCUT = Windows(core=1e6, margin=0.0, fade=0.02)
+OTHER_SECONDS = 13.7  # cut elsewhere
 ONE_PASS_SECONDS = 60
 WANTED_GROWTH_MB = 30  # beyond the sound itself; the vertices are 200 MB and more
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # glibc: else the process may keep tens of MB that were freed, by luck
@@ -78,32 +75,38 @@ def measure_long(setting: Setting, minutes: float) -> dict[str, Any]:
              WANTED_JUMP)]}
 
 
+def talked(setting: Setting, recording: Recording, window_seconds: float) -> Iterator[np.ndarray]:
+    """Yield the vertices of the first test speaker's head, cut into windows of so many seconds."""
+    usual, features.WINDOW_SECONDS = features.WINDOW_SECONDS, window_seconds
+    try:
+        yield from talk(setting.trained, recording, setting.corpus.select("test")[0].template, setting.corpus.topology)
+    finally:
+        features.WINDOW_SECONDS = usual
+
+
+def write_talk(setting: Setting, recording: Recording, file: Path, window_seconds: float = features.WINDOW_SECONDS) -> None:
+    """Write what is talked to a .npy file, stretch by stretch."""
+    shape = (recording.frames(setting.trained.frame_rate), len(setting.corpus.select("test")[0].template), 3)
+    with open(file, "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        for stretch in talked(setting, recording, window_seconds):
+            stream.write(np.ascontiguousarray(stretch, "<f4").data)
+
+
 def _seam(setting: Setting, recording: Recording, motion: np.ndarray, file: Path) -> dict[str, Any]:
     """Compare a motion with the same recording's cut elsewhere, and its first minute with one that is not cut.
 
     The step over a join is motion too: what the join has done to it is what differs where nothing is joined.
     """
-    corpus, trained, head = setting.corpus, setting.trained, setting.corpus.select("test")[0]
-    encoder = load_encoder(trained.source.name)
-    template = torch.from_numpy(head.template)
-    geometry = prepare_geometry(template, torch.from_numpy(corpus.faces), trained.model.settings,
-                                torch.from_numpy(corpus.regions["lips"]))
-    margin = replace(default_windows(encoder), core=OTHER_CORE)
-    elsewhere = replace(trained.source, stream=lambda samples, silence: encode_stream(encoder, samples, margin, silence))
-    lead = round(LEAD_IN * corpus.frame_rate)
-    features = streamed_features(elsewhere, recording, corpus.frame_rate, lead)
-    shape = (lead + len(motion), *motion.shape[1:])
-    with open(file, "wb") as stream:
-        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": shape})
-        for stretch in animate(trained.model, features, template, geometry, window=OTHER_WINDOW):
-            stream.write(stretch.numpy().astype("<f4").data)
-    other = np.load(file, mmap_mode="r", allow_pickle=False)[lead:]
-    here = np.setdiff1d(*(joins(len(motion), window, lead) for window in (WINDOW, OTHER_WINDOW)))
+    trained = setting.trained
+    rate = trained.frame_rate
+    write_talk(setting, recording, file, OTHER_SECONDS)
+    other = np.load(file, mmap_mode="r", allow_pickle=False)
+    here = np.setdiff1d(*(joins(len(motion), round(seconds * rate), round(LEAD_IN * rate))
+                          for seconds in (features.WINDOW_SECONDS, OTHER_SECONDS)))
     start = Recording(recording.samples[: ONE_PASS_SECONDS * recording.sample_rate], recording.sample_rate)
-    uncut = replace(trained.source, extract=lambda samples: encode(encoder, samples, UNCUT), stream=None)
-    whole = torch.cat(list(animate(trained.model, streamed_features(uncut, start, corpus.frame_rate, lead), template,
-                                   geometry, window=10**9)))[lead:].numpy()
-    counted = len(whole) - 2 * int(corpus.frame_rate)  # its end hears what comes after in the long one only
+    whole = np.concatenate(list(talked(setting, start, 2 * ONE_PASS_SECONDS)))
+    counted = len(whole) - 2 * int(rate)  # its end hears what comes after in the long one only
     early = here[here < counted]
     every = steps_mm(motion)
     median = float(np.median(every))
@@ -119,16 +122,17 @@ def _seam(setting: Setting, recording: Recording, motion: np.ndarray, file: Path
 
 
 def _in_a_process(setting: Setting, minutes: float, file: Path) -> dict[str, float]:
-    program = [sys.executable, "-m", "tests.benchmarks.claims_long", str(setting.folder), str(minutes), str(file)]
+    program = [sys.executable, "-m", "tests.benchmarks.claims_long", setting.folders.profile, setting.folders.name,
+               str(setting.folders.root), str(minutes), str(file)]
     return json.loads(subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True,
                                      env=os.environ | GIVEN_BACK).stdout)
 
 
-def main(folder: str, minutes: str, file: str) -> None:
+def main(profile: str, run: str, root: str, minutes: str, file: str) -> None:
     """Write the talk of so many minutes to a file; print the peak memory of this process and the size of the sound, MB."""
     torch.set_num_threads(1)
-    setting = open_setting(Path(folder))
-    recording, head = tiled(setting, float(minutes)), setting.corpus.select("test")[0]
+    setting = open_setting(Folders(profile, run, Path(root)))
+    recording = tiled(setting, float(minutes))
     peak, done = [0.0], threading.Event()
 
     def watch() -> None:
@@ -137,8 +141,7 @@ def main(folder: str, minutes: str, file: str) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    write_talk(setting.trained, recording, head.template, setting.corpus.faces, setting.corpus.frame_rate, Path(file),
-               setting.corpus.regions["lips"])
+    write_talk(setting, recording, Path(file))
     done.set()
     watcher.join()
     sound = (recording.samples.nbytes + 4 * len(resampled(recording))) / 1e6

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from otlib.data.dataset import Sequence
 from otlib.files import atomic_write
-from otlib.metrics.mouth import lip_gap
-from otlib.metrics.vertices import lip_max_distance, mean_vertex_error
-from otlib.models.ottalk import animate, prepare_geometry
-from otlib.predict import Predictor
-from otlib.train.batches import clip_features
+from otlib.metrics.vertices import lip_error_mm, mean_vertex_error
+from otlib.models.ottalk import prepare_geometry
+from otlib.predict import Predictor, animate
+from otlib.topology import Topology
+from otlib.train.tuned_encoder import FrozenEncoder
 from otlib.viz.gl import ensure_rendering
 from otlib.viz.head_figures import put_picture
 from otlib.viz.heads import place_camera
@@ -110,15 +110,15 @@ def measure_remesh(setting: Setting, picture: Path, *, clips: int, speakers: int
     """
     ensure_rendering()
     corpus = setting.corpus
-    predict = Predictor(setting.trained, corpus, setting.cache)
+    predict = Predictor(setting.trained, corpus, setting.folders.features)
     names = sorted({clip.subject for clip in corpus.select("test")})[:speakers]
-    pair, rows = torch.from_numpy(corpus.regions["lip_gap"]), []
+    rows = []
     for name in names:
         chosen = corpus.select("test", name)[:clips]
-        widest = max(chosen, key=lambda clip: float(lip_gap(torch.from_numpy(np.array(clip.vertices)), pair).max()))
+        widest = max(chosen, key=lambda clip: float(corpus.topology.gap_mm(clip.vertices).max()))
         truth = np.array(widest.vertices)
-        opened = truth[int(lip_gap(torch.from_numpy(truth), pair).argmax())]
-        meshes = {kind: remesh(chosen[0].template, opened, corpus.faces, corpus.regions["lips"], share)
+        opened = truth[int(corpus.topology.gap_mm(truth).argmax())]
+        meshes = {kind: remesh(chosen[0].template, opened, corpus.topology.faces, corpus.topology.lips, share)
                   for kind, share in KINDS.items()}
         for clip in chosen:
             native = predict(clip)
@@ -138,19 +138,18 @@ def measure_remesh(setting: Setting, picture: Path, *, clips: int, speakers: int
 def animated(setting: Setting, clip: Sequence, mesh: Remesh) -> np.ndarray:
     """Return the motion (T, N, 3) of a head with another topology that says a clip."""
     template, model = torch.from_numpy(mesh.template), setting.trained.model
-    geometry = prepare_geometry(template, torch.from_numpy(mesh.faces), model.settings, torch.from_numpy(mesh.lips))
-    features = clip_features(setting.trained.source, clip, setting.cache)
-    return torch.cat(list(animate(model, features, template, geometry, speaker=clip.subject))).numpy()
+    geometry = prepare_geometry(template, Topology(mesh.faces, {"lips": mesh.lips}), model.settings)
+    features = FrozenEncoder(setting.trained.source, setting.folders.features).read(clip)
+    return animate(model, features, template, geometry, speaker=clip.subject).numpy()
 
 
 def row(clip: Sequence, kind: str, mesh: Remesh, native: np.ndarray, moved: np.ndarray) -> dict[str, Any]:
     """Return the errors of one clip, mean over its frames, all at the remesh's points."""
-    truth, lips = torch.from_numpy(mesh.carry(np.array(clip.vertices))), torch.from_numpy(mesh.lips)
+    truth = mesh.carry(np.array(clip.vertices))
     found: dict[str, Any] = {"clip": clip.id, "speaker": clip.subject, "mesh": kind, "faces": len(mesh.faces),
-                             "vertices": len(mesh.template), "lip_vertices": len(lips)}
+                             "vertices": len(mesh.template), "lip_vertices": len(mesh.lips)}
     for name, motion in (("native", mesh.carry(native)), ("remesh", moved)):
-        motion = torch.from_numpy(motion)
-        found[name] = {"lip_max_mm": round(1000 * float(lip_max_distance(truth, motion, lips).mean()), 4),
+        found[name] = {"lip_max_mm": round(lip_error_mm(truth, motion, mesh.lips), 4),
                        "mve_mm": round(1000 * float(mean_vertex_error(truth, motion).mean()), 4)}
     return found
 
@@ -163,8 +162,8 @@ def ratio(rows: list[dict[str, Any]], metric: str, kind: str, speaker: str | Non
 
 def draw(file: Path, setting: Setting, native: np.ndarray, others: dict[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Write a picture: native mesh and remeshes with their edges, where the native prediction's lips are closed and open."""
-    gap = lip_gap(torch.from_numpy(native), torch.from_numpy(setting.corpus.regions["lip_gap"])).numpy()
-    columns = {"native": (native, setting.corpus.faces), **others}
+    gap = setting.corpus.topology.gap_mm(native)
+    columns = {"native": (native, setting.corpus.topology.faces), **others}
     figure = Figure(figsize=(4 * len(columns), 8.4), layout="constrained")
     panels = figure.subplots(2, len(columns))
     for line, (mouth, frame) in zip(panels, (("closed", int(gap.argmin())), ("open", int(gap.argmax()))), strict=True):

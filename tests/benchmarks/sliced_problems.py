@@ -71,7 +71,7 @@ class TalkingHeads:
             for name, height, cycles in PACE:
                 controls[:, CONTROLS.index(name)] = height * np.sin(np.pi * cycles * seconds + len(name)) ** 2
             head = make_head(resolution=resolution)
-            moved, faces = torch.from_numpy(pose(head, controls)), torch.from_numpy(head.faces)
+            moved, faces = torch.from_numpy(pose(head, controls)), torch.from_numpy(head.topology.faces)
             self._heads[resolution] = moved, faces
         return moved[:frames + self.LAG], faces
 

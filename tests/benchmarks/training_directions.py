@@ -4,14 +4,13 @@ For pairs of frames of a talking head, from one frame apart to lips closed again
 gradient of SW_2^2 in the vertices with each stored design is compared with that of 5,000 directions, over many rotations.
 Enough is the smallest design whose worst cosine is at least 0.95, with normals worth what they are by default; what
 becomes of it where they are worth twice that is measured too. Run ``python -m tests.benchmarks.training_directions``:
-a few minutes; it writes results/bench/training_directions.json, prints the worst and the mean cosine of each design, and
-ends with status 1 if the default is not the smallest that is enough.
+a few minutes; it writes training_directions.json into the run's folder bench, prints the worst and the mean cosine of each
+design, and ends with status 1 if the default is not the smallest that is enough.
 """
 
 import argparse
 import functools
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,8 +23,8 @@ from otlib.measures.directions import TRAINING_DIRECTIONS, design_sizes, draw_di
 from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
 from tests.benchmarks.sliced_errors import REFERENCE, evaluator
 from tests.benchmarks.sliced_problems import TalkingHeads
+from tests.benchmarks.targets import add_target, target_of
 
-TARGET = Path(__file__).resolve().parents[2] / "results" / "bench" / "training_directions.json"
 LEAST_COSINE = 0.95
 ROTATIONS = 30
 RESOLUTIONS = ("medium", "high")
@@ -79,8 +78,9 @@ def smallest_enough(rows: list[dict], dimension: int) -> int | None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--resolutions", nargs="+", default=RESOLUTIONS, help="of the head (default: %(default)s)")
-    parser.add_argument("--target", type=Path, default=TARGET, help="where the JSON goes")
+    add_target(parser)
     arguments = parser.parse_args()
+    target = target_of(parser, arguments, "training_directions")
     heads, rows = TalkingHeads(), []
     for resolution in arguments.resolutions:
         found, faces = pairs(heads, resolution)
@@ -97,7 +97,7 @@ def main() -> int:
                   f"mean {sum(row['mean'] for row in chosen) / len(chosen):.3f}")
     for dimension in TRAINING_DIRECTIONS:
         print(f"d = {dimension}: {enough[dimension]} are enough, the training default is {TRAINING_DIRECTIONS[dimension]}")
-    write_json(arguments.target, {"format": "otlib-training-directions", "version": 1, "least_cosine": LEAST_COSINE,
+    write_json(target, {"format": "otlib-training-directions", "version": 1, "least_cosine": LEAST_COSINE,
                                   "rotations": ROTATIONS, "reference_directions": REFERENCE,
                                   "enough": {str(dimension): size for dimension, size in enough.items()}, "rows": rows})
     return 0 if enough == TRAINING_DIRECTIONS else 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from otlib.export.glb import write_glb
+from otlib.topology import Topology
 from tests.fixtures.talking_ball import FRAME_RATE, ball, talk
 
 _HERE = Path(__file__).parent
@@ -64,5 +65,5 @@ def talking_glb(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a second of a talking ball with three parts."""
     vertices, faces, parts = ball()
     path = tmp_path_factory.mktemp("glb") / "talking.glb"
-    write_glb(path, talk(vertices), faces, FRAME_RATE, template=vertices, face_parts=parts)
+    write_glb(path, talk(vertices), Topology(faces, parts=parts), FRAME_RATE, template=vertices)
     return path

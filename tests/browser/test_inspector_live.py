@@ -8,6 +8,7 @@ import PIL.Image
 import pytest
 
 from otlib.inspector import Comparison, Controls, MovingMesh, write_page
+from otlib.topology import Topology
 from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook
 from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
@@ -19,8 +20,9 @@ ANSWER_SECONDS = 60  # of patience, not of quality: the machine may do other thi
 NOTEBOOK = """
 import numpy as np
 from otlib.inspector import Comparison, Controls, Inspector, MovingMesh
+from otlib.topology import Topology
 data = np.load("balls.npz")
-true, predicted = (MovingMesh(data[name], data["faces"], data["lips"]) for name in ("true", "predicted"))
+true, predicted = (MovingMesh(data[name], Topology(data["faces"], {"lips": data["lips"]})) for name in ("true", "predicted"))
 Inspector(Comparison(true, predicted), Controls(frame=4, region="face", count=24))
 """
 
@@ -51,7 +53,8 @@ def wait_for_picture(page) -> None:
 
 def test_the_page_works_without_a_kernel(chromium_path, tmp_path):
     true, predicted, faces, lips = sequences()
-    comparison = Comparison(MovingMesh(true, faces, lips), MovingMesh(predicted, faces, lips))
+    topology = Topology(faces, {"lips": lips})
+    comparison = Comparison(MovingMesh(true, topology), MovingMesh(predicted, topology))
     write_page(tmp_path / "page.html", comparison, Controls(frame=4, region="mouth"), range(0, 9, 2), FRAME_RATE,
                turned=20.0)
     problems, requests = [], []

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from otlib.losses import (
     vertex_weights,
 )
 from otlib.measures.directions import draw_directions
+from otlib.topology import Topology
 from tests.fixtures.talking_ball import ball, talk
 
 DOUBLE = {"rtol": 1e-10, "atol": 1e-10}  # mm^2; sums of thousands of float64 products
@@ -26,6 +28,8 @@ SHIFT = torch.tensor([1e-3, -2e-3, 2e-3], dtype=torch.float64)  # 3 mm long
 SHIFT_MM2 = 9.0
 
 VERTICES, FACES = ball(1)[:2]
+UPPER, LOWER = 3, 20  # stand for the middle of the upper and the lower lip
+TOPOLOGY = Topology(FACES, {"lips": [0, UPPER, LOWER], "lip_gap": [UPPER, LOWER]})
 FACES = torch.from_numpy(FACES)
 
 
@@ -44,7 +48,7 @@ def even_weights(truth):
 
 
 def test_weights_favour_lips_and_have_mean_one():
-    weights = vertex_weights(5, torch.tensor([1, 3]), 10.0)
+    weights = vertex_weights(5, Topology(np.array([[0, 1, 2]]), {"lips": [1, 3]}), 10.0)
     torch.testing.assert_close(weights, torch.tensor([1.0, 11.0, 1.0, 11.0, 1.0]) / 5)
 
 
@@ -80,7 +84,7 @@ def test_gradient_is_the_central_difference(term):
     truth = clips()
     generator = torch.Generator().manual_seed(3)
     noise, direction = (1e-3 * torch.randn(truth.shape, dtype=truth.dtype, generator=generator) for _ in range(2))
-    weights = vertex_weights(truth.shape[2], torch.tensor([0, 4]), 10.0).double()
+    weights = vertex_weights(truth.shape[2], TOPOLOGY, 10.0).double()
     prediction = (truth + noise).requires_grad_()
     (gradient,) = torch.autograd.grad(term(prediction, truth, weights), prediction)
     direction = direction / direction.norm()
@@ -138,45 +142,44 @@ def test_transport_looks_at_the_frames_of_a_short_clip():
 
 def test_the_mouth_is_the_faces_within_two_edges_of_the_lips():
     """On a strip of triangles with vertices 0, 1, 2, ... in zigzag, an edge joins those at most two apart."""
-    strip = torch.stack([torch.arange(20), torch.arange(1, 21), torch.arange(2, 22)], 1)
-    mouth = transport_faces(strip, torch.tensor([10]), "mouth")
+    strip = np.arange(20)[:, None] + np.arange(3)
+    topology = Topology(strip, {"lips": [10]})
     within_one = set(range(8, 13))  # vertices of the faces that hold a lip
     within_two = {v for face in strip.tolist() if within_one & set(face) for v in face}
-    assert mouth.tolist() == [face for face in strip.tolist() if within_two & set(face)]
-    assert torch.equal(transport_faces(strip, torch.tensor([10]), "face"), strip)
-
-
-PAIR = torch.tensor([3, 20])  # stand for the middle of the upper and the lower lip
+    assert transport_faces(topology, "mouth").tolist() == [face for face in strip.tolist() if within_two & set(face)]
+    assert np.array_equal(transport_faces(topology, "face"), strip)
+    with pytest.raises(ValueError, match="no region 'lips'"):
+        transport_faces(Topology(strip), "mouth")
 
 
 def across(vertices):
-    return 1000 * (vertices[..., PAIR[0], :] - vertices[..., PAIR[1], :])
+    return 1000 * (vertices[..., UPPER, :] - vertices[..., LOWER, :])
 
 
 def test_opening_is_the_weighted_square_of_the_difference_across_the_mouth():
     truth, rest = clips(), torch.from_numpy(VERTICES).double().expand(2, -1, -1)
     prediction = truth.clone()
-    prediction[..., PAIR[0], :] += SHIFT
+    prediction[..., UPPER, :] += SHIFT
     expected = 0.0
     for clip in range(truth.shape[0]):
         for frame in range(truth.shape[1]):
             opened = max(0.0, (across(truth[clip, frame]).norm() - across(rest[clip]).norm()).item())
             expected += SHIFT_MM2 * (1 + 4.0 * math.exp(-opened)) / (truth.shape[0] * truth.shape[1])
-    torch.testing.assert_close(opening(prediction, truth, rest, PAIR, 4.0).item(), expected, **DOUBLE)
+    torch.testing.assert_close(opening(prediction, truth, rest, TOPOLOGY, 4.0).item(), expected, **DOUBLE)
 
 
 def test_opening_ignores_the_head_and_counts_a_closed_mouth_in_full():
     truth = torch.from_numpy(VERTICES).double().expand(2, 3, -1, -1)
     prediction = truth + 1e-3
-    assert opening(prediction, truth, truth[:, 0], PAIR, 4.0).item() < DOUBLE["atol"]
+    assert opening(prediction, truth, truth[:, 0], TOPOLOGY, 4.0).item() < DOUBLE["atol"]
     prediction = truth.clone()
-    prediction[:, :, PAIR[1]] -= SHIFT
-    torch.testing.assert_close(opening(prediction, truth, truth[:, 0], PAIR, 4.0).item(), 5 * SHIFT_MM2, **DOUBLE)
+    prediction[:, :, LOWER] -= SHIFT
+    torch.testing.assert_close(opening(prediction, truth, truth[:, 0], TOPOLOGY, 4.0).item(), 5 * SHIFT_MM2, **DOUBLE)
 
 
 def all_losses(prediction, truth, settings):
     rest = truth[:, 0]
-    return losses(prediction, truth, rest, FACES, even_weights(truth), PAIR, settings, generators(1, 2))
+    return losses(prediction, truth, rest, TOPOLOGY, settings, generators(1, 2))
 
 
 def test_the_total_is_the_weighted_sum_of_the_terms():
@@ -188,6 +191,28 @@ def test_the_total_is_the_weighted_sum_of_the_terms():
     assert all(term > 0 for term in terms.values())
     assert set(all_losses(prediction, truth, LossSettings(transport=0.0, opening=0.0))) == {
         "reconstruction", "velocity", "total"}
+
+
+@pytest.mark.parametrize("region", ["mouth", "face"])
+def test_the_terms_follow_the_regions_of_the_topology(region):
+    truth = clips()
+    prediction, settings = truth + 1e-3 * torch.sin(1e3 * truth), LossSettings(lips=4.0, region=region)
+    weights = vertex_weights(len(VERTICES), TOPOLOGY, 4.0).double()
+    faces = torch.from_numpy(transport_faces(TOPOLOGY, region))
+    terms = all_losses(prediction, truth, settings)
+    torch.testing.assert_close(terms["reconstruction"], reconstruction(prediction, truth, weights), **DOUBLE)
+    torch.testing.assert_close(terms["velocity"], velocity(prediction, truth, weights), **DOUBLE)
+    torch.testing.assert_close(terms["opening"], opening(prediction, truth, truth[:, 0], TOPOLOGY, 30.0), **DOUBLE)
+    torch.testing.assert_close(terms["transport"], transport(prediction, truth, faces, settings, generators(1, 2)), **DOUBLE)
+
+
+@pytest.mark.parametrize("regions, message", [({}, "no region 'lips'; it has none"),
+                                              ({"lips": [0]}, "no region 'lip_gap'; it has lips"),
+                                              ({"lips": [99]}, "truth: shape")])
+def test_a_topology_that_does_not_fit_is_refused(regions, message):
+    truth = clips()
+    with pytest.raises(ValueError, match=message):
+        losses(truth, truth, truth[:, 0], Topology(FACES.numpy(), regions), LossSettings(), generators(1, 2))
 
 
 def test_a_perfect_prediction_costs_nothing():

@@ -1,6 +1,6 @@
 """Using a trained model: the same head as in training, any recording, any template."""
 
-import json
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,11 +9,13 @@ import torch
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import read_json, write_json
-from otlib.metrics.vertices import lip_error_mm
-from otlib.models.ottalk import animate, prepare_geometry
-from otlib.predict import Predictor, load_trained, talk
+from otlib.metrics import lip_error_mm
+from otlib.models.ottalk import prepare_geometry
+from otlib.predict import Predictor, animate, load_trained, talk
 from otlib.speech.features import recording_features
 from otlib.speech.recording import Recording, read_recording
+from otlib.topology import Topology
+from otlib.train.checkpoint import SETTINGS
 from otlib.train.loop import RUN, TrainSettings, train
 from tests.fixtures.talking_ball import ball
 from tests.fixtures.tiny_corpus import write_corpus
@@ -44,17 +46,17 @@ def trained(run):
     return load_trained(run)
 
 
-def said(trained, recording, template, faces, lips=None):
-    return np.concatenate(list(talk(trained, recording, template, faces, 30.0, lips)))
+def said(trained, recording, template, topology):
+    return np.concatenate(list(talk(trained, recording, template, topology)))
 
 
 def test_the_predictor_makes_the_error_that_training_saw(trained, run, dataset, cache):
-    predict, lips = Predictor(trained, dataset, cache), torch.from_numpy(dataset.regions["lips"])
+    predict = Predictor(trained, dataset, cache)
     errors = []
     for clip in dataset.select("val"):
         motion = predict(clip)
         assert motion.shape == clip.vertices.shape and motion.dtype == np.float32
-        errors.append(lip_error_mm(torch.from_numpy(motion), torch.from_numpy(np.array(clip.vertices)), lips))
+        errors.append(lip_error_mm(clip.vertices, motion, dataset.topology.lips))
     assert np.mean(errors) == pytest.approx(read_json(run / RUN)["validation_lip_mm"], rel=1e-5)
 
 
@@ -74,10 +76,10 @@ def test_a_prediction_is_as_long_as_the_clip_where_the_sound_ends_before(trained
 def test_a_recording_talks_as_its_clip_does(trained, dataset, cache):
     clip = dataset.select("train")[0]
     recording = read_recording(clip.audio_path)
-    motion = said(trained, recording, clip.template, dataset.faces, dataset.regions["lips"])
+    motion = said(trained, recording, clip.template, dataset.topology)
     assert motion.dtype == np.float32 and motion.shape == clip.vertices.shape
     assert np.abs(motion - clip.template).max() > 1e-3
-    again = said(trained, recording, clip.template.astype(np.float64), dataset.faces, dataset.regions["lips"])
+    again = said(trained, recording, clip.template.astype(np.float64), dataset.topology)
     np.testing.assert_array_equal(again, motion)
 
 
@@ -85,7 +87,7 @@ def test_another_rate_and_another_topology_simply_work(trained, dataset):
     generator = np.random.default_rng(0)
     recording = Recording(generator.uniform(-0.5, 0.5, 44_100).astype(np.float32), 44_100)
     vertices, faces, _ = ball(2)
-    motion = said(trained, recording, vertices, faces)
+    motion = said(trained, recording, vertices, Topology(faces))
     assert motion.shape == (30, len(vertices), 3) and np.abs(motion - vertices).max() > 1e-3
 
 
@@ -94,20 +96,25 @@ def test_a_recording_is_heard_after_a_short_silence(trained, dataset, frames):
     """As one that has the silence, to the same numbers, and with no frame too many."""
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, round(frames * 16_000 / 30) + 1).astype(np.float32)
     template = torch.from_numpy(dataset.template("d"))
-    geometry = prepare_geometry(template, torch.from_numpy(dataset.faces), trained.model.settings)
+    geometry = prepare_geometry(template, dataset.topology, trained.model.settings)
     sounds = [np.concatenate([np.zeros(silence, np.float32), samples]) for silence in (4_800, 0)]
     features = [recording_features(trained.source, Recording(sound, 16_000), 30.0) for sound in sounds]
-    after_silence, at_once = (torch.cat(list(animate(trained.model, one, template, geometry))).numpy() for one in features)
-    motion = said(trained, Recording(samples, 16_000), template.numpy(), dataset.faces)
+    after_silence, at_once = (animate(trained.model, one, template, geometry).numpy() for one in features)
+    motion = said(trained, Recording(samples, 16_000), template.numpy(), dataset.topology)
     assert motion.shape == at_once.shape == (frames, len(template), 3)
     np.testing.assert_array_equal(motion, after_silence[9:])
     assert np.abs(motion[0] - at_once[0]).max() > 1e-6
 
 
-def test_a_long_recording_comes_in_stretches(trained, dataset):
-    recording = Recording(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000 * 21).astype(np.float32), 16_000)
-    stretches = list(talk(trained, recording, dataset.template("d"), dataset.faces, 30.0))
-    assert [len(stretch) for stretch in stretches] == [291, 300, 39]  # the first window begins with silence
+def test_the_frame_rate_is_the_models(trained, dataset, tmp_path):
+    """Whoever talks cannot get it wrong; data of another rate are refused."""
+    assert trained.frame_rate == dataset.frame_rate == 30.0
+    recording = Recording(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32), 16_000)
+    slower = dataclasses.replace(trained, frame_rate=25.0)
+    assert len(said(trained, recording, dataset.template("d"), dataset.topology)) == 30
+    assert len(said(slower, recording, dataset.template("d"), dataset.topology)) == 25
+    with pytest.raises(InputError, match="tiny: has 30 frames a second, but the model was trained at 25; choose data or"):
+        Predictor(slower, dataset, tmp_path)
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path):
@@ -115,22 +122,28 @@ def test_a_run_that_is_not_there_is_refused(tmp_path):
         load_trained(tmp_path)
 
 
-def test_an_encoder_that_is_gone_is_named(run, tmp_path):
+def changed(run, folder, **facts):
+    """Copy a run with another model.json."""
     for file in run.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    record = read_json(run / RUN)
-    write_json(tmp_path / RUN, {**record, "settings": {**record["settings"], "encoder": "no/such/encoder"}})
+        (folder / file.name).write_bytes(file.read_bytes())
+    write_json(folder / SETTINGS, read_json(run / SETTINGS) | facts)
+    return folder
+
+
+def test_an_encoder_that_is_gone_is_named(run, tmp_path):
     with pytest.raises(InputError, match="no/such/encoder: no HuBERT"):
-        load_trained(tmp_path)
-    (tmp_path / RUN).unlink()
-    with pytest.raises(InputError, match="run.json: no such file"):
-        load_trained(tmp_path)
+        load_trained(changed(run, tmp_path, encoder="no/such/encoder"))
 
 
 def test_an_encoder_that_has_changed_since_is_refused(run, tmp_path):
     """Features of other weights would be noise to the model."""
-    for file in run.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    (tmp_path / RUN).write_text(json.dumps({**read_json(run / RUN), "encoder": "another fingerprint"}))
     with pytest.raises(InputError, match="was trained on another encoder 'prosody' than the one .* now; train again"):
-        load_trained(tmp_path)
+        load_trained(changed(run, tmp_path, fingerprint="another"))
+
+
+def test_a_model_of_an_earlier_version_is_refused_with_what_to_do(run, tmp_path):
+    """Its model.json held the settings alone, and said nothing of the frame rate."""
+    old = changed(run, tmp_path)
+    write_json(old / SETTINGS, read_json(run / SETTINGS)["model"])
+    with pytest.raises(InputError, match="earlier version, whose model.json does not say at which frame rate; train again"):
+        load_trained(old)

@@ -15,7 +15,10 @@ def project(tmp_path, monkeypatch):
         file = tmp_path / "tests" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-        for cache in (provenance._file_of, provenance._module):
+        forget()
+
+    def forget():
+        for cache in (provenance._file_of, provenance._module, provenance._face):
             cache.cache_clear()
 
     class Finder:
@@ -28,8 +31,7 @@ def project(tmp_path, monkeypatch):
     write("deep/helper.py", "def step(x):\n    return 2 * x\n")
     write("deep/other.py", "UNUSED = 1\n")
     yield write
-    for cache in (provenance._file_of, provenance._module):
-        cache.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize(("name", "text"), [
@@ -73,6 +75,29 @@ def test_a_program_that_is_started_by_name_is_followed(project):
     assert code_checksum("tests.start") != before
 
 
+@pytest.mark.parametrize(("imports", "followed"), [
+    ("from tests.package import step", {"deep.helper"}),
+    ("from tests.package import step, other", {"deep.helper", "deep.other"}),
+    ("import tests.package", {"deep.helper", "deep.other"}),  # any name of it may follow
+    ("from tests.package import *", {"deep.helper", "deep.other"}),
+    ("from tests.package.own import thing", set()),
+])
+def test_a_name_of_a_package_s_face_is_followed_to_its_module(project, imports, followed):
+    project("package/__init__.py", 'FACE = {"step": "tests.deep.helper", "other": "tests.deep.other"}\n')
+    project("package/own.py", "thing = 1\n")
+    project("face.py", f"{imports}\n")
+    before = code_checksum("tests.face")
+    for module, text in (("deep.helper", "def step(x):\n    return 5 * x\n"), ("deep.other", "UNUSED = 5\n")):
+        project(f"{module.replace('.', '/')}.py", text)
+        assert (code_checksum("tests.face") != before) == (module in followed), module
+        before = code_checksum("tests.face")
+
+
+def test_a_notebook_that_imports_one_name_of_otlib_follows_from_its_module_alone():
+    tree = provenance.ast.parse("from otlib import sliced_wasserstein, Topology")
+    assert list(provenance._named(tree)) == ["otlib.measures.sliced", "otlib.topology"]
+
+
 def test_cells_of_a_notebook_are_followed_and_magic_is_left_out(project):
     cells = ["%matplotlib inline\nfrom tests.walk import walk", "walk(1)  # a comment", "await walk(2)"]
     before = code_checksum(sources=cells)
@@ -96,6 +121,6 @@ def test_the_training_follows_from_losses_and_not_from_pictures():
             seen.add(module)
             file = provenance._file_of(module)
             waiting += provenance._module(file, file.stat().st_mtime_ns)[1]
-    assert {"otlib.losses", "otlib.measures.compiled.kernel", "otlib.meshes.hierarchy", "otlib.speech.features"} <= seen
+    assert {"otlib.losses", "otlib.measures.compiled.sliced_numba", "otlib.meshes.hierarchy"} <= seen
     assert not [module for module in seen if module.split(".")[1] in ("viz", "inspector", "export")]
 

@@ -1,41 +1,35 @@
-"""What the notebooks have just written to results/fast, held against what was committed and against the goals."""
-
-import json
-import subprocess
-from pathlib import Path
+"""What the notebooks have just written to results/runs/fast, held against results/reference and against the goals."""
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-METRICS = "results/fast/metrics.json"
-# Another processor rounds differently, and 1,000 steps of training magnify it; a changed method moves more than this.
+from notebooks.experiments.folders import REFERENCE, Folders
+from otlib.files import read_json
+
+# Another processor rounds differently, and 2,400 steps of training magnify it: 4 % were seen. A changed method moves more.
 ANOTHER_MACHINE = 0.10
-
-
-def committed(path: str) -> dict:
-    """Return a JSON file of the last commit."""
-    shown = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, text=True, check=False)
-    if shown.returncode != 0:
-        pytest.skip("no commit to compare with: this is not a git checkout")
-    return json.loads(shown.stdout)
+UNTRAINED = 2e-3  # what nothing is trained for: positions in float32 and rounding of the speech, seen to move by 0.1 %
 
 
 @pytest.fixture(scope="module")
 def remade() -> dict:
-    return json.loads((ROOT / METRICS).read_text(encoding="utf-8"))
+    return read_json(Folders().results / "metrics.json")
 
 
-def test_errors_are_those_of_the_commit(remade):
-    before = committed(METRICS)
-    assert remade["table"].keys() == before["table"].keys()
-    for method, row in before["table"].items():
+@pytest.fixture(scope="module")
+def reference() -> dict:
+    return read_json(REFERENCE / "metrics.json")
+
+
+def test_errors_are_those_of_the_reference(remade, reference):
+    assert remade["table"].keys() == reference["table"].keys()
+    for method, row in reference["table"].items():
         assert remade["table"][method]["lip_max_mm"] == pytest.approx(row["lip_max_mm"], rel=ANOTHER_MACHINE), method
 
 
-def test_baselines_do_not_depend_on_training(remade):
-    before = committed(METRICS)
-    for method in ("template", "mean motion", "oracle"):
-        assert remade["table"][method]["lip_max_mm"] == pytest.approx(before["table"][method]["lip_max_mm"], rel=1e-3)
+@pytest.mark.parametrize("method", ["template", "mean motion", "oracle"])
+def test_baselines_do_not_depend_on_training(remade, reference, method):
+    expected = reference["table"][method]["lip_max_mm"]
+    assert remade["table"][method]["lip_max_mm"] == pytest.approx(expected, rel=UNTRAINED)
 
 
 def test_enough_unseen_speakers(remade):
@@ -53,6 +47,6 @@ def test_better_than_loudness_and_pitch(remade):
 
 
 @pytest.mark.parametrize("name", ["talking_head.mp4", "talking_head.glb", "run.json", "loss_curves.png", "measures.png",
-                                  "true_predicted_error.png"])
+                                  "true_predicted_error.png", "curves.json"])
 def test_everything_is_left(name):
-    assert (ROOT / "results/fast" / name).stat().st_size > 1000
+    assert (Folders().results / name).stat().st_size > 1000

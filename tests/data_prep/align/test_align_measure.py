@@ -14,14 +14,14 @@ from data_prep.align.measure import (
     measure_true_closures,
 )
 from data_prep.corpus.labelled_speech import corpus_speech
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
+from otlib.phonemes import Phoneme
 
 
 def spans(*parts):
     """(symbol, end) each, from 0 on."""
     starts = [0.0, *(end for _, end in parts[:-1])]
-    return tuple(PhonemeSpan(symbol, start, end) for (symbol, end), start in zip(parts, starts, strict=True))
+    return tuple(Phoneme(symbol, start, end) for (symbol, end), start in zip(parts, starts, strict=True))
 
 
 TRUE = spans(("", 0.1), ("m", 0.2), ("a", 0.4), ("", 0.5), ("s", 0.7))
@@ -64,7 +64,7 @@ class Shifted:
         self.late = late
 
     def phonemes(self, samples, transcript=None, *, name="the recording"):
-        return tuple(PhonemeSpan(p.symbol, max(p.start + self.late, 0), p.end + self.late)
+        return tuple(Phoneme(p.symbol, max(p.start + self.late, 0), p.end + self.late)
                      for p in self.truth[len(samples)])
 
 
@@ -93,7 +93,7 @@ def test_closures_of_recordings_are_counted(tmp_path):
     (speech,) = corpus_speech("test", 1, 1)
     soundfile.write(tmp_path / "a.wav", speech.samples, 16000)
     reference = Shifted([speech], 0.0)
-    wanted = len(closures(PhonemeSpan(p.symbol, p.start, p.end) for p in speech.phonemes))
+    wanted = len(closures(speech.phonemes))
     recordings = [(str(tmp_path / "a.wav"), speech.text)]
     near, far = (measure_closures(Shifted([speech], late), reference, recordings) for late in (0.02, 10.0))
     assert near == {"recordings": 1, "closures": wanted, "found_with_text": wanted, "found_without_text": wanted}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from data_prep.card import measure as card
 from data_prep.card import page as card_page
 from data_prep.card.surface import facing_lips, measure_surface
 from data_prep.head import CONTROLS, make_head, pose
-from data_prep.writer import DatasetWriter, write_sequence
+from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.dataset import Dataset
 from otlib.files import read_json, write_json
 from otlib.viz.gl import RenderingUnavailable
@@ -35,13 +36,12 @@ def write_heads(path, motions, phonemes=None):
     """A data set of the built-in head with one speaker for each motion (T, V, 3)."""
     head = make_head()
     with DatasetWriter(path, name="heads", frame_rate=30.0, provenance={"tool": "tests"}) as writer:
-        writer.set_mesh(head.faces, head.regions, head.face_parts)
+        writer.set_topology(head.topology)
         for number, motion in enumerate(motions):
             writer.add_subject(f"s{number}", head.vertices)
             samples = np.zeros(len(motion) * RATE // 30, np.int16)
-            writer.add_sequence(*write_sequence(
-                writer.folder, sequence=f"s{number}_one", subject=f"s{number}", sentence="one", split="train",
-                vertices=motion, samples=samples, sample_rate=RATE, phonemes=phonemes))
+            writer.add_sequence(*write_sequence(writer.folder, NewSequence(
+                f"s{number}_one", f"s{number}", "one", "train", motion, samples, RATE, phonemes)))
     return Dataset.open(path)
 
 
@@ -61,7 +61,7 @@ def balls(tmp_path_factory):
 def test_the_smallest_face_is_that_of_a_naive_loop(spoken):
     sequence, smallest = spoken.sequences[0], np.inf
     for frame in sequence.vertices[::6]:  # one of each sound
-        for face in spoken.faces:
+        for face in spoken.topology.faces:
             (a, b, c), (d, e, f) = sequence.template[face].astype(float), frame[face].astype(float)
             smallest = min(smallest, np.linalg.norm(np.cross(e - d, f - d)) / np.linalg.norm(np.cross(b - a, c - a)))
     assert measure_surface(spoken)["smallest_area_ratio"] == pytest.approx(smallest, abs=SINGLE)
@@ -70,7 +70,7 @@ def test_the_smallest_face_is_that_of_a_naive_loop(spoken):
 
 def test_a_face_that_collapses_is_seen(tmp_path):
     motion = np.repeat(make_head().vertices[None], 10, axis=0)
-    a, b, _ = make_head().faces[100]
+    a, b, _ = make_head().topology.faces[100]
     motion[7, a] = motion[7, b]
     assert measure_surface(write_heads(tmp_path / "collapsed", [motion]))["smallest_area_ratio"] == 0.0
 
@@ -79,7 +79,7 @@ def test_lips_that_cross_are_measured(tmp_path):
     """The upper lip's middle is pushed 3 mm below the lower one's, in one frame of one speaker."""
     head = make_head()
     sound = np.repeat(head.vertices[None], 10, axis=0)
-    upper, lower = head.regions["lip_gap"]
+    upper, lower = head.topology.lip_gap
     crossed = sound.copy()
     crossed[4, upper, 1] = crossed[4, lower, 1] - 3 * MM
     for motions, depth in (([sound], 0.0), ([sound, crossed], 3.0)):
@@ -91,14 +91,14 @@ def test_lips_that_cross_are_measured(tmp_path):
 def test_facing_points_of_the_lips_lie_over_each_other(resolution):
     """0.5 mm: a mouth is symmetric up and down to that across its width; each lip has half the points but the corners."""
     head = make_head(resolution=resolution)
-    upper, lower = facing_lips(head.regions)
+    upper, lower = facing_lips(head.topology)
     assert np.abs(head.vertices[upper, 0] - head.vertices[lower, 0]).max() < 0.5 * MM
-    assert set(upper) == set(head.regions["lips_upper"]) and set(lower) == set(head.regions["lips_lower"])
+    assert set(upper) == set(head.topology.regions["lips_upper"]) and set(lower) == set(head.topology.regions["lips_lower"])
 
 
 def test_regions_that_do_not_say_what_faces_what_are_left_alone(balls, spoken):
-    assert facing_lips(balls.regions) is None and measure_surface(balls)["lip_overlap_mm"] is None
-    shuffled = dict(spoken.regions, lips=spoken.regions["lips"][::-1])
+    assert facing_lips(balls.topology) is None and measure_surface(balls)["lip_overlap_mm"] is None
+    shuffled = replace(spoken.topology, regions=dict(spoken.topology.regions, lips=spoken.topology.lips[::-1]))
     assert facing_lips(shuffled) is None
 
 

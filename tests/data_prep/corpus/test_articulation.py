@@ -8,11 +8,12 @@ import pytest
 from data_prep.corpus import articulation
 from data_prep.corpus import articulatory_targets as phonemes
 from data_prep.corpus.articulation import Style, articulate, frame_count
-from data_prep.corpus.articulatory_targets import ARTICULATORS, BILABIAL, LABIODENTAL, TARGETS, VOWELS, letters, stress
+from data_prep.corpus.articulatory_targets import ARTICULATORS, LABIODENTALS, TARGETS, VOWELS, letters, stress
 from data_prep.corpus.sentences import DEMO_SENTENCE
 from data_prep.corpus.voices import ACCENTS
 from data_prep.head import CONTROLS
 from otlib.errors import InputError
+from otlib.phonemes.phoneme import BILABIALS, Phoneme
 
 FINE = 1000.0  # frames a second; a phoneme whose centre is at a whole millisecond then has a frame there
 EXACT = 1e-9  # rounding of a few double-precision operations
@@ -35,7 +36,7 @@ def spans(symbols, duration=0.08, lead_in=0.4):
 def move(timeline, rate=FINE, style=MEAN, seed=0):
     """Controls by name, each (T,)."""
     frames = int(timeline[-1][2] * rate) if timeline else 10
-    controls = articulate(timeline, frames, rate, style, np.random.default_rng(seed))
+    controls = articulate([Phoneme(*part) for part in timeline], frames, rate, style, np.random.default_rng(seed))
     assert controls.shape == (frames, len(CONTROLS)) and controls.dtype == np.float64
     return dict(zip(CONTROLS, controls.T, strict=True))
 
@@ -72,7 +73,7 @@ def test_targets_are_in_range_and_vowels_are_known():
     for target in TARGETS.values():
         assert len(target.position) == len(target.dominance) == len(ARTICULATORS)
         assert all(0 <= value <= 1 for value in (*target.position, *target.dominance))
-    assert VOWELS < TARGETS.keys() and BILABIAL < TARGETS.keys() and LABIODENTAL < TARGETS.keys()
+    assert VOWELS < TARGETS.keys() and BILABIALS < TARGETS.keys() and LABIODENTALS < TARGETS.keys()
 
 
 @pytest.mark.parametrize("accent", ACCENTS)
@@ -120,7 +121,7 @@ def context(before, middle, after):
     return [("", 0.0, 0.05), (before, 0.05, 0.15), (middle, 0.15, 0.21), (after, 0.21, 0.31), ("", 0.31, 0.4)]
 
 
-@pytest.mark.parametrize("closure", sorted(BILABIAL))
+@pytest.mark.parametrize("closure", sorted(BILABIALS))
 def test_lips_meet_in_every_context(closure):
     """1e-6: the hold reaches a few ms to either side of the centre, where the envelope is exactly 1."""
     for before, after in itertools.product([*TARGETS, ""], repeat=2):
@@ -131,9 +132,9 @@ def test_lips_meet_in_every_context(closure):
             assert controls["tuck"][CENTRE] < 1e-6
 
 
-@pytest.mark.parametrize("labiodental", sorted(LABIODENTAL))
+@pytest.mark.parametrize("labiodental", sorted(LABIODENTALS))
 def test_the_lower_lip_meets_the_teeth_in_every_context_without_closure(labiodental):
-    for before, after in itertools.product(set(TARGETS) - BILABIAL, repeat=2):
+    for before, after in itertools.product(set(TARGETS) - BILABIALS, repeat=2):
         controls = move(context(before, labiodental, after), rate=100.0)
         assert controls["tuck"][CENTRE] == pytest.approx(1, abs=1e-6)
         assert controls["aperture"][CENTRE] <= articulation._TUCK_APERTURE + 1e-6
@@ -253,4 +254,4 @@ def test_a_gap_is_a_pause():
     ([("a", 0.2, 0.2)], "'a' lasts from 0.2 to 0.2"), ([("a", 0.0, 0.2), ("b", 0.1, 0.3)], "'b' at 0.1 s starts before")])
 def test_impossible_times_are_refused(timeline, message):
     with pytest.raises(ValueError, match=message):
-        articulate(timeline, 10, 30.0, MEAN, np.random.default_rng(0))
+        articulate([Phoneme(*part) for part in timeline], 10, 30.0, MEAN, np.random.default_rng(0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data_prep.corpus import voices
-from data_prep.corpus.espeak import _spans, synthesise
+from data_prep.corpus.espeak import _phonemes, synthesise
 from otlib.errors import InputError
 
 TEXT = "Maybe a happy puppy took the big cake."
@@ -37,7 +37,7 @@ def speech():
 def test_two_calls_give_the_same_speech(voice):
     first, second = synthesise(TEXT, voice), synthesise(TEXT, voice)
     assert np.array_equal(first.samples, second.samples)
-    assert (first.phonemes, first.words) == (second.phonemes, second.words)
+    assert (first.phonemes, first.word_numbers, first.words) == (second.phonemes, second.word_numbers, second.words)
 
 
 def test_another_sentence_before_leaves_no_trace():
@@ -100,7 +100,7 @@ def test_silence_before_a_burst_belongs_to_the_stop():
         assert left_before < 0.002, symbol
 
 
-def test_spans_of_known_sound():
+def test_phonemes_of_known_sound():
     """Sound until 0.30 s, silence until the release of p at 0.40 s; d is released 10 ms after the t before it."""
     rate = 1000
     samples = np.full(1000, 5000, np.int16)
@@ -108,16 +108,16 @@ def test_spans_of_known_sound():
     samples[600:] = 0
     events = [(100, "æ", 0), (400, "p", 0), (500, "(de)", 1), (600, "t", 1), (610, "d", 1), (800, "", 1), (900, "k", 2),
               (1000, "", 2)]
-    spans = _spans(events, samples, rate)
-    found = [(span.symbol, round(span.start * rate), round(span.end * rate)) for span in spans]
-    assert [span.word for span in spans] == [-1, 0, 0, 1, 1, -1, 2]
+    phonemes, words = _phonemes(events, samples, rate)
+    found = [(symbol, round(start * rate), round(end * rate)) for symbol, start, end in phonemes]
+    assert words == (-1, 0, 0, 1, 1, -1, 2)
     assert found == [("", 0, 100), ("æ", 100, 300), ("p", 300, 600), ("t", 600, 610), ("d", 610, 800), ("", 800, 900),
                      ("k", 900, 1000)]
 
 
 def test_sound_before_a_stop_keeps_20_milliseconds():
     events = [(0, "s", 0), (500, "t", 0)]
-    found = _spans(events, np.zeros(1000, np.int16), 1000)
+    found, _ = _phonemes(events, np.zeros(1000, np.int16), 1000)
     assert [(span.symbol, span.start) for span in found] == [("s", 0.0), ("t", 0.02)]
 
 

@@ -6,7 +6,7 @@ import pytest
 from data_prep.corpus.labelled_speech import corpus_speech, plain, text_to_phonemes, unseen_word_frames, vocabulary
 from data_prep.corpus.sentences import corpus_sentences, training_phrases
 from otlib.errors import InputError
-from otlib.phonemes.alignment import Transcript
+from otlib.phonemes import Transcript
 from otlib.speech.local_hubert import SAMPLE_RATE
 
 

@@ -49,20 +49,20 @@ def content(folder):
 
 def test_the_corpus_is_sound(corpus):
     assert validate(corpus.path) == []
-    assert len(corpus.sequences) == 4 and len(corpus.faces) == 2000 and corpus.frame_rate == FRAME_RATE
-    assert {"lips", "upper_face", "jaw", "lip_gap", "mouth_corners"} <= corpus.regions.keys()
-    assert sum(len(part) for part in corpus.face_parts.values()) == len(corpus.faces)
+    assert len(corpus.sequences) == 4 and len(corpus.topology.faces) == 2000 and corpus.frame_rate == FRAME_RATE
+    assert {"lips", "upper_face", "jaw", "lip_gap", "mouth_corners"} <= corpus.topology.regions.keys()
+    assert sum(len(part) for part in corpus.topology.parts.values()) == len(corpus.topology.faces)
     assert corpus.provenance["seed"] == 0 and corpus.provenance["versions"]["espeakng-loader"]
 
 
 def test_motion_lasts_as_long_as_the_sound_and_begins_and_ends_at_rest(corpus):
     """0.5 mm: the last sound's dominance has decayed to a hundredth where espeak-ng's closing pause ends."""
-    lips = corpus.regions["lips"]
+    lips = corpus.topology.lips
     for sequence in corpus.sequences:
         samples, rate = sequence.audio
         assert sequence.frames == int(len(samples) * FRAME_RATE // rate) == len(sequence.vertices)
         assert np.abs(samples).max() > 0.1
-        assert sequence.phonemes[0].phoneme == "" and sequence.phonemes[-1].end == pytest.approx(len(samples) / rate)
+        assert sequence.phonemes[0].symbol == "" and sequence.phonemes[-1].end == pytest.approx(len(samples) / rate)
         for frame in (0, -1):
             away = np.linalg.norm(sequence.vertices[frame, lips] - sequence.template[lips], axis=1).max()
             assert away < 0.5e-3, (sequence.id, frame)
@@ -71,7 +71,7 @@ def test_motion_lasts_as_long_as_the_sound_and_begins_and_ends_at_rest(corpus):
 def test_only_validation_and_test_have_the_mean_style(corpus):
     for sequence in corpus.select(split="train"):
         assert sequence.mean_style is None
-    lips = corpus.regions["lips"]
+    lips = corpus.topology.lips
     for sequence in corpus.select(split="test"):
         assert sequence.mean_style.shape == sequence.vertices.shape
         error = np.linalg.norm(sequence.mean_style[:, lips] - sequence.vertices[:, lips], axis=2).max(axis=1).mean()
@@ -97,7 +97,7 @@ def test_another_seed_gives_other_speakers_and_sentences(tmp_path, corpus):
     assert other.checksum != corpus.checksum
     assert [s.text for s in other.select("train")] != [s.text for s in corpus.select("train")]
     assert not np.array_equal(other.template("train00"), corpus.template("train00"))
-    assert np.array_equal(other.faces, corpus.faces)
+    assert np.array_equal(other.topology.faces, corpus.topology.faces)
 
 
 def test_splits_share_no_speaker_no_sentence_and_no_voice(corpus):
@@ -157,7 +157,7 @@ def test_the_command_line_builds_and_checks(tmp_path, capsys, monkeypatch, corpu
     assert main(["synthetic", "--out", str(tmp_path / "made"), "--workers", "1"]) == 0
     assert content(tmp_path / "made") == content(corpus.path)
     assert main(["validate", str(tmp_path / "made")]) == 0
-    assert "sound" in capsys.readouterr().out
+    assert "made: valid" in capsys.readouterr().out
     (tmp_path / "made/faces.npy").unlink()
     assert main(["validate", str(tmp_path / "made")]) == 2
     assert "faces.npy: no such file" in capsys.readouterr().err

@@ -9,10 +9,11 @@ import torch
 from data_prep.corpus import variations
 from data_prep.corpus.espeak import synthesise
 from data_prep.corpus.sentences import DEMO_SENTENCE
-from data_prep.corpus.speakers import draw_speakers
-from data_prep.corpus.synthetic import FRAME_RATE, Profile, build, speak
+from data_prep.corpus.speakers import draw_speakers, speak
+from data_prep.corpus.synthetic import FRAME_RATE, Profile, build
 from data_prep.corpus.variations import SEMITONES, SPEEDS, Variation, draw_variation
 from otlib.data.dataset import Dataset, validate
+from otlib.phonemes import Phoneme
 
 pytest.importorskip("espeakng_loader", reason="espeak-ng comes with otlib[corpus]")
 
@@ -37,7 +38,7 @@ def speaker():
 
 
 def varied(speaker, variation):
-    return variation.record(*speak(replace(speaker, rate=variation.words_a_minute(speaker.rate)), DEMO_SENTENCE))
+    return variation.record(speak(replace(speaker, rate=variation.words_a_minute(speaker.rate)), DEMO_SENTENCE))
 
 
 def envelope(samples, rate):
@@ -52,11 +53,10 @@ def lag_and_match(original, copy):
 
     The phonemes of both map the original's time to the copy's.
     """
-    (samples, rate, spans), (changed, changed_rate, changed_spans) = original, copy
-    assert [symbol for symbol, *_ in spans] == [symbol for symbol, *_ in changed_spans]
-    loudness, times = envelope(samples, rate)
-    loudness2, times2 = envelope(changed, changed_rate)
-    expected = np.interp(times, [0.0, *(end for *_, end in spans)], [0.0, *(end for *_, end in changed_spans)])
+    assert [phoneme.symbol for phoneme in original.phonemes] == [phoneme.symbol for phoneme in copy.phonemes]
+    (loudness, times), (loudness2, times2) = (envelope(speech.samples, speech.sample_rate) for speech in (original, copy))
+    ends, ends2 = ([0.0, *(phoneme.end for phoneme in speech.phonemes)] for speech in (original, copy))
+    expected = np.interp(times, ends, ends2)
     lags = STEP * np.arange(-20, 21)
     matches = [np.corrcoef(np.interp(expected + lag, times2, loudness2), loudness)[0, 1] for lag in lags]
     best = int(np.argmax(matches))
@@ -79,9 +79,10 @@ def test_phonemes_stay_in_step_with_the_sound(speaker, variation):
     original, copy = speak(speaker, DEMO_SENTENCE), varied(speaker, variation)
     lag, match = lag_and_match(original, copy)
     assert abs(lag) <= LARGEST_LAG and match > LEAST_MATCH
-    samples, rate, spans = copy
-    assert spans[0][1] == 0 and spans[-1][2] == pytest.approx(len(samples) / rate, abs=1e-4)
-    assert all(one[2] == two[1] for one, two in zip(spans, spans[1:], strict=False))
+    phonemes = copy.phonemes
+    assert phonemes[0].start == 0
+    assert phonemes[-1].end == pytest.approx(len(copy.samples) / copy.sample_rate, abs=1e-4)
+    assert all(one.end == two.start for one, two in zip(phonemes, phonemes[1:], strict=False))
 
 
 @pytest.mark.parametrize("variation", VARIATIONS)
@@ -89,18 +90,19 @@ def test_speed_and_pitch_are_those_drawn(speaker, variation, monkeypatch):
     monkeypatch.setattr(variations, "_in_a_room", lambda samples, rate, seed: samples)
     flat = replace(speaker, voice="en-us+m3", pitch_range=0)
     original, copy = speak(flat, DEMO_SENTENCE), varied(flat, variation)
-    spoken, spoken_again = (spans[-2][2] - spans[0][2] for *_, spans in (original, copy))
+    spoken, spoken_again = (speech.phonemes[-2].end - speech.phonemes[0].end for speech in (original, copy))
     assert spoken / spoken_again == pytest.approx(variation.speed, rel=SPEED_ERROR)
-    assert melody(*copy[:2]) / melody(*original[:2]) == pytest.approx(variation.pitch, rel=PITCH_ERROR)
+    pitch, pitch_again = (melody(speech.samples, speech.sample_rate) for speech in (original, copy))
+    assert pitch_again / pitch == pytest.approx(variation.pitch, rel=PITCH_ERROR)
 
 
 def test_the_room_is_heard_and_follows_the_seed():
-    speech = synthesise(DEMO_SENTENCE)
-    spans = [("", 0.0, 1.0)]
-    one, same, other = (Variation(1.0, 0.0, seed).record(speech.samples, speech.sample_rate, spans) for seed in (1, 1, 2))
-    assert one[0].dtype == np.int16 and len(one[0]) == len(speech.samples) and one[1:] == (speech.sample_rate, spans)
-    assert np.array_equal(one[0], same[0])
-    assert not np.array_equal(one[0], other[0]) and not np.array_equal(one[0], speech.samples)
+    speech = replace(synthesise(DEMO_SENTENCE), phonemes=(Phoneme("", 0.0, 1.0),))
+    one, same, other = (Variation(1.0, 0.0, seed).record(speech) for seed in (1, 1, 2))
+    assert one.samples.dtype == np.int16 and len(one.samples) == len(speech.samples)
+    assert (one.sample_rate, one.phonemes) == (speech.sample_rate, speech.phonemes)
+    assert np.array_equal(one.samples, same.samples)
+    assert not np.array_equal(one.samples, other.samples) and not np.array_equal(one.samples, speech.samples)
 
 
 def test_bytes_do_not_depend_on_threads():
@@ -109,7 +111,7 @@ def test_bytes_do_not_depend_on_threads():
     try:
         for count in (1, 2):
             torch.set_num_threads(count)
-            results.append(variation.record(speech.samples, speech.sample_rate, [])[0])
+            results.append(variation.record(speech).samples)
             assert torch.get_num_threads() == count
     finally:
         torch.set_num_threads(threads)

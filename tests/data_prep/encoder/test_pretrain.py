@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from data_prep.corpus.espeak import Phoneme
 from data_prep.encoder import pretrain as pretrain_hubert
 from data_prep.encoder.frame_labels import LABELS
 from data_prep.encoder.pretrain import Recipe, main, pretrain
 from data_prep.encoder.speech import Utterance
+from otlib.phonemes import Phoneme
 from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
 
 TINY = Recipe(hours=0.01, steps=(2, 2, 3), units=(5, 6), batch=2, crop_frames=49)

@@ -15,7 +15,7 @@ from data_prep.encoder.speech import (
     KEPT_WORDS,
     _spelt_words,
     _spoken_words,
-    speak,
+    draw_utterance,
     speech_pool,
 )
 from otlib.speech.local_hubert import HOP
@@ -65,7 +65,7 @@ def test_letters_in_brackets_are_read_as_text_unless_phonemes_are_asked_for():
 def test_every_sound_of_english_is_heard():
     counts = Counter()
     for index in range(150):
-        utterance = speak(0, index)
+        utterance = draw_utterance(0, index)
         counts.update(frame_labels(utterance.phonemes, len(utterance.samples) // HOP).tolist())
     missing = [sound for number, sound in enumerate(LABELS) if not counts[number] and sound not in RARE]
     assert not missing

@@ -12,8 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from data_prep.head import CONTROLS, IDENTITY_DIRECTIONS, RESOLUTIONS, Head, faces_checksum, make_head, pose
-from data_prep.head import fill as head_fill
+from data_prep.head import CONTROLS, IDENTITY_DIRECTIONS, RESOLUTIONS, Head, faces_checksum, make_head, pose, skin_fill
 from data_prep.head import mesh as head_mesh
 from data_prep.head import parts as head_parts
 from data_prep.head.mesh import sphere_triangulation
@@ -87,10 +86,10 @@ def crosses(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
 def pieces_of(own: Head) -> list[np.ndarray]:
     """Faces of each connected piece."""
     count = len(own.vertices)
-    edges = own.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
+    edges = own.topology.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
     graph = coo_array((np.ones(len(edges)), edges.T), shape=(count, count))
     number, label = connected_components(graph, directed=False)
-    return [own.faces[label[own.faces[:, 0]] == piece] for piece in range(number)]
+    return [own.topology.faces[label[own.topology.faces[:, 0]] == piece] for piece in range(number)]
 
 
 def mesh_volume(own: Head, faces: np.ndarray) -> float:
@@ -99,8 +98,8 @@ def mesh_volume(own: Head, faces: np.ndarray) -> float:
 
 def lip_columns(own: Head, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Upper and lower lip points that face each other, (T, rings, columns, 3), ring 0 where the lips touch."""
-    lips = own.regions["lips"]
-    rings = np.flatnonzero(np.isin(lips, own.regions["mouth_corners"])).tolist()
+    lips = own.topology.lips
+    rings = np.flatnonzero(np.isin(lips, own.topology.regions["mouth_corners"])).tolist()
     count = 2 * (rings[1] - rings[0])  # points of a ring: its corners stand half a turn apart
     grid = frames[:, lips].reshape(len(frames), -1, count, 3).astype(float)
     half = count // 2
@@ -108,7 +107,7 @@ def lip_columns(own: Head, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gap(own: Head, frames: np.ndarray) -> np.ndarray:
-    upper, lower = own.regions["lip_gap"]
+    upper, lower = own.topology.lip_gap
     return np.linalg.norm(frames[:, upper].astype(float) - frames[:, lower], axis=1)
 
 
@@ -136,18 +135,18 @@ def distance_to_surface(points: np.ndarray, vertices: np.ndarray, faces: np.ndar
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_counts_types_and_parts(resolution):
     own = head(resolution)
-    assert len(own.faces) == FACES[resolution]
-    assert own.vertices.dtype == np.float64 and own.faces.dtype == np.int32
-    assert set(np.unique(own.faces)) == set(range(len(own.vertices)))
-    covered = np.concatenate(list(own.face_parts.values()))
-    assert np.array_equal(np.sort(covered), np.arange(len(own.faces)))
+    assert len(own.topology.faces) == FACES[resolution]
+    assert own.vertices.dtype == np.float64 and own.topology.faces.dtype == np.int32
+    assert set(np.unique(own.topology.faces)) == set(range(len(own.vertices)))
+    covered = np.concatenate(list(own.topology.parts.values()))
+    assert np.array_equal(np.sort(covered), np.arange(len(own.topology.faces)))
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_every_piece_is_closed_and_outward(resolution):
     """Each directed edge occurs once and its reverse once; volumes are positive, of every piece."""
     own = head(resolution)
-    edges = own.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    edges = own.topology.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
     code = edges @ [len(own.vertices), 1]
     assert len(np.unique(code)) == len(code)
     assert np.array_equal(np.sort(code), np.sort(edges[:, ::-1] @ [len(own.vertices), 1]))
@@ -161,13 +160,14 @@ def test_every_piece_is_closed_and_outward(resolution):
 def test_real_size():
     own = head("medium")
     width = np.ptp(own.vertices[:, 0])
-    skin = own.vertices[np.unique(own.faces[np.concatenate([own.face_parts["skin"], own.face_parts["hair"]])])]
+    parts = own.topology.parts
+    skin = own.vertices[np.unique(own.topology.faces[np.concatenate([parts["skin"], parts["hair"]])])]
     front = skin[(np.abs(skin[:, 0]) < 5 * MM) & (skin[:, 2] > 60 * MM)]
     assert 0.14 < width < 0.18  # with ears
     assert abs(skin[:, 1].max() - front[:, 1].min() - 0.235) < 0.012  # crown, with hair, to chin
-    left, right = own.vertices[own.regions["mouth_corners"]]
+    left, right = own.vertices[own.topology.regions["mouth_corners"]]
     assert abs(left[0] - right[0] - 0.050) < 0.001
-    pupils = own.vertices[np.unique(own.faces[own.face_parts["pupils"]])]
+    pupils = own.vertices[np.unique(own.topology.faces[own.topology.parts["pupils"]])]
     assert abs(2 * np.abs(pupils[:, 0]).mean() - 0.063) < 0.001
 
 
@@ -181,18 +181,18 @@ def test_mean_head_is_symmetric(resolution):
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_faces_are_the_same_on_every_machine(resolution):
-    assert faces_checksum(head(resolution).faces) == FACES_CHECKSUMS[resolution]
+    assert faces_checksum(head(resolution).topology.faces) == FACES_CHECKSUMS[resolution]
 
 
 def test_another_processors_rounding_gives_the_same_faces_and_places():
     """The oldest kernels of OpenBLAS, NumPy and PyTorch, in a process of their own."""
     program = ("import sys, numpy as np; from data_prep.head import make_head; h = make_head(resolution='medium'); "
-               "sys.stdout.buffer.write(h.faces.tobytes() + h.vertices.tobytes())")
+               "sys.stdout.buffer.write(h.topology.faces.tobytes() + h.vertices.tobytes())")
     plain = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Nehalem",
              "NPY_DISABLE_CPU_FEATURES": " ".join(optional_cpu_features())}
     output = subprocess.run([sys.executable, "-c", program], env={**os.environ, **plain}, cwd=ROOT, check=True,
                             capture_output=True).stdout
-    faces, vertices = head("medium").faces, head("medium").vertices
+    faces, vertices = head("medium").topology.faces, head("medium").vertices
     assert output[:faces.nbytes] == faces.tobytes()
     other = np.frombuffer(output[faces.nbytes:]).reshape(vertices.shape)
     assert np.abs(other - vertices).max() < SAME_PLACE
@@ -218,14 +218,14 @@ def test_stored_points_are_spaced_as_the_code_spaces_them():
         position = head_mesh.build(head_mesh.DETAILS["low"], PARTS, fill).points.position
         return np.sort(cKDTree(position).query(position, k=2)[0][:, 1])
 
-    stored, made = spacing(None), spacing(head_fill.fill)
+    stored, made = spacing(None), spacing(skin_fill.fill)
     assert np.abs(np.quantile(made / np.median(stored), QUANTILES) - np.quantile(stored / np.median(stored), QUANTILES)
                   ).max() < SAME_SPACING
 
 
 def test_points_that_were_not_stored_are_named():
-    with pytest.raises(RuntimeError, match="head_make_fill"):
-        head_fill.stored_fill(7)
+    with pytest.raises(RuntimeError, match=r"data_prep\.head\.make_skin_fill"):
+        skin_fill.stored_fill(7)
 
 
 def test_same_arguments_give_the_same_bytes():
@@ -244,7 +244,8 @@ def test_resolutions_show_one_shape(resolution, moved):
     identity = np.random.default_rng(3).standard_normal(len(IDENTITY_DIRECTIONS)) if moved else None
     frame = controls(jaw=0.6, aperture=0.4, round=0.5) if moved else controls()
     coarse, fine = make_head(identity, resolution), make_head(identity, "high")
-    distance = distance_to_surface(pose(coarse, frame)[0].astype(float), pose(fine, frame)[0].astype(float), fine.faces)
+    points, surface = (pose(one, frame)[0].astype(float) for one in (coarse, fine))
+    distance = distance_to_surface(points, surface, fine.topology.faces)
     assert distance.max() < LARGEST_DISTANCE
     assert np.quantile(distance, 0.95) < 0.2 * MM
 
@@ -305,10 +306,10 @@ def test_pressed_lips_are_thinner():
 
 def test_lower_lip_tucks_behind_the_upper_one():
     own = head("medium")
-    upper, lower = own.regions["lip_gap"]
+    upper, lower = own.topology.lip_gap
     tucked = pose(own, controls(tuck=1))[0]
     assert tucked[upper, 2] - tucked[lower, 2] > 4 * MM
-    teeth = np.unique(own.faces[own.face_parts["teeth"]])
+    teeth = np.unique(own.topology.faces[own.topology.parts["teeth"]])
     incisors = tucked[teeth][np.abs(tucked[teeth, 0]) < 4 * MM]
     edge = incisors[incisors[:, 2] > incisors[:, 2].max() - 3 * MM]
     edge = edge[edge[:, 1] > own.vertices[lower, 1]][:, 1].min()  # of the upper row
@@ -321,7 +322,7 @@ def test_mouth_width(person):
     own = make_head(identity)
     frames = [controls(), controls(round=1), controls(spread=1), controls(round=0.3), controls(spread=0.3)]
     posed = pose(own, np.concatenate(frames))
-    left, right = own.regions["mouth_corners"]
+    left, right = own.topology.regions["mouth_corners"]
     neutral, rounded, spread, mild_round, mild_spread = np.linalg.norm(posed[:, left] - posed[:, right], axis=1)
     assert abs(rounded - neutral + 14 * MM) < 1 * MM
     assert abs(spread - neutral - 8 * MM) < 1 * MM
@@ -330,7 +331,7 @@ def test_mouth_width(person):
 
 def test_protruded_lips_stand_forward():
     own = head("low")
-    upper, lower = own.regions["lip_gap"]
+    upper, lower = own.topology.lip_gap
     forward = (pose(own, controls(protrude=1))[0] - own.vertices)[[upper, lower], 2]
     assert np.abs(forward - 7 * MM).max() < 0.5 * MM
 
@@ -338,27 +339,27 @@ def test_protruded_lips_stand_forward():
 def test_jaw_drops_the_chin_and_leaves_the_upper_face():
     own = head("medium")
     shift = pose(own, controls(jaw=1))[0] - own.vertices
-    assert -20 * MM < shift[own.regions["jaw"], 1].min() < -16 * MM
+    assert -20 * MM < shift[own.topology.regions["jaw"], 1].min() < -16 * MM
     for name in ("jaw", "aperture", "round", "spread", "protrude", "press", "tuck"):
         shift = pose(own, controls(**{name: 1}))[0] - own.vertices
-        forehead = own.regions["upper_face"][own.vertices[own.regions["upper_face"], 1] > 0]
+        forehead = own.topology.regions["upper_face"][own.vertices[own.topology.regions["upper_face"], 1] > 0]
         assert np.linalg.norm(shift[forehead], axis=1).max() < 0.05 * MM
 
 
 def test_brows_lids_and_smirk():
     own = head("medium")
-    brows = np.unique(own.faces[own.face_parts["brows"]])
+    brows = np.unique(own.topology.faces[own.topology.parts["brows"]])
     brows = brows[own.vertices[brows, 1] > 12 * MM]  # without the lashes
     up, down = (pose(own, controls(brow=b))[0][brows, 1] - own.vertices[brows, 1] for b in (1, -1))
     assert 4 * MM < up.mean() < 7 * MM and down.mean() < -1.5 * MM
-    left, right = own.regions["mouth_corners"]
+    left, right = own.topology.regions["mouth_corners"]
     for value, raised, still in ((1, left, right), (-1, right, left)):
         shift = pose(own, controls(smirk=value))[0] - own.vertices
         assert shift[raised, 1] > 4 * MM and np.abs(shift[still]).max() < 0.1 * MM
     closed = pose(own, controls(blink=1))[0]
-    visible = np.unique(own.faces[np.concatenate([own.face_parts["iris"], own.face_parts["pupils"]])])
+    visible = np.unique(own.topology.faces[np.concatenate([own.topology.parts["iris"], own.topology.parts["pupils"]])])
     eye = closed[visible][closed[visible, 0] > 0]
-    skin = np.unique(own.faces[own.face_parts["skin"]])
+    skin = np.unique(own.topology.faces[own.topology.parts["skin"]])
     lids = closed[skin]
     _, near = cKDTree(lids[:, :2]).query(eye[:, :2])
     assert (lids[near, 2] > eye[:, 2]).all()
@@ -368,11 +369,11 @@ def test_brows_lids_and_smirk():
 def test_no_face_collapses_in_motion(resolution):
     own = head(resolution)
     count = {"low": 1_000, "medium": 300, "high": 40}[resolution]
-    neutral = crosses(own.vertices, own.faces)
+    neutral = crosses(own.vertices, own.topology.faces)
     area = np.linalg.norm(neutral, axis=1)
-    outside = np.concatenate([own.face_parts["skin"], own.face_parts["hair"], own.face_parts["eyes"]])
+    outside = np.concatenate([own.topology.parts["skin"], own.topology.parts["hair"], own.topology.parts["eyes"]])
     for frame in pose(own, plausible_controls(count, seed=5)):
-        normals = crosses(frame, own.faces)
+        normals = crosses(frame, own.topology.faces)
         assert (np.linalg.norm(normals, axis=1) / area).min() > SMALLEST_AREA
         turned = (normals * neutral).sum(-1)[outside] / (np.linalg.norm(normals, axis=1) * area)[outside]
         assert turned.min() > -0.3  # no face turns over; a lid or lip that rolls may turn by a right angle
@@ -380,8 +381,8 @@ def test_no_face_collapses_in_motion(resolution):
 
 def test_teeth_stay_behind_the_lips():
     own = head("medium")
-    teeth = np.unique(own.faces[own.face_parts["teeth"]])
-    middle = own.vertices[own.regions["lip_gap"], 1].mean()
+    teeth = np.unique(own.topology.faces[own.topology.parts["teeth"]])
+    middle = own.vertices[own.topology.lip_gap, 1].mean()
     x = own.vertices[teeth, 0]
     rows = {"upper": own.vertices[teeth, 1] > middle, "lower": own.vertices[teeth, 1] <= middle}
     frames = pose(own, plausible_controls(1_000, seed=6)).astype(float)
@@ -425,11 +426,11 @@ def test_each_direction_changes_the_head(name):
 def test_extreme_people_do_not_fold(resolution):
     """At corners of the cube of +-2.5 deviations no face turns over or vanishes, and the lips stay sealed."""
     mean = head(resolution)
-    before = crosses(mean.vertices, mean.faces)
+    before = crosses(mean.vertices, mean.topology.faces)
     generator = np.random.default_rng(10)
     for _ in range(40):
         own = make_head(generator.choice([-2.5, 2.5], len(IDENTITY_DIRECTIONS)), resolution)
-        after = crosses(own.vertices, own.faces)
+        after = crosses(own.vertices, own.topology.faces)
         cosine = (before * after).sum(-1) / np.linalg.norm(before, axis=1) / np.linalg.norm(after, axis=1)
         assert cosine.min() > 0
         assert (np.linalg.norm(after, axis=1) / np.linalg.norm(before, axis=1)).min() > 0.1

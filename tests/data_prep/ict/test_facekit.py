@@ -63,7 +63,7 @@ def moved(face, **values):
 
 
 def gap(model, vertices):
-    upper, lower = vertices[model.regions["lip_gap"]]
+    upper, lower = vertices[model.topology.lip_gap]
     return upper[1] - lower[1]
 
 
@@ -82,13 +82,13 @@ def test_shapes_are_differences_in_metres(model):
 def test_resolutions_keep_the_first_vertices_and_whole_faces(kit, model, resolution, eyes):
     part = read_model(kit, REQUIRED, (), resolution)
     assert len(part.neutral) == RESOLUTIONS[resolution] and part.faces.max() < len(part.neutral)
-    assert part.names == REQUIRED and ("eyes" in part.face_parts) == eyes
+    assert part.names == REQUIRED and ("eyes" in part.topology.parts) == eyes
     np.testing.assert_array_equal(part.expressions, model.expressions[:len(REQUIRED), :len(part.neutral)])
 
 
 def test_regions_lie_where_their_names_say(model):
     """Beside those of the built-in head, which knows its own by construction."""
-    own, built_in = model.regions, make_head().regions
+    own, built_in = model.topology.regions, make_head().topology.regions
     assert own["lip_gap"].tolist() == built_in["lip_gap"].tolist()
     assert own["mouth_corners"].tolist() == built_in["mouth_corners"].tolist()
     for name in ("lips_upper", "lips_lower"):
@@ -102,10 +102,10 @@ def test_regions_lie_where_their_names_say(model):
 
 
 def test_parts_colour_every_face_once(model):
-    parts = model.face_parts
+    parts = model.topology.parts
     members = np.concatenate(list(parts.values()))
     assert len(members) == len(set(members.tolist()))
-    assert set(model.faces[parts["lips"]].ravel()) <= set(model.regions["lips"])
+    assert set(model.faces[parts["lips"]].ravel()) <= set(model.topology.lips)
     assert model.faces[parts["eyes"]].min() >= 21_451
 
 
@@ -134,13 +134,13 @@ def test_lips_meet_in_every_closure(model, face):
     """Pressed lips of every identity, from jaws that their neighbours hold open: under the card's 1 mm."""
     for identity in 2 * np.vstack([np.eye(3), -np.eye(3)]):
         for jaw in (0.0, 0.3, 0.6):
-            upper, lower = face.move(tuple(identity), controls(jaw=jaw, press=0.6))[0][model.regions["lip_gap"]]
+            upper, lower = face.move(tuple(identity), controls(jaw=jaw, press=0.6))[0][model.topology.lip_gap]
             assert 1e3 * np.linalg.norm(upper - lower) < card.CLOSED_GAP_MM
 
 
 def test_spread_widens_and_rounding_narrows_the_mouth(model, face):
     def width(**values):
-        left, right = moved(face, **values)[model.regions["mouth_corners"]]
+        left, right = moved(face, **values)[model.topology.regions["mouth_corners"]]
         return 1e3 * np.linalg.norm(left - right)
 
     rest = width()
@@ -152,9 +152,9 @@ def test_spread_widens_and_rounding_narrows_the_mouth(model, face):
                                                  ("press", "lips"), ("tuck", "lips")])
 def test_the_other_controls_move_their_part_of_the_face(model, face, control, region):
     amount = np.linalg.norm(moved(face, **{control: 1}) - moved(face), axis=1)
-    assert amount[model.regions[region]].max() > 1e-3
+    assert amount[model.topology.regions[region]].max() > 1e-3
     if control == "smirk":
-        left, right = amount[model.regions["mouth_corners"]]
+        left, right = amount[model.topology.regions["mouth_corners"]]
         assert left > 10 * right
 
 
@@ -258,10 +258,10 @@ def corpus(kit, tmp_path_factory):
 
 def test_the_corpus_is_sound_and_says_where_its_faces_come_from(corpus):
     assert validate(corpus.path) == []
-    assert len(corpus.sequences) == 2 and corpus.regions["lip_gap"].shape == (2,)
+    assert len(corpus.sequences) == 2 and corpus.topology.lip_gap.shape == (2,)
     assert "USC Institute for Creative Technologies" in corpus.provenance["licence"]
     assert corpus.provenance["model"]["identities"] == 3
-    lips = corpus.regions["lips"]
+    lips = corpus.topology.lips
     for sequence in corpus.sequences:
         assert np.linalg.norm(np.diff(sequence.vertices[:, lips], axis=0), axis=2).max() > 1e-3  # it speaks
     assert np.abs(corpus.template("train00") - corpus.template("test00")).max() > 1e-3

@@ -28,18 +28,18 @@ def opening(frames, pair):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_built_in_heads_own_pair_is_found(resolution, seed):
     head, frames = speaking(resolution, seed)
-    middle = head.vertices[head.regions["lips"]].mean(0)
+    middle = head.vertices[head.topology.lips].mean(0)
     wide = np.flatnonzero(np.linalg.norm(head.vertices - middle, axis=1) < 0.04)  # as BIWI's mask: skin about the lips too
-    for mask in (head.regions["lips"], wide):
+    for mask in (head.topology.lips, wide):
         pair = find_lip_gap(head.vertices, frames, mask, "clip")
         assert head.vertices[pair[0], 1] > head.vertices[pair[1], 1]
-        difference = opening(frames, pair) - opening(frames, head.regions["lip_gap"])
+        difference = opening(frames, pair) - opening(frames, head.topology.lip_gap)
         assert np.abs(difference).max() < HALF_A_MILLIMETRE
 
 
 def test_a_mouth_that_stays_shut_is_told():
     head, frames = speaking("low", 0)
     with pytest.raises(InputError, match="clip: no two lip vertices on the midline part from each other; name the two"):
-        find_lip_gap(head.vertices, frames[:0], head.regions["lips"], "clip")
+        find_lip_gap(head.vertices, frames[:0], head.topology.lips, "clip")
     with pytest.raises(InputError, match="clip: fewer than two lip vertices lie on the midline"):
-        find_lip_gap(head.vertices, frames, head.regions["lips"][:1], "clip")
+        find_lip_gap(head.vertices, frames, head.topology.lips[:1], "clip")

@@ -3,6 +3,7 @@
 import os
 import pickle
 import re
+import tracemalloc
 from collections import OrderedDict
 from fractions import Fraction
 
@@ -64,6 +65,16 @@ def test_what_is_shared_stays_shared(tmp_path):
     assert value[0][0] is value[0][1] and value[1] is value[2]
 
 
+@pytest.mark.parametrize("content", [b"\x80\x02]r\xff\xff\xff\x0f.", b"(lp4294967294\n."])
+def test_a_part_of_any_number_takes_no_room_for_those_before_it(tmp_path, content):
+    (tmp_path / "a.pkl").write_bytes(content)  # the compiled unpickler takes 4 GB and 64 GB
+    tracemalloc.start()
+    assert read_pickle(tmp_path / "a.pkl") == []
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
 class Command:
     """Runs a command when it is unpickled freely."""
 
@@ -106,8 +117,14 @@ HOSTILE = {
     "nothing": (b"", "is cut short or damaged"),
     "itself": (b"\x80\x02]q\x00h\x00a.", "is cut short or damaged"),
     "attribute of a function": (b"\x80\x02" + named("_codecs", "encode") + b"}X\x01\x00\x00\x00aK\x01sb.", "is cut short"),
-    "memo of 4 GB": (b"\x80\x02]r\xff\xff\xff\x0f.", "it numbers a part 268435455 in 9 bytes"),
-    "memo of 64 GB, as text": (b"(lp4294967294\n.", "it numbers a part 4294967294 in 15 bytes"),
+    "a key of many nested tuples": (b"\x80\x02})" + 200_000 * b"\x85" + b"K\x01s.", "has a key of the kind tuple"),
+    "such keys at once": (b"\x80\x02}()" + 200_000 * b"\x85" + b"K\x01u.", "has a key of the kind tuple"),
+    "such keys of old protocols": (b"()" + 200_000 * b"\x85" + b"K\x01d.", "has a key of the kind tuple"),
+    "a set of them": (b"\x80\x04\x8f()" + 200_000 * b"\x85" + b"\x90.", "has a key of the kind tuple"),
+    "a frozen set of them": (b"\x80\x04()" + 200_000 * b"\x85" + b"\x91.", "has a key of the kind tuple"),
+    "many nested lists": (b"\x80\x02" + 200_000 * b"]" + 199_999 * b"a" + b".", "is cut short or damaged"),
+    "a shape without end": (b"\x80\x02]" + b"q\x00" + 40 * b"]h\x00ah\x00aq\x00" + b"0"
+                            + pickle.dumps(np.arange(3.0), 2)[2:].replace(b"K\x03\x85", b"h\x00\x85"), "is cut short"),
     "text of 1 EB": (b"\x80\x04\x8d" + b"\x00" * 7 + b"\x10a.", "is cut short or damaged"),
     "wrong length": (pickle.dumps(np.arange(3.0), 2).replace(b"K\x03\x85", b"K\x04\x85"), r"shape \(4,\) has 24 bytes"),
     "type with objects": (pickle.dumps(np.arange(3.0), 2).replace(b"NNNJ", b"N)}J"), "holds an array of structures"),

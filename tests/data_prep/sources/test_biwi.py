@@ -139,11 +139,11 @@ def test_the_unit_is_told_from_the_templates(tmp_path, raw, capsys, scale, unit)
 
 def test_regions_are_the_users_lists(tmp_path, raw):
     assert convert(raw, tmp_path / "out") == 0
-    regions = Dataset.open(tmp_path / "out").regions
+    regions = Dataset.open(tmp_path / "out").topology.regions
     assert list(regions["lips"]) == sorted(LIPS) and len(regions["upper_face"]) == 5
     assert list(regions["lip_gap"]) == list(LIP_GAP)  # found from motion
     assert convert(raw, tmp_path / "out", "--lip-gap", "3", "4") == 0
-    assert list(Dataset.open(tmp_path / "out").regions["lip_gap"]) == [3, 4]
+    assert list(Dataset.open(tmp_path / "out").topology.lip_gap) == [3, 4]
 
 
 def frames_of(raw):
@@ -165,7 +165,7 @@ RAW_FAULTS = {
     "empty frame": (lambda r: (frames_of(r) / "frame_7.vl").write_bytes(b"\1"), "frame_7.vl: is cut short, 1 bytes"),
     "other vertices": (lambda r: write_vl(frames_of(r) / "frame_7.vl", NEUTRAL[:9]), "frame_7.vl: has 9 vertices, the t"),
     "NaN": (lambda r: nan(frames_of(r) / "frame_7.vl"), "frame_7.vl: vertex 3 is not a finite position"),
-    "no number": (lambda r: (frames_of(r) / "frame_7.vl").rename(frames_of(r) / "last.vl"), "does not end in the frame's"),
+    "no number": (lambda r: (frames_of(r) / "frame_7.vl").rename(frames_of(r) / "last.vl"), "last.vl: has no number at"),
     "one number": (lambda r: shutil.copy(frames_of(r) / "frame_7.vl", frames_of(r) / "frame_007.vl"), "has the number of"),
     "no frames": (lambda r: [path.unlink() for path in frames_of(r).iterdir()], "e01: holds no .vl files"),
     "frame outside": (lambda r: (frames_of(r) / "frame_7.vl").symlink_to(

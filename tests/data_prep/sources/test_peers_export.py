@@ -14,15 +14,17 @@ import pytest
 import soundfile
 
 from data_prep.__main__ import main
+from data_prep.raw.folder import Folder
 from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.motion_and_sound import map_motion, read_sound
 from data_prep.raw.safe_pickle import read_pickle
-from data_prep.raw.source_files import map_motion, read_sound
 from data_prep.sources import peers_export as export_module
 from data_prep.sources.peers_export import CONVENTIONS, export, with_frames_between
 from data_prep.sources.peers_layout import read_processed_layout
-from data_prep.writer import DatasetWriter, write_sequence
+from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
+from otlib.topology import Topology
 from tests.fixtures import biwi_folder, vocaset_folder
 from tests.fixtures.tiny_corpus import write_corpus
 
@@ -38,14 +40,13 @@ def small(path, frame_rate=25.0, clips=(("s", "train", "a"), ("s", "val", "b"), 
     """A data set of named clips, (subject, split, sentence), of one triangle each."""
     generator = np.random.default_rng(0)
     with DatasetWriter(path, name="small", frame_rate=frame_rate, provenance={}) as writer:
-        writer.set_mesh(np.array([[0, 1, 2]]), {"lips": [0], "upper_face": [1], "lip_gap": [0, 1]})
+        writer.set_topology(Topology(np.array([[0, 1, 2]]), {"lips": [0], "upper_face": [1], "lip_gap": [0, 1]}))
         for subject in dict.fromkeys(clip[0] for clip in clips):
             writer.add_subject(subject, generator.normal(size=(3, 3)))
         for subject, split, sentence in clips:
-            writer.add_sequence(*write_sequence(
-                writer.folder, sequence=f"{subject}_{sentence}", subject=subject, sentence=sentence, split=split,
-                vertices=generator.normal(size=(4, 3, 3)), samples=np.arange(round(4 / frame_rate * 8000), dtype=np.int16),
-                sample_rate=8000))
+            writer.add_sequence(*write_sequence(writer.folder, NewSequence(
+                f"{subject}_{sentence}", subject, sentence, split, generator.normal(size=(4, 3, 3)),
+                np.arange(round(4 / frame_rate * 8000), dtype=np.int16), 8000)))
     return path
 
 
@@ -77,8 +78,8 @@ def load_as_peers_do(folder: Path, convention: str, take: int, **subjects):
 def test_what_is_exported_is_the_data_set_bit_for_bit(tmp_path, corpus, convention):
     dataset = Dataset.open(corpus)
     export(dataset, tmp_path / "out", convention)
-    layout = read_processed_layout(tmp_path / "out")
-    np.testing.assert_array_equal(layout.faces, dataset.faces)
+    layout = read_processed_layout(Folder(tmp_path / "out"))
+    np.testing.assert_array_equal(layout.faces, dataset.topology.faces)
     names = clips_of(tmp_path / "out")
     assert {entry["sequence"] for entry in names.values()} == {sequence.id for sequence in dataset.sequences}
     sequences = {sequence.id: sequence for sequence in dataset.sequences}
@@ -93,10 +94,10 @@ def test_what_is_exported_is_the_data_set_bit_for_bit(tmp_path, corpus, conventi
         assert (clip.subject, rate) == (sequence.subject, sequence.audio[1])
     faces = {"vocaset": "FLAME_sample.ply", "any": "topology.ply"}[convention]
     for place in (tmp_path / "out", tmp_path / "out/templates"):
-        np.testing.assert_array_equal(read_mesh(place / faces).faces, dataset.faces)
+        np.testing.assert_array_equal(read_mesh(place / faces).faces, dataset.topology.faces)
     for file, region in (("lve.txt", "lips"), ("fdd.txt", "upper_face")):
         written = (tmp_path / "out/regions" / file).read_text().split(", ")
-        assert [int(index) for index in written] == list(dataset.regions[region])
+        assert [int(index) for index in written] == list(dataset.topology.regions[region])
 
 
 def test_the_peers_way_of_loading_finds_each_clip_in_its_split(tmp_path, corpus):

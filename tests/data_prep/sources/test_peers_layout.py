@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.raw.source_files import check_finite, map_motion, read_sound
+from data_prep.raw.folder import Folder
+from data_prep.raw.motion_and_sound import check_finite, map_motion, read_sound
 from data_prep.sources.peers_layout import is_processed_layout, read_processed_layout
 from otlib.errors import InputError
 from tests.fixtures.processed_folder import RATE, sound, strip, write_faces, write_processed
@@ -30,7 +31,7 @@ def folder(tmp_path):
 
 
 def test_what_is_written_is_read_back(folder):
-    layout = read_processed_layout(folder)
+    layout = read_processed_layout(Folder(folder))
     assert [(clip.name, clip.subject, clip.sentence, clip.frames) for clip in layout.clips] == [
         ("a_e02", "a", "e02", 7), ("a_e10", "a", "e10", 3), ("b_TA_sentence01", "b_TA", "sentence01", 5)]
     assert layout.left_out == {} and list(layout.templates) == ["b_TA", "a"]
@@ -49,7 +50,7 @@ def test_what_is_written_is_read_back(folder):
 def test_motion_in_three_axes_and_flat_templates_are_read_too(folder):
     np.save(folder / "vertices_npy/a_e02.npy", CLIPS["a_e02"])
     pickled(folder / "templates.pkl", {subject: template.ravel() for subject, template in TEMPLATES.items()})
-    layout = read_processed_layout(folder)
+    layout = read_processed_layout(Folder(folder))
     np.testing.assert_array_equal(map_motion(layout.clips[0].motion, VERTICES), CLIPS["a_e02"])
     np.testing.assert_array_equal(layout.templates["a"], TEMPLATES["a"])
 
@@ -59,27 +60,27 @@ def test_clips_that_lack_a_part_are_left_out_by_name(folder):
     (folder / "vertices_npy/a_e10.npy").unlink()
     shutil.copy(folder / "vertices_npy/b_TA_sentence01.npy", folder / "vertices_npy/c_e01.npy")
     shutil.copy(folder / "wav/b_TA_sentence01.wav", folder / "wav/c_e01.wav")
-    layout = read_processed_layout(folder)
+    layout = read_processed_layout(Folder(folder))
     assert [clip.name for clip in layout.clips] == ["b_TA_sentence01"]
     assert layout.left_out == {"a_e02": "no sound", "a_e10": "no motion",
                                "c_e01": "no template of a subject 'c' in templates.pkl"}
     (folder / "wav/b_TA_sentence01.wav").unlink()
     with pytest.raises(InputError, match=r"no clip has motion, sound and a template \(a_e02: no sound; a_e10: no motion; "):
-        read_processed_layout(folder)
+        read_processed_layout(Folder(folder))
 
 
 def test_the_faces_are_found_named_or_asked_for(folder, tmp_path):
     (folder / "templates").mkdir()
     os.rename(folder / "topology.ply", folder / "templates/FLAME_sample.ply")
-    np.testing.assert_array_equal(read_processed_layout(folder).faces, strip(VERTICES))
+    np.testing.assert_array_equal(read_processed_layout(Folder(folder)).faces, strip(VERTICES))
     shutil.copy(folder / "templates/FLAME_sample.ply", folder / "templates/other.ply")
     with pytest.raises(InputError, match=r"holds 2 \.ply files \(FLAME_sample.ply, other.ply\); say with --faces"):
-        read_processed_layout(folder)
+        read_processed_layout(Folder(folder))
     write_faces(tmp_path / "face.obj", TEMPLATES["a"], strip(VERTICES)[:2])
-    assert len(read_processed_layout(folder, tmp_path / "face.obj").faces) == 2
+    assert len(read_processed_layout(Folder(folder), tmp_path / "face.obj").faces) == 2
     shutil.rmtree(folder / "templates")
     with pytest.raises(InputError, match=r"holds no \.ply file"):
-        read_processed_layout(folder)
+        read_processed_layout(Folder(folder))
 
 
 def cut(path, share=0.6):
@@ -139,13 +140,14 @@ def test_what_is_not_whole_is_refused_in_one_sentence(folder, name):
     relative, damage, message = HOSTILE[name]
     damage(folder / relative)
     with pytest.raises(InputError, match=message) as caught:
-        read_processed_layout(folder)
+        read_processed_layout(Folder(folder))
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_linked_folder_itself_is_welcome(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
-    assert is_processed_layout(tmp_path / "link") and len(read_processed_layout(tmp_path / "link").clips) == 3
+    link = Folder(tmp_path / "link")
+    assert is_processed_layout(link) and len(read_processed_layout(link).clips) == 3
 
 
 def test_frames_that_are_not_finite_are_named(folder):

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 RATE, FRAMES, FRAME_RATE = 16_000, 6, 25.0
 SINGLE = 1e-6  # metres; meshes hold six decimals or float32
 ANNA, BEN = (make_head(direction) for direction in np.eye(len(IDENTITY_DIRECTIONS))[:2])
-FACES = ANNA.faces
+FACES = ANNA.topology.faces
 TAKES = {"anna_01": ANNA, "anna_02": ANNA, "ben_01": BEN, "ben_03": BEN}
 
 
@@ -77,9 +77,9 @@ def folder(tmp_path):
 @pytest.fixture
 def named(tmp_path):
     """The options that name the regions of the built-in head."""
-    options = ["--lip-gap", *(str(index) for index in ANNA.regions["lip_gap"])]
+    options = ["--lip-gap", *(str(index) for index in ANNA.topology.lip_gap)]
     for name in ("lips", "upper_face"):
-        (tmp_path / f"{name}.txt").write_text(" ".join(str(index) for index in ANNA.regions[name]))
+        (tmp_path / f"{name}.txt").write_text(" ".join(str(index) for index in ANNA.topology.regions[name]))
         options += [f"--{name.replace('_', '-')}", str(tmp_path / f"{name}.txt")]
     return options
 
@@ -111,8 +111,8 @@ def test_every_form_of_motion_is_read_exactly(folder, named, form):
     assert convert(folder, *named) == 0
     made = Dataset.open(folder.parent / "out")
     assert validate(made.path) == []
-    np.testing.assert_array_equal(made.faces, FACES)
-    assert made.frame_rate == FRAME_RATE and made.face_parts["lips"].size
+    np.testing.assert_array_equal(made.topology.faces, FACES)
+    assert made.frame_rate == FRAME_RATE and made.topology.parts["lips"].size
     for seed, sequence in enumerate(made.sequences):
         np.testing.assert_allclose(sequence.vertices, MOTION[sequence.id], atol=SINGLE)
         np.testing.assert_array_equal(np.rint(sequence.audio[0] * 2**15), samples(seed))
@@ -121,8 +121,8 @@ def test_every_form_of_motion_is_read_exactly(folder, named, form):
         ("anna_01", "anna", "01", "train"), ("anna_02", "anna", "02", "val"), ("ben_01", "ben", "01", "train"),
         ("ben_03", "ben", "03", "test")]
     for name in ("lips", "upper_face", "lip_gap"):
-        assert made.regions[name].tolist() == sorted(ANNA.regions[name].tolist(), key=None if name != "lip_gap" else
-                                                     ANNA.regions[name].tolist().index)
+        own = ANNA.topology.regions[name].tolist()
+        assert made.topology.regions[name].tolist() == (own if name == "lip_gap" else sorted(own))
 
 
 def test_one_template_serves_everyone(folder, named):
@@ -199,11 +199,11 @@ def test_regions_are_found_from_motion_and_this_is_said(folder, capsys):
     assert convert(folder) == 0
     assert "found from the motion, so look at them in a picture or name your own: lips (" in capsys.readouterr().out
     made = Dataset.open(folder.parent / "out")
-    assert made.regions["lip_gap"].tolist() == ANNA.regions["lip_gap"].tolist()
+    assert made.topology.lip_gap.tolist() == ANNA.topology.lip_gap.tolist()
     assert made.provenance["regions_found_from_motion"] == ["lips", "upper_face", "lip_gap"]
     assert convert(folder, "--lip-gap", "3", "4") == 0
     made = Dataset.open(folder.parent / "out")
-    assert made.regions["lip_gap"].tolist() == [3, 4]
+    assert made.topology.lip_gap.tolist() == [3, 4]
     assert made.provenance["regions_found_from_motion"] == ["lips", "upper_face"]
 
 
@@ -358,7 +358,7 @@ def test_two_motions_of_one_name(folder, capsys, named):
 
 def test_no_such_folder(tmp_path, capsys):
     line, = refused(tmp_path / "none", capsys)
-    assert "no such folder; give the one that holds your recordings" in line
+    assert "no such folder; give --raw the folder that holds the files" in line
 
 
 def test_what_is_wrong_can_be_left_out(folder, capsys, named):
@@ -404,8 +404,8 @@ def test_a_folder_of_a_persons_own_is_never_replaced(folder, named):
     run = subprocess.run([sys.executable, "-m", "data_prep", "recordings", "--raw", str(folder), "--out", str(out),
                           "--frame-rate", "25", *named], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 2 and content(folder.parent) == before
-    assert (f"{out}: exists and is not a data set (its manifest.json is not of the format otlib-dataset, version 1), so it "
-            "is not replaced; choose another folder") in run.stderr.splitlines()[-1]
+    assert (f"{out}: exists and is not a data set (its manifest.json is not of the format otlib-dataset, version 2 or "
+            "older), so it is not replaced; choose another folder") in run.stderr.splitlines()[-1]
 
 
 def test_a_file_of_a_persons_own_in_a_data_set_is_kept(folder, named, capsys):

@@ -1,5 +1,6 @@
 """VOCASET: both of its forms are read exactly, with the published splits; what is not whole is refused in one sentence."""
 
+import functools
 import itertools
 import json
 import pickle
@@ -111,7 +112,7 @@ def test_both_forms_and_both_pythons_give_the_same_data_set(tmp_path, raw, layou
 
 def test_regions_from_flames_masks(tmp_path, raw):
     assert convert(raw, tmp_path / "out") == 0
-    regions = Dataset.open(tmp_path / "out").regions
+    regions = Dataset.open(tmp_path / "out").topology.regions
     assert {name: list(indices) for name, indices in regions.items()} == {
         "lips": [7, 12, 3504, 3531], "upper_face": [2, 4, 9], "lip_gap": [3531, 3504]}
 
@@ -121,12 +122,12 @@ def test_regions_from_lists_of_the_users_own(tmp_path, raw):
     np.save(tmp_path / "upper.npy", np.array([9, 8, 9]))
     assert convert(raw, tmp_path / "out", "--lips", str(tmp_path / "lips.txt"), "--upper-face", str(tmp_path / "upper.npy"),
                    "--counted-from", "1", "--lip-gap", "5", "6") == 0
-    regions = Dataset.open(tmp_path / "out").regions
+    regions = Dataset.open(tmp_path / "out").topology.regions
     assert {name: list(indices) for name, indices in regions.items()} == {
         "lips": [0, 16, 5022], "upper_face": [7, 8], "lip_gap": [5, 6]}
     (tmp_path / "lve.txt").write_text("3,1, 2")  # between commas, from 0; the rest from FLAME's masks
     assert convert(raw, tmp_path / "out", "--lips", str(tmp_path / "lve.txt")) == 0
-    regions = Dataset.open(tmp_path / "out").regions
+    regions = Dataset.open(tmp_path / "out").topology.regions
     assert list(regions["lips"]) == [1, 2, 3] and list(regions["upper_face"]) == [2, 4, 9]
 
 
@@ -215,6 +216,9 @@ RAW_FAULTS = {
     "no masks": ("FLAME_masks.pkl", lambda p: p.unlink(), "holds no FLAME_masks.pkl; put FLAME's vertex masks there"),
     "masks": ("FLAME_masks.pkl", lambda p: edited(p, lambda v: v.pop("forehead")), "lacks the mask forehead"),
     "mask": ("FLAME_masks.pkl", lambda p: edited(p, lambda v: v.update(lips=np.array([5023]))), "lips: names vertex 5023"),
+    "a mask without end": ("FLAME_masks.pkl", lambda p: edited(p, lambda v: v.update(
+        lips=functools.reduce(lambda part, _: [part, part], range(60), []))), "lips: is empty or not a list of whole"),
+    "a mask of a list": ("FLAME_masks.pkl", lambda p: edited(p, lambda v: v.update(lips=[5023])), "lips: names vertex 5023"),
     "half a mask": ("FLAME_masks.pkl", lambda p: edited(p, lambda v: v.update(lips=np.array([1.5]))), "that is not whole"),
     "no release": ("data_verts.npy", lambda p: p.unlink(), "holds neither data_verts.npy (raw release) nor vertices_npy/"),
     "two forms": ("vertices_npy", lambda p: p.mkdir(), "holds both data_verts.npy and vertices_npy/"),

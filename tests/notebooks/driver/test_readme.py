@@ -1,4 +1,4 @@
-"""The README says what results/ holds, and what it names is there."""
+"""The pages say what results/reference holds, and what they name is there."""
 
 import re
 
@@ -11,7 +11,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_numbers_come_from_results():
-    assert readme.filled(README) == README, "run python -m notebooks.driver.readme"
+    for page in (page for page in readme.PAGES if page.is_file()):
+        text = page.read_text(encoding="utf-8")
+        assert readme.filled(text) == text, "run python -m notebooks.driver.readme"
+
+
+def test_no_block_shows_a_persons_own_run(monkeypatch):
+    """What is filled in is read from the reference and from nowhere else."""
+    read = []
+    monkeypatch.setattr(readme, "read_json", lambda file: read.append(file) or {})
+    blocks = {name: (lambda found: "", file) for name, (_, file) in readme.BLOCKS.items()}
+    monkeypatch.setattr(readme, "BLOCKS", blocks)
+    readme.filled("".join(f"<!-- {name}:start --><!-- {name}:end -->" for name in blocks))
+    assert len(read) == len(blocks) > 0 and all(file.is_relative_to(ROOT / "results" / "reference") for file in read)
 
 
 def test_both_commands_stand_on_the_first_screen():

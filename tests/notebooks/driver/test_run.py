@@ -1,5 +1,6 @@
 """The driver of the notebooks, on a suite of two tiny ones: what runs, what is skipped, and how it fails."""
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from jupyter_client import LocalPortCache
 from notebooks.driver import execution
 from notebooks.driver import run as driver
 from notebooks.driver.time_left import training_progress
+from notebooks.experiments.folders import Folders
 from otlib.errors import InputError
 from otlib.files import write_json
 from otlib.viz.gl import RenderingUnavailable
@@ -27,16 +29,17 @@ SUITE = {
     "notebooks": [
         {"name": "01_make", "outputs": ["data/{profile}/made.txt"],
          "profiles": {"fast": {"budget": 60, "usual": 3}, "full": {"budget": 60, "usual": 3, "parameters": {"COUNT": 30}}}},
-        {"name": "02_use", "needs": ["01_make"], "outputs": ["{head}/used.txt"],
+        {"name": "02_use", "needs": ["01_make"], "outputs": ["{head}/used.txt"], "reads": ["results/reference/table.json"],
          "profiles": {"fast": {"budget": 60, "usual": 3}, "full": {"budget": 60, "usual": 3}}},
     ],
 }
 MAKE = ('PROFILE = "fast"\nCOUNT = 3  # at least 1\nRATE = 1e-3',
-        'from pathlib import Path\nfolder = Path("../data") / PROFILE\nfolder.mkdir(parents=True, exist_ok=True)\n'
+        'from pathlib import Path\nfolder = Path("data") / PROFILE\nfolder.mkdir(parents=True, exist_ok=True)\n'
         '(folder / "made.txt").write_text(str(COUNT))\nCOUNT')
-USE = ('PROFILE = "fast"\nAUDIO = ""',
-       'from pathlib import Path\nfolder = Path("../results") / PROFILE\nfolder.mkdir(parents=True, exist_ok=True)\n'
-       '(folder / "used.txt").write_text((Path("../data") / PROFILE / "made.txt").read_text() * 2)')
+USE = ('PROFILE = "fast"\nRUN = ""\nAUDIO = ""',
+       'from pathlib import Path\nfolder = Path("results/runs") / (RUN or PROFILE)\n'
+       'folder.mkdir(parents=True, exist_ok=True)\n'
+       '(folder / "used.txt").write_text((Path("data") / PROFILE / "made.txt").read_text() * 2)')
 
 
 def write_notebook(file, cells, tags=()):
@@ -55,6 +58,12 @@ def write_suite(root, suite=SUITE):
     (root / "notebooks" / "suite.yaml").write_text(yaml.safe_dump(suite))
 
 
+def code_and_library(root, sources):
+    """As code_checksum, of cells that import all of the repository's library."""
+    library = [file.read_text() for part in ("otlib", "data_prep") for file in sorted((root / part).rglob("*.py"))]
+    return hashlib.sha256("".join([*sources, *library]).encode()).hexdigest()
+
+
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     """A repository of two notebooks and one line of library."""
@@ -66,6 +75,7 @@ def root(tmp_path, monkeypatch):
     write_suite(tmp_path)
     monkeypatch.setattr(driver, "ROOT", tmp_path)
     monkeypatch.setattr(driver, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(driver, "code_checksum", lambda sources: code_and_library(tmp_path, sources))
     monkeypatch.setattr(driver, "ensure_rendering", lambda: "fake")
     monkeypatch.setenv("TQDM_DISABLE", "1")
     return tmp_path
@@ -95,12 +105,16 @@ def after(ran, *arguments):
     return list(ran)
 
 
-def executed(root, name="01_make", profile="fast"):
-    return nbformat.read(root / "results" / profile / "notebooks" / f"{name}.ipynb", as_version=4)
+def executed(root, name="01_make"):
+    return nbformat.read(root / "results/runs/fast/notebooks" / f"{name}.ipynb", as_version=4)
 
 
-def left(root, profile="fast"):
-    return sorted(path.name for path in (root / "results" / profile / "notebooks").iterdir())
+def left(root):
+    return sorted(path.name for path in (root / "results/runs/fast/notebooks").iterdir())
+
+
+def suite(root, profile="fast"):
+    return driver.read_suite(Folders(profile, root=root))
 
 
 def recording(folder, samples=8000):
@@ -111,7 +125,7 @@ def recording(folder, samples=8000):
 
 def test_the_suite_runs_in_order_and_leaves_copies_stamps_and_outputs(root, capsys):
     assert driver.main([]) == 0
-    assert (root / "results" / "fast" / "used.txt").read_text() == "33"
+    assert (root / "results/runs/fast/used.txt").read_text() == "33"
     assert left(root) == ["01_make.done.json", "01_make.ipynb", "02_use.done.json", "02_use.ipynb"]
     copy = executed(root)
     assert [cell.execution_count for cell in copy.cells] == [1, 2]  # what equals the notebook's own is not injected
@@ -143,7 +157,7 @@ def test_a_kernel_needs_no_port(root, tmp_path, monkeypatch, letters):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setattr(LocalPortCache, "find_available_port", lambda cache, ip: taken.getsockname()[1])
         assert driver.main(["--only", "01_make"]) == 0
-    said = json.loads((root / "notebooks" / "said.json").read_text())
+    said = json.loads((root / "said.json").read_text())
     assert said["transport"] == "ipc"
     assert not Path(said["ip"]).parent.exists() and not list(scratch.iterdir())  # nothing is left behind
 
@@ -152,7 +166,7 @@ def test_a_kernel_needs_no_port(root, tmp_path, monkeypatch, letters):
 def test_nbvals_kernels_need_no_port_either(tmp_path):
     write_notebook(tmp_path / "one.ipynb", ("import ipykernel", "assert ipykernel.get_connection_info(unpack=True)"
                                             "['transport'] == 'ipc'"))
-    notebooks = Path(execution.__file__).parent
+    notebooks = Path(execution.__file__).parents[1]
     done = subprocess.run([sys.executable, "-m", "pytest", "-p", "notebooks.conftest", "-p", "no:xdist", "-c",
                            notebooks / "pytest.ini", tmp_path / "one.ipynb"], cwd=notebooks.parent, capture_output=True,
                           text=True, check=False)
@@ -182,7 +196,7 @@ def test_a_kernel_that_dies_in_a_cell_is_not_started_again(root, capsys, monkeyp
     die = "import os\nopen('lives', 'a').write('x')\nos._exit(1)"
     write_notebook(root / "notebooks" / "01_make.ipynb", (*MAKE, die))
     assert driver.main(["--only", "01_make"]) == 1
-    assert (root / "notebooks" / "lives").read_text() == "x"
+    assert (root / "lives").read_text() == "x"
     assert "01_make: its kernel died" in capsys.readouterr().err
 
 
@@ -203,11 +217,12 @@ def test_a_notebook_brings_what_it_needs(ran):
     (lambda root: write_notebook(root / "notebooks" / "02_use.ipynb", (*USE, "1 + 1")), ["02_use"]),
     (lambda root: (root / "otlib" / "code.py").write_text("x = 2\n"), ["01_make", "02_use"]),
     (lambda root: (root / "data_prep" / "more.py").write_text("y = 2\n"), ["01_make", "02_use"]),
-    (lambda root: (root / "results" / "fast" / "used.txt").unlink(), ["02_use"]),
-    (lambda root: (root / "results" / "fast" / "used.txt").write_text("else"), ["02_use"]),
+    (lambda root: (root / "results/runs/fast/used.txt").unlink(), ["02_use"]),
+    (lambda root: (root / "results/runs/fast/used.txt").write_text("else"), ["02_use"]),
     (lambda root: (root / "data" / "fast" / "made.txt").unlink(), ["01_make"]),  # comes back with the same content
-    (lambda root: (root / "results" / "fast" / "notebooks" / "02_use.ipynb").unlink(), ["02_use"]),
-    (lambda root: (root / "results" / "fast" / "notebooks" / "02_use.done.json").unlink(), ["02_use"]),
+    (lambda root: (root / "results/runs/fast/notebooks/02_use.ipynb").unlink(), ["02_use"]),
+    (lambda root: (root / "results/runs/fast/notebooks/02_use.done.json").unlink(), ["02_use"]),
+    (lambda root: write_json(root / "results/reference/table.json", {}), ["02_use"]),  # what it reads where it is there
     (lambda root: (root / "otlib" / "__pycache__").mkdir() or (root / "otlib" / "__pycache__" / "a.pyc").write_text(""), []),
 ])
 def test_a_step_runs_again_when_something_it_depends_on_has_changed(root, ran, change, again):
@@ -255,21 +270,46 @@ def test_profiles_have_parameters_and_folders_of_their_own(root, ran):
     assert after(ran) == []
 
 
+def test_runs_have_folders_of_their_own_and_share_the_corpus(root, capsys):
+    assert driver.main(["--only", "02_use"]) == driver.main(["--run", "mine"]) == driver.main(["--run", "fast"]) == 0
+    runs = {path.name: sorted(file.name for file in path.iterdir()) for path in (root / "results/runs").iterdir()}
+    assert runs == dict.fromkeys(("fast", "mine"), ["notebooks", "used.txt"])
+    assert "01_make" in capsys.readouterr().out.splitlines()[-2]  # 02_use comes after it
+    copy = nbformat.read(root / "results/runs/mine/notebooks/02_use.ipynb", as_version=4)
+    assert 'RUN = "mine"' in copy.cells[1].source and [path.name for path in (root / "data").iterdir()] == ["fast"]
+    assert driver.main(["--run", "mine"]) == 0
+    assert capsys.readouterr().out.count("done before") == 2
+
+
+def test_what_is_unfinished_is_named(root, ran):
+    steps, folder = suite(root), root / "results/runs/fast/notebooks"
+    assert driver.unfinished(steps, folder) == ["01_make", "02_use"]
+    after(ran)
+    assert driver.unfinished(steps, folder) == []
+    write_notebook(root / "notebooks" / "02_use.ipynb", (*USE, "1 + 1"))
+    assert driver.unfinished(steps, folder) == ["02_use"]
+    (root / "otlib" / "code.py").write_text("x = 2\n")
+    assert driver.unfinished(steps, folder) == ["01_make", "02_use"]
+
+
 def test_a_recording_has_a_folder_of_its_own(root, ran, tmp_path):
     after(ran)
     file = recording(tmp_path)
     assert after(ran, "--audio", str(file)) == ["02_use"]
-    used = root / "results" / "user" / "hello" / "used.txt"
+    [used] = (root / "results/runs/fast/talks").glob("hello-*/used.txt")
     assert json.loads(used.read_text()) == {"PROFILE": "fast", "AUDIO": str(file.resolve())}
     assert after(ran, "--audio", str(file)) == []
     used.unlink()
     assert after(ran, "--audio", str(file)) == ["02_use"]
     recording(tmp_path, 9000)
     assert after(ran, "--audio", str(file)) == ["02_use"]
+    assert len(list((root / "results/runs/fast/talks").iterdir())) == 2  # neither overwrites the other's
 
 
-@pytest.mark.parametrize("out, place", [("../elsewhere", "elsewhere/used.txt"), ("here", "notebooks/here/used.txt")])
-def test_a_folder_of_the_users_choice_is_where_the_outputs_are_looked_for(root, ran, out, place):
+@pytest.mark.parametrize("out, place", [("../elsewhere", "elsewhere/used.txt"), ("here", "work/here/used.txt")])
+def test_a_folder_of_the_users_choice_is_seen_from_where_the_command_is_given(root, ran, monkeypatch, out, place):
+    (root / "work").mkdir()
+    monkeypatch.chdir(root / "work")
     write_notebook(root / "notebooks" / "02_use.ipynb", (USE[0] + '\nOUT = ""', USE[1]))
     assert "02_use" in after(ran, "--only", "02_use", "-p", "OUT", out)
     assert (root / place).is_file()
@@ -282,7 +322,7 @@ def test_parameters_are_read_as_python_or_yaml_reads_them(text, value):
 
 
 def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):
-    step = driver.read_suite("fast")[0]
+    step = suite(root)[0]
     assert driver.default_parameters(step.source) == {"PROFILE": "fast", "COUNT": 3, "RATE": 0.001}
 
 
@@ -291,6 +331,8 @@ def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):
     (["-p", "COUNT", "5"], "--parameter needs --only"),
     (["--only", "02_use", "-p", "AUDIO", "a.wav"], "--parameter AUDIO: give the recording by --audio"),
     (["--only", "03_nothing"], "no notebook 03_nothing; there are 01_make, 02_use"),
+    (["--only", "02_use", "-p", "RUN", "a"], "--parameter RUN: give it by --run"),
+    (["--run", ".."], "run '..': choose a name"),
     (["--profile", "slow"], "suite.yaml: no profile 'slow'; there are fast, full"),
     (["--audio", "nowhere.wav"], "nowhere.wav: no such file"),
     (["--audio", "{suite}"], "suite.yaml: not a sound file"),
@@ -340,10 +382,10 @@ def test_bad_input_inside_a_notebook_is_one_sentence_and_status_2(root, capsys):
 
 
 def test_a_notebook_that_takes_too_long_is_stopped(root, capsys):
-    step = replace(driver.read_suite("fast")[0], budget=1)
+    step = replace(suite(root)[0], budget=1)
     write_notebook(root / "notebooks" / "01_make.ipynb", (MAKE[0], "import time; time.sleep(0.7)", "time.sleep(60)"))
     with pytest.raises(driver.StepFailed, match="01_make: took more than the 1 s that suite.yaml allows it"):
-        driver.run([step], {"01_make"}, root / "results" / "fast" / "notebooks", force=False, draws=True)
+        driver.run([step], {"01_make"}, root / "results/runs/fast/notebooks", force=False, draws=True)
     assert "01_make.done.json" not in left(root) and "01_make.ipynb" not in left(root)
 
 
@@ -351,7 +393,7 @@ def test_a_step_without_its_outputs_has_failed(root, ran, monkeypatch, capsys):
     monkeypatch.setattr(driver, "execute", lambda step, folder, draws: None)
     assert driver.main([]) == 1
     assert "01_make: ended without leaving data/fast/made.txt" in capsys.readouterr().err
-    assert not (root / "results" / "fast" / "notebooks" / "01_make.done.json").exists()
+    assert not (root / "results/runs/fast/notebooks/01_make.done.json").exists()
 
 
 def test_without_3d_everything_else_is_done_and_the_package_is_named(root, monkeypatch, capsys):
@@ -370,10 +412,10 @@ def test_without_3d_everything_else_is_done_and_the_package_is_named(root, monke
 
 def test_once_the_machine_can_draw_the_pictures_are_made(root, ran, monkeypatch):
     after(ran)
-    folder = root / "results" / "fast" / "notebooks"
-    assert driver.run(driver.read_suite("fast"), {"01_make"}, folder, force=False, draws=False) == ["01_make"]
-    assert driver.run(driver.read_suite("fast"), {"01_make"}, folder, force=False, draws=False) == []
-    assert driver.run(driver.read_suite("fast"), {"01_make"}, folder, force=False, draws=True) == ["01_make"]
+    folder, steps = root / "results/runs/fast/notebooks", suite(root)
+    assert driver.run(steps, {"01_make"}, folder, force=False, draws=False) == ["01_make"]
+    assert driver.run(steps, {"01_make"}, folder, force=False, draws=False) == []
+    assert driver.run(steps, {"01_make"}, folder, force=False, draws=True) == ["01_make"]
 
 
 def test_a_folder_is_done_when_its_names_and_sizes_are(root):
@@ -390,7 +432,7 @@ def test_a_folder_is_done_when_its_names_and_sizes_are(root):
 
 def test_the_progress_of_a_training_is_read_from_its_log(tmp_path):
     assert training_progress(tmp_path, 60.0) == ""
-    log = tmp_path / "fast" / "runs" / "ot_talk" / "log.jsonl"
+    log = tmp_path / "ot_talk" / "log.jsonl"
     write_json(log, {})
     log.write_text('{"step": 1, "steps": 900}\n{"step": 120, "steps": 900}\n')
     assert training_progress(tmp_path, 60.0) == " (step 120 of 900)"
@@ -399,7 +441,7 @@ def test_the_progress_of_a_training_is_read_from_its_log(tmp_path):
 
 def test_the_real_suite_can_be_read():
     for profile in ("fast", "full"):
-        steps = driver.read_suite(profile)
+        steps = driver.read_suite(Folders(profile))
         assert len({step.name for step in steps}) == len(steps) > 0
         for step in steps:
             driver.check_parameters(step.source, step.parameters)
@@ -407,7 +449,7 @@ def test_the_real_suite_can_be_read():
 
 
 def test_an_unknown_parameter_names_the_known_ones(root):
-    step = driver.read_suite("fast")[0]
+    step = suite(root)[0]
     step.parameters["SEEDS"] = 3
     with pytest.raises(InputError, match="has no parameter 'SEEDS'; it has COUNT, PROFILE, RATE"):
         driver.check_parameters(step.source, step.parameters)

@@ -18,7 +18,7 @@ from notebooks.experiments.sweeps import read_sweep
 from otlib.files import read_json, write_json
 from tests.fixtures.driver_copy import copy_driver
 from tests.fixtures.tiny_corpus import write_corpus
-from tests.notebooks.driver.test_run import write_notebook
+from tests.notebooks.driver.test_run import code_and_library, write_notebook
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CELL = ('PROFILE = "fast"\nSEED = 0\nSIZE = 1\nOUT = ""', "SIZE")
@@ -43,6 +43,7 @@ def root(tmp_path, monkeypatch):
     write_plan(tmp_path, PLAN)
     monkeypatch.setattr(driver, "ROOT", tmp_path)
     monkeypatch.setattr(driver, "NOTEBOOKS", tmp_path / "notebooks")
+    monkeypatch.setattr(sweep, "code_checksum", lambda sources: code_and_library(tmp_path, sources))
     for name in ("TQDM_DISABLE", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # the sweep sets them; put back after the test
     return tmp_path
@@ -73,7 +74,7 @@ def after(ran, *arguments, status=0):
 
 
 def results(root):
-    return root / "results" / "sweeps" / "trial"
+    return root / "results/runs/fast/sweeps/trial"
 
 
 def test_every_cell_runs_for_every_seed_and_leaves_a_small_file_and_a_table(root, ran, capsys):
@@ -97,9 +98,17 @@ def test_what_is_whole_is_skipped_and_the_sweep_says_so(root, ran, capsys):
     assert after(ran) == []
 
 
+def test_a_sweep_belongs_to_a_run_and_another_runs_is_not_its_own(root, ran):
+    after(ran)
+    assert len(after(ran, "--run", "mine")) == 4 and after(ran, "--run", "mine") == []
+    mine = root / "results/runs/mine/sweeps/trial"
+    assert read_json(mine / "plain_seed0.json")["parameters"]["OUT"] == "results/runs/mine/sweeps/trial/work/plain_seed0"
+    assert {file.name for file in mine.iterdir()} == {file.name for file in results(root).iterdir()}
+
+
 def test_a_checkpoint_goes_on_only_with_what_it_was_made_by(root, ran):
     """A killed training of the same code is gone on from; one of other code would be refused, so it is cleared away."""
-    checkpoint = root / "data" / "sweeps" / "trial" / "plain_seed0" / "run" / "state"
+    checkpoint = results(root) / "work" / "plain_seed0" / "run" / "state"
     after(ran)
     checkpoint.parent.mkdir(exist_ok=True)
     checkpoint.write_text("half way")
@@ -113,7 +122,6 @@ def test_a_checkpoint_goes_on_only_with_what_it_was_made_by(root, ran):
 
 @pytest.mark.parametrize("change, again", [
     (lambda root: (root / "otlib" / "code.py").write_text("x = 2\n"), 4),
-    (lambda root: (root / "otlib" / "viz").mkdir() or (root / "otlib" / "viz" / "new.py").write_text("z = 1\n"), 0),
     (lambda root: write_notebook(root / "notebooks" / "cell.ipynb", (CELL[0], "SIZE + 1")), 4),
     (lambda root: write_corpus(root / "data" / "fast" / "corpus", seed=1), 4),
     (lambda root: write_plan(root, {**PLAN, "cells": {"plain": {}, "large": {"SIZE": 7}}}), 2),
@@ -138,6 +146,7 @@ def test_a_failed_cell_is_reported_and_the_others_go_on(root, ran, capsys):
     (["other"], "suite.yaml: no sweep 'other'; there are trial"),
     (["trial", "--only", "huge"], "sweep trial: no cell huge; there are plain, large"),
     (["trial", "--seeds", "0"], "--seeds and --jobs must be at least 1"),
+    (["trial", "--run", "a/b"], "run 'a/b': choose a name"),
 ])
 def test_what_cannot_be_used_is_refused_before_anything_runs(root, ran, capsys, arguments, sentence):
     assert sweep.main(arguments) == 2
@@ -191,13 +200,13 @@ def test_what_is_not_trained_is_scored_like_the_rest(repository):
     assert still.keys() == oracle.keys() and oracle["lip_max_mm"] == {"d": 0.0} and still["lip_max_mm"]["d"] > 1.0
     assert still["mtm_frames"] == still["slcc"] == {} and oracle["mtm_frames"] == {"d": 0.0} and "d" in oracle["slcc"]
     assert found["oracle"].record["provenance"]["parameters"]["method"] == "oracle"
-    assert not list((root / "data" / "sweeps").rglob("*.safetensors"))
+    assert not list((root / "results").rglob("*.safetensors"))
     table = read_json(results(root) / "table.json")["cells"]
     assert table["still_face"]["mtm_frames"] is None and table["oracle"]["mtm_frames"] == 0.0
 
 
 def start(root):
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{REPOSITORY}"}
     return subprocess.Popen([sys.executable, "-m", "notebooks.driver.sweep", "trial", "--jobs", "2"], env=environment,
                             cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
@@ -227,5 +236,5 @@ def test_a_sweep_killed_again_and_again_ends_as_one_that_was_not(repository):
     assert scored(whole)["full", 0]["lip_max_mm"] != scored(whole)["no_graph", 0]["lip_max_mm"]
     again, _ = (process := start(killed)).communicate()
     assert process.returncode == 0 and "2 of 2 done before and skipped, 0 to run" in again
-    run = read_json(killed / "data" / "sweeps" / "trial" / "no_graph_seed0" / "run" / "run.json")
+    run = read_json(results(killed) / "work" / "no_graph_seed0" / "run" / "run.json")
     assert run["settings"]["model"] == {"terms": 1} and run["settings"]["steps"] == 30

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from notebooks.experiments import record
-from notebooks.experiments.record import COLUMNS, ScoreTable, run_record, score_table
+from notebooks.experiments.record import COLUMNS, ScoreTable, curves, run_record, score_table, speaker_scores
 from otlib.data.dataset import Dataset
 from otlib.files import write_json
 from otlib.metrics import CorpusScores
@@ -51,6 +51,28 @@ def test_a_column_that_no_row_knows_is_left_out():
     row = {name: 1.0 for name in COLUMNS if name != "slcc"}
     assert "SLCC" not in ScoreTable({"ours": row}).markdown()
     assert "SLCC" in ScoreTable({"ours": {**row, "slcc": None}}).markdown()
+
+
+def test_scores_of_speakers_are_kept_for_pairing():
+    speakers = {"a": scores(lip_max_mm=1.23456789).mean, "b": scores(closure_recall=math.nan).mean}
+    del speakers["a"]["slcc"]
+    found = speaker_scores({"ours": CorpusScores(speakers, {})})["ours"]
+    assert found.keys() == COLUMNS.keys() and found["lip_max_mm"] == {"a": 1.2346, "b": 1.0}
+    assert found["closure_recall"] == {"a": 1.0} and found["slcc"] == {"b": 1.0}
+
+
+@pytest.mark.parametrize("steps, points", [(5, 5), (250, 84)])
+def test_curves_are_means_of_neighbouring_steps_and_every_validation(tmp_path, steps, points):
+    (tmp_path / "ours").mkdir()
+    rows = [{"step": step, "total": float(step)} | ({"validation_lip_mm": 3.0 / step} if step % 5 == 0 else {})
+            for step in range(1, steps + 1)]
+    (tmp_path / "ours" / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = curves(tmp_path)["ours"]
+    assert len(found["loss"]) == points and found["loss"][-1][0] == steps
+    width = found["loss"][0][0]
+    assert found["loss"][0] == [width, (width + 1) / 2] and width * (points - 1) < steps <= width * points
+    assert found["validation_lip_mm"] == [[step, float(f"{3 / step:.5g}")] for step in range(5, steps + 1, 5)]
+    assert curves(tmp_path / "nowhere") == {}
 
 
 def test_a_run_record_names_data_trainings_versions_and_commit(tmp_path):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from notebooks.experiments.sweeps import by_speaker, common_seeds, difference, read_sweep, sweep_table
+from notebooks.experiments import sweeps
+from notebooks.experiments.folders import Folders
+from notebooks.experiments.sweeps import by_speaker, common_seeds, difference, read_run_sweep, read_sweep, sweep_table
 from otlib.errors import InputError
 from otlib.files import write_json
 
@@ -85,3 +87,39 @@ def test_a_file_that_is_no_result_is_named(folder, content):
 def test_an_empty_folder_says_what_to_run(tmp_path):
     with pytest.raises(InputError, match=f"holds no result of a sweep; run `make sweep NAME={tmp_path.name}`"):
         read_sweep(tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A repository whose reference holds a sweep of two cells."""
+    monkeypatch.setattr(sweeps, "REFERENCE", tmp_path / "results" / "reference")
+    write_sweep(tmp_path / "results" / "reference" / "sweeps" / "trial", 1.0)
+    return tmp_path
+
+
+def write_sweep(folder, shift, cells=("full", "open"), codes=("1", "1")):
+    for cell, code in zip(cells, codes, strict=False):
+        write_cell(folder, cell, 0, {"lip_max_mm": speakers(shift)}, code)
+    write_json(folder / "table.json", {"shift": shift, "cells": {}})
+
+
+@pytest.mark.parametrize("own, read", [
+    (None, "reference"),
+    ({"shift": 2.0}, "runs/fast"),
+    ({"shift": 1.0}, "reference"),  # taken over before
+    ({"shift": 2.0, "cells": ("full",)}, "reference"),
+    ({"shift": 2.0, "codes": ("1", "2")}, "reference"),
+])
+def test_a_runs_own_sweep_is_read_where_it_is_whole_and_the_references_else(root, own, read):
+    folders = Folders(root=root)
+    if own:
+        write_sweep(folders.sweep("trial"), **own)
+    place, results = read_run_sweep(folders, "trial", ["full", "open"])
+    assert place == root / "results" / read / "sweeps" / "trial"
+    assert results[0].scores["lip_max_mm"] == speakers(1.0 if read == "reference" else 2.0)
+
+
+def test_a_sweep_under_way_is_not_read(root):
+    write_sweep(Folders(root=root).sweep("trial"), 2.0)
+    (Folders(root=root).sweep("trial") / "table.json").unlink()
+    assert read_run_sweep(Folders(root=root), "trial", ["full"])[0].parent.parent.name == "reference"

@@ -6,11 +6,11 @@ from matplotlib.colors import to_hex
 
 from notebooks import figures
 from otlib import viz
+from otlib.phonemes import Phoneme
 from otlib.viz import palette
 
 RATE = 1000
-PHONEMES = [{"phoneme": "m", "start": 0.0, "end": 0.2}, {"phoneme": "ˈaː", "start": 0.2, "end": 0.9},
-            {"phoneme": "b", "start": 0.9, "end": 1.5}]
+PHONEMES = [Phoneme("m", 0.0, 0.2), Phoneme("ˈaː", 0.2, 0.9), Phoneme("b", 0.9, 1.5)]
 TIMES = np.arange(30) / 30
 
 

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.writer import DatasetWriter, write_sequence
+from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.dataset import Dataset, validate
 from otlib.errors import InputError
 from otlib.files import sha256, write_json
+from otlib.topology import Topology
 
 FACES = np.array([[0, 1, 2], [0, 2, 3], [1, 3, 2]])
+PARTS = {"skin": [0, 1], "lips": [2]}
 REGIONS = {"lips": [0, 1], "upper_face": [2], "jaw": [3], "lip_gap": [0, 1]}
 RATE, FRAME_RATE, VERTICES = 16000, 30.0, 4
 SPANS = [("", 0.0, 0.1), ("m", 0.1, 0.2), ("ˈɑː", 0.2, 0.5)]
@@ -25,14 +27,13 @@ def motion(frames, seed=0):
 def write(path, interrupt=None, seed=0):
     """Write two subjects with one sequence each, in training and in test."""
     with DatasetWriter(path, name="tiny", frame_rate=FRAME_RATE, provenance={"tool": "test"}) as writer:
-        writer.set_mesh(FACES, REGIONS, {"skin": [0, 1], "lips": [2]})
+        writer.set_topology(Topology(FACES, REGIONS, PARTS))
         for index, split in enumerate(("train", "test")):
             writer.add_subject(f"s{index}", motion(1, seed)[0], voice="a")
             samples = np.arange(RATE, dtype=np.int16)
-            writer.add_sequence(*write_sequence(
-                writer.folder, sequence=f"s{index}_a", subject=f"s{index}", sentence="a", split=split,
-                vertices=motion(30, seed + index), samples=samples, sample_rate=RATE, phonemes=SPANS,
-                mean_style=motion(30, 9) if split == "test" else None, text="Ma."))
+            writer.add_sequence(*write_sequence(writer.folder, NewSequence(
+                f"s{index}_a", f"s{index}", "a", split, motion(30, seed + index), samples, RATE, SPANS,
+                motion(30, 9) if split == "test" else None, "Ma.")))
             if interrupt is not None:
                 raise interrupt
     return path
@@ -61,10 +62,12 @@ def test_what_is_written_is_read_back(folder):
     dataset = Dataset.open(folder)
     assert (dataset.name, dataset.frame_rate, dataset.provenance) == ("tiny", FRAME_RATE, {"tool": "test"})
     assert dataset.subjects["s0"]["voice"] == "a"
-    np.testing.assert_array_equal(dataset.faces, FACES)
-    assert dataset.faces.dtype == np.int32
-    assert {name: list(indices) for name, indices in dataset.regions.items()} == REGIONS
-    assert list(dataset.face_parts["lips"]) == [2]
+    topology = dataset.topology
+    np.testing.assert_array_equal(topology.faces, FACES)
+    assert topology.faces.dtype == np.int32
+    assert topology.vertex_count == VERTICES
+    assert {name: list(indices) for name, indices in topology.regions.items()} == REGIONS
+    assert {name: list(indices) for name, indices in topology.parts.items()} == PARTS
     sequence = dataset.select(split="test")[0]
     assert isinstance(sequence.vertices, np.memmap) and sequence.vertices.dtype == np.float32
     np.testing.assert_array_equal(sequence.vertices, motion(30, 1))
@@ -140,18 +143,18 @@ def test_a_folder_that_is_no_data_set_is_not_replaced(tmp_path):
 
 
 def test_the_writer_refuses_what_could_not_be_read_back(tmp_path, folder):
-    keep = {"sequence": "x", "subject": "s", "sentence": "a", "split": "val", "vertices": motion(3),
+    keep = {"id": "x", "subject": "s", "sentence": "a", "split": "val", "vertices": motion(3),
             "samples": np.zeros(1600, np.int16), "sample_rate": RATE}
-    for change, message in (({"sequence": "../x"}, "cannot name a file"), ({"split": "dev"}, "no split"),
+    for change, message in (({"id": "../x"}, "cannot name a file"), ({"split": "dev"}, "no split"),
                             ({"vertices": motion(3) * np.nan}, "not finite"),
                             ({"samples": np.zeros(1600)}, "expected int16"), ({"mean_style": motion(2)}, "mean_style")):
         with pytest.raises(ValueError, match=message):
-            write_sequence(folder, **{**keep, **change})
+            write_sequence(folder, NewSequence(**{**keep, **change}))
     with (pytest.raises(ValueError, match="a face names vertex 7"),
           DatasetWriter(tmp_path / "bad", name="bad", frame_rate=30.0, provenance={}) as writer):
-        writer.set_mesh(FACES + 4, REGIONS)
+        writer.set_topology(Topology(FACES + 4, REGIONS))
         writer.add_subject("s", motion(1)[0])
-        writer.add_sequence(*write_sequence(writer.folder, **keep))
+        writer.add_sequence(*write_sequence(writer.folder, NewSequence(**keep)))
     assert not (tmp_path / "bad").exists()
 
 
@@ -161,12 +164,35 @@ def test_open_says_in_one_sentence_what_is_wrong(tmp_path, folder):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no manifest.json"):
         Dataset.open(tmp_path / "empty")
-    edit(folder, lambda manifest: manifest.update(version=2))
-    with pytest.raises(InputError, match="format version 2"):
-        Dataset.open(folder)
+    for version in (0, 3, "2", None):
+        edit(folder, lambda manifest, version=version: manifest.update(version=version))
+        with pytest.raises(InputError, match=f"format version {version!r}, and this otlib reads 1 to 2; prepare"):
+            Dataset.open(folder)
     edit(folder, lambda manifest: manifest.update(format="zip"))
     with pytest.raises(InputError, match="is not the manifest"):
         Dataset.open(folder)
+
+
+def as_version_1(folder):
+    """Rewrite a data set as the format's first version had it, which kept the parts among the regions."""
+    replace_file(folder, "regions.json", lambda path: path.write_text(json.dumps(REGIONS | {"face_parts": PARTS})))
+    (folder / "parts.json").unlink()
+    edit(folder, lambda manifest: (manifest.update(version=1), manifest.pop("parts"), manifest["files"].pop("parts.json")))
+
+
+def test_the_first_version_of_the_format_is_read_too_and_replaced_by_the_second(folder):
+    topology = Dataset.open(folder).topology
+    as_version_1(folder)
+    assert validate(folder) == []
+    older = Dataset.open(folder).topology
+    for one, other in ((topology.regions, older.regions), (topology.parts, older.parts)):
+        assert {name: list(indices) for name, indices in one.items()} == {name: list(i) for name, i in other.items()}
+    replace_file(folder, "regions.json", lambda path: path.write_text(json.dumps(REGIONS | {"face_parts": {"skin": [3]}})))
+    assert validate(folder) == ["regions.json: skin names face 3, there are 3 of them"]
+    replace_file(folder, "regions.json", lambda path: path.write_text(json.dumps(REGIONS)))
+    assert Dataset.open(folder).topology.parts == {}
+    write(folder)
+    assert Dataset.open(folder).topology.parts.keys() == PARTS.keys()
 
 
 MANIFEST_FAULTS = {
@@ -210,12 +236,19 @@ QUICK_FAULTS = {
     "vertex count": ("mean_style/s1_a.npy", lambda p: np.save(p, np.zeros((30, 5, 3), "f4")), "has shape (30, 5, 3)"),
     "template": ("templates/s1.npy", lambda p: np.save(p, np.zeros((5, 3), "f4")), "has shape (5, 3)"),
     "faces": ("faces.npy", lambda p: np.save(p, np.array([[0, 1, 4]], "i4")), "a face names vertex 4"),
-    "quads": ("faces.npy", lambda p: np.save(p, np.zeros((2, 4), "i4")), "expected int32 and (F, 3)"),
-    "region": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lips": [4]})), "lips names index 4"),
+    "quads": ("faces.npy", lambda p: np.save(p, np.zeros((2, 4), "i4")), "has shape (2, 4), expected (*, 3)"),
+    "no faces": ("faces.npy", lambda p: np.save(p, np.zeros((0, 3), "i4")), "faces must be integers of shape (F, 3)"),
+    "face dtype": ("faces.npy", lambda p: np.save(p, np.zeros((2, 3))), "has dtype float64, expected int32"),
+    "region": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lips": [4]})), "lips names vertex 4"),
     "no region": ("regions.json", lambda p: p.write_text(json.dumps({"lips": [0]})), "region lip_gap is missing"),
-    "lip gap": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lip_gap": [1]})), "lip_gap has 1"),
-    "face part": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"face_parts": {"skin": [3]}})),
-                  "skin names index 3, there are 3 faces"),
+    "lip gap": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lip_gap": [1]})),
+                "lip_gap must name an upper and a lower vertex, not 1"),
+    "part": ("parts.json", lambda p: p.write_text(json.dumps({"skin": [3]})), "skin names face 3, there are 3"),
+    "two parts": ("parts.json", lambda p: p.write_text(json.dumps({"skin": [0], "hair": [0]})), "face 0 is in 2 parts"),
+    "no object": ("parts.json", lambda p: p.write_text("[]"), "the parts are not an object"),
+    "empty region": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lips": []})), "lips is not a list"),
+    "true for an index": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"lips": [True]})), "lips is not"),
+    "lists in a list": ("regions.json", lambda p: p.write_text(json.dumps(REGIONS | {"jaw": [[0], [1, 2]]})), "jaw is not"),
     "not JSON": ("regions.json", lambda p: p.write_text("{"), "not a JSON file"),
     "not audio": ("audio/s0_a.wav", lambda p: p.write_bytes(b"noise"), "cannot be read as audio"),
     "stereo": ("audio/s0_a.wav", lambda p: soundfile.write(p, np.zeros((RATE, 2)), RATE), "with 2 channels"),

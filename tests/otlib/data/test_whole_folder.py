@@ -79,7 +79,8 @@ REFUSED = {
     "deep JSON": (lambda p: (p / "shelf.json").write_text("[" * 100_000), "its shelf.json is not of the format"),
     "a list": (lambda p: (p / "shelf.json").write_text("[]"), "its shelf.json is not of the format"),
     "another format": (edit(lambda m: m.update(format="zip")), "its shelf.json is not of the format"),
-    "another version": (edit(lambda m: m.update(version=2)), "its shelf.json is not of the format"),
+    "a newer version": (edit(lambda m: m.update(version=4)), "its shelf.json is not of the format"),
+    "no version": (edit(lambda m: m.update(version=0)), "its shelf.json is not of the format"),
     "version of another type": (edit(lambda m: m.update(version=3.0)), "its shelf.json is not of the format"),
     "no table": (edit(lambda m: m.update(files=["b.txt"])), "its shelf.json is not of the format"),
     "linked manifest": (lambda p: ((p / "shelf.json").rename(p.parent / "s"), (p / "shelf.json").symlink_to(p.parent / "s")),
@@ -257,7 +258,7 @@ def test_a_process_killed_between_the_two_renames_loses_nothing(tmp_path):
         first.wait(SECONDS)
     assert first.returncode == -signal.SIGKILL and not out.exists()
     with pytest.raises(ZeroDivisionError):  # a run that does not come to its end
-        with whole_folder(out, module.FolderFormat("a data set", "manifest.json", "otlib-dataset", 1)):
+        with whole_folder(out, module.FolderFormat("a data set", "manifest.json", "otlib-dataset", 2)):
             raise ZeroDivisionError
     assert os.listdir(tmp_path) == ["out"] and Dataset.open(out).checksum == checksum and validate(out) == []
 

@@ -7,6 +7,7 @@ from otlib.errors import InputError
 from otlib.export.glb import write_glb
 from otlib.export.morph_targets import fit_morph_targets
 from otlib.meshes.normals import VertexNormals
+from otlib.topology import Topology
 from tests.fixtures.talking_ball import FRAME_RATE, ball, talk
 from tests.oracles.glb_reader import Glb
 
@@ -20,7 +21,7 @@ def written(tmp_path_factory):
     vertices, faces, parts = ball()
     sequence = talk(vertices)
     path = tmp_path_factory.mktemp("glb") / "ball.glb"
-    report = write_glb(path, sequence, faces, FRAME_RATE, template=vertices, face_parts=parts)
+    report = write_glb(path, sequence, Topology(faces, parts=parts), FRAME_RATE, template=vertices)
     return Glb(path.read_bytes()), report, sequence, faces, parts
 
 
@@ -108,7 +109,7 @@ def test_the_components_are_those_of_a_plain_decomposition():
 
 def test_too_few_targets_are_reported_not_hidden(tmp_path):
     vertices, faces, _ = ball(2)
-    report = write_glb(tmp_path / "few.glb", talk(vertices), faces, FRAME_RATE, max_targets=1)
+    report = write_glb(tmp_path / "few.glb", talk(vertices), Topology(faces), FRAME_RATE, max_targets=1)
     assert report.targets == 1
     assert report.max_error_mm > TOLERANCE_MM
     assert not report.within_tolerance
@@ -118,7 +119,7 @@ def test_too_few_targets_are_reported_not_hidden(tmp_path):
 def test_a_still_head_is_written_with_one_target(tmp_path, frames):
     vertices, faces, _ = ball(1)
     path = tmp_path / "still.glb"
-    report = write_glb(path, np.repeat(vertices[None], frames, 0), faces, FRAME_RATE)
+    report = write_glb(path, np.repeat(vertices[None], frames, 0), Topology(faces), FRAME_RATE)
     assert (report.targets, report.max_error_mm) == (1, pytest.approx(0.0, abs=ROUNDING_MM))
     assert len(Glb(path.read_bytes()).key_times()) == frames
 
@@ -126,7 +127,7 @@ def test_a_still_head_is_written_with_one_target(tmp_path, frames):
 def test_the_same_sequence_gives_the_same_bytes(tmp_path):
     vertices, faces, _ = ball(1)
     for name in ("a.glb", "b.glb"):
-        write_glb(tmp_path / name, talk(vertices), faces, FRAME_RATE)
+        write_glb(tmp_path / name, talk(vertices), Topology(faces), FRAME_RATE)
     assert (tmp_path / "a.glb").read_bytes() == (tmp_path / "b.glb").read_bytes()
 
 
@@ -137,21 +138,15 @@ def test_bad_input_is_named_and_leaves_no_file(tmp_path):
     holed = sequence.copy()
     holed[1, 4, 2] = np.nan
     with pytest.raises(ValueError, match="vertices: a value in frames"):
-        write_glb(path, holed, faces, FRAME_RATE)
-    with pytest.raises(ValueError, match="faces: the mesh is empty"):
-        write_glb(path, sequence, faces[:0], FRAME_RATE)
-    with pytest.raises(ValueError, match="faces: indices"):
-        write_glb(path, sequence, faces + 1, FRAME_RATE)
+        write_glb(path, holed, Topology(faces), FRAME_RATE)
+    with pytest.raises(ValueError, match="vertices: shape .*as the topology"):
+        write_glb(path, sequence, Topology(faces + 1), FRAME_RATE)
     with pytest.raises(ValueError, match="no frames"):
-        write_glb(path, sequence[:0], faces, FRAME_RATE, template=vertices)
+        write_glb(path, sequence[:0], Topology(faces), FRAME_RATE, template=vertices)
     with pytest.raises(ValueError, match="frame_rate"):
-        write_glb(path, sequence, faces, 0.0)
+        write_glb(path, sequence, Topology(faces), 0.0)
     with pytest.raises(ValueError, match="max_targets"):
-        write_glb(path, sequence, faces, FRAME_RATE, max_targets=0)
-    with pytest.raises(ValueError, match="lips has an index outside"):
-        write_glb(path, sequence, faces, FRAME_RATE, face_parts={"lips": [len(faces)]})
-    with pytest.raises(ValueError, match="eyes shares faces"):
-        write_glb(path, sequence, faces, FRAME_RATE, face_parts={"lips": [1, 2], "eyes": [2]})
+        write_glb(path, sequence, Topology(faces), FRAME_RATE, max_targets=0)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(InputError, match="cannot be written"):
-        write_glb(tmp_path, sequence, faces, FRAME_RATE)  # a folder
+        write_glb(tmp_path, sequence, Topology(faces), FRAME_RATE)  # a folder

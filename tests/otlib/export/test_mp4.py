@@ -8,6 +8,7 @@ import pytest
 
 from otlib.errors import InputError
 from otlib.export.mp4 import write_talking_head
+from tests.fixtures.full_disk import full_disk
 
 FRAME_RATE = 25.0
 SAMPLE_RATE = 16000
@@ -117,4 +118,11 @@ def test_what_ffmpeg_refuses_is_an_input_error(tmp_path):
     path = tmp_path / "head.nosuchformat"
     with pytest.raises(InputError, match="ffmpeg could not write the video"):
         write_talking_head(path, fading_pictures(5), FRAME_RATE, tone(0.2), SAMPLE_RATE)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_an_input_error_and_leaves_no_file(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 240, 320, 3), dtype=np.uint8)  # no pipe holds them
+    with full_disk(100_000), pytest.raises(InputError, match=r"head\.mp4: ffmpeg could not write the video; free"):
+        write_talking_head(tmp_path / "head.mp4", noise, FRAME_RATE, tone(1.2), SAMPLE_RATE)
     assert list(tmp_path.iterdir()) == []

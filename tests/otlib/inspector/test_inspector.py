@@ -14,6 +14,7 @@ from otlib.inspector.comparison import DRAWS
 from otlib.inspector.panels import coordinate_name, estimate_line, headline
 from otlib.inspector.scene import MOST_ARROWS, AlignmentScene, arrow_factor
 from otlib.measures.matching import EXACT_ATOMS, exact_plan, sliced_bound
+from otlib.topology import Topology
 from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
 
 EXACT = 1e-9  # relative, float64: sums of some thousand terms
@@ -26,7 +27,8 @@ def mesh(subdivisions=2, frames=5, shift=(0.0, 0.0, 0.0), lips=True):
     """A ball that talks, moved as a whole."""
     vertices, faces, _ = ball(subdivisions)
     near = np.flatnonzero(np.linalg.norm(vertices / RADIUS - MOUTH, axis=1) < 0.35)
-    return MovingMesh(talk(vertices, frames).astype(np.float64) + np.asarray(shift), faces, near if lips else None)
+    topology = Topology(faces, {"lips": near} if lips else {})
+    return MovingMesh(talk(vertices, frames).astype(np.float64) + np.asarray(shift), topology)
 
 
 @pytest.fixture
@@ -94,7 +96,7 @@ def test_the_costliest_direction_is_that_of_a_translation():
 
 
 def test_a_still_mesh_is_compared_with_every_frame():
-    comparison = Comparison(mesh(), MovingMesh(ball(2)[0].astype(np.float64), ball(2)[1]))
+    comparison = Comparison(mesh(), MovingMesh(ball(2)[0].astype(np.float64), Topology(ball(2)[1])))
     assert comparison.frames == 5 and comparison.regions == ("face",)
     first, last = (comparison.align(Controls(frame, "face")).distance for frame in (0, 4))
     assert first == 0 < last
@@ -116,11 +118,11 @@ def test_meshes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="true has 5 frames, predicted 4"):
         Comparison(mesh(), mesh(frames=4))
     with pytest.raises(ValueError, match="lips"):
-        MovingMesh(vertices, faces, np.array([len(vertices)]))
+        MovingMesh(vertices, Topology(faces, {"lips": [len(vertices)]}))
     with pytest.raises(ValueError, match="finite"):
-        MovingMesh(np.where(vertices == vertices.max(), np.nan, vertices), faces)
+        MovingMesh(np.where(vertices == vertices.max(), np.nan, vertices), Topology(faces))
     with pytest.raises(REFUSED):
-        MovingMesh(vertices[:, :2], faces)
+        MovingMesh(vertices[:, :2], Topology(faces))
 
 
 def test_lines_say_what_is_shown(moved):
@@ -210,7 +212,8 @@ def test_the_live_view_needs_a_notebook(moved):
 def test_sequences_may_be_mapped_from_disk_in_single_precision(tmp_path):
     made = mesh()
     np.save(tmp_path / "vertices.npy", made.vertices.astype(np.float32))
-    mapped = MovingMesh(np.load(tmp_path / "vertices.npy", mmap_mode="r"), made.faces.astype(np.int32), made.lips)
+    mapped = MovingMesh(np.load(tmp_path / "vertices.npy", mmap_mode="r"),
+                        Topology(made.topology.faces.astype(np.int32), made.topology.regions))
     measure = mapped.measure(3, "mouth")
     assert measure.points.dtype == torch.float64
     np.testing.assert_allclose(measure.points, made.measure(3, "mouth").points, atol=1e-7)

@@ -87,7 +87,7 @@ def test_the_training_default_gives_the_right_gradient(dimension, measure, gener
     controls[0, CONTROLS.index("jaw")], controls[0, CONTROLS.index("aperture")] = 0.5, 0.7
     controls[1, CONTROLS.index("jaw")], controls[1, CONTROLS.index("round")] = 0.3, 0.8
     mouth, target = torch.from_numpy(pose(head, controls)).double()
-    faces = torch.from_numpy(head.faces)
+    faces = torch.from_numpy(head.topology.faces)
 
     def gradient(count):
         directions = draw_directions(count, dimension, generator=generator, dtype=torch.float64)

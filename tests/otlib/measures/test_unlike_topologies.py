@@ -6,6 +6,7 @@ import torch
 
 from otlib.losses import LossSettings, transport
 from otlib.models.ottalk import ModelSettings, OTTalk, prepare_geometry
+from otlib.topology import Topology
 
 FRAMES, STEPS = 30, 250
 STILL = 0.7  # of the error of a face that never moves: transport sees surfaces, along which vertices are free to slide
@@ -42,19 +43,19 @@ def test_a_model_learns_from_another_topology_by_transport_alone(measure):
     vertices, faces = torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces)
     swing = [np.cos(3 * np.pi * time), np.sin(3 * np.pi * time), np.ones(FRAMES)]
     features = torch.from_numpy(np.stack(swing, 1).astype(np.float32))[None, :, None]  # 1 T 1 3
-    geometry = prepare_geometry(vertices, faces, MODEL)
+    geometry = prepare_geometry(vertices, Topology(faces.numpy()), MODEL)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = OTTalk(MODEL)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     settings = LossSettings(measure=measure, frames=6)
     for step in range(STEPS):
-        motion = vertices + model(features, geometry.signal[None], geometry.hierarchy)
+        motion = vertices + model(features, geometry)
         loss = transport(motion, target[None], faces, settings, [torch.Generator().manual_seed(step)], target_faces)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     with torch.no_grad():
-        moved = vertices + model(features, geometry.signal[None], geometry.hierarchy)[0]
+        moved = vertices + model(features, geometry)[0]
     error, still = ((motion - truth)[:, middle].norm(dim=-1).mean() for motion in (moved, vertices))
     assert error < STILL * still, (error, still)

@@ -59,10 +59,3 @@ def test_a_sharp_rim_keeps_both_normals():
         normals[np.unique(split[bottom])], [[0, 0, -1]] * len(np.unique(split[bottom])), atol=EXACT
     )
     assert not set(split[bottom].ravel()) & set(split[~bottom].ravel())
-
-
-def test_faces_that_do_not_fit_are_named():
-    with pytest.raises(ValueError, match="faces: the mesh is empty"):
-        VertexNormals(np.zeros((0, 3), int), 4)
-    with pytest.raises(ValueError, match="faces: indices 0 to 4 do not fit 4 vertices"):
-        VertexNormals(np.array([[0, 1, 4]]), 4)

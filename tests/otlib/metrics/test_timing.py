@@ -6,19 +6,19 @@ from itertools import pairwise
 import jaxtyping
 import numpy as np
 import pytest
-import torch
 from scipy.stats import pearsonr
 
-from otlib.metrics import (
+from otlib.metrics.timing import (
     correlation_lag,
     framewise_speech_lip_correlation,
     lip_intensity,
     lip_speed,
+    pearson,
     speech_intensity,
     speech_lip_correlation,
     temporal_misalignment,
+    warping_path,
 )
-from otlib.metrics.timing import pearson, warping_path
 from tests.oracles.metrics_naive import warping_cost
 
 EXACT = 1e-12  # float64
@@ -89,10 +89,10 @@ def test_correlation_lag_at_the_edge_and_undefined():
 
 
 def test_lip_speed_and_intensity_by_hand():
-    vertices = torch.zeros(3, 2, 3)
+    vertices = np.zeros((3, 2, 3))
     vertices[1, 0, 0], vertices[2, 0, 0] = 3.0, 3.0
     vertices[2, 1, 1] = 4.0
-    lips = torch.tensor([0, 1])
+    lips = np.array([0, 1])
     assert lip_speed(vertices, lips).tolist() == [1.5, 2.0]
     assert lip_intensity(vertices, lips) == pytest.approx(math.sqrt((1.5**2 + 2.0**2) / 2))
     assert math.isnan(lip_intensity(vertices[:1], lips))
@@ -120,10 +120,10 @@ def test_framewise_correlation_follows_loudness(late):
     frames, rate = 90, 3000
     loudness = 0.5 + 0.4 * np.sin(np.arange(frames) / 4.0)
     samples = np.repeat(loudness, rate // 30) * np.sin(np.arange(frames * rate // 30))
-    place = torch.tensor(np.cumsum(np.roll(loudness, late)) * 1e-3)
-    vertices = torch.zeros(frames, 2, 3, dtype=torch.float64)
+    place = np.cumsum(np.roll(loudness, late)) * 1e-3
+    vertices = np.zeros((frames, 2, 3))
     vertices[:, :, 1] = place[:, None]
-    found = framewise_speech_lip_correlation(samples, rate, vertices, torch.tensor([0, 1]), 30.0)
+    found = framewise_speech_lip_correlation(samples, rate, vertices, np.array([0, 1]), 30.0)
     assert found > 0.9 if late == 0 else found < 0.0
 
 
@@ -145,7 +145,7 @@ def without_type_checks(monkeypatch):
     (lambda: temporal_misalignment(np.ones(0), np.ones(2)), "empty"),
     (lambda: correlation_lag(np.ones(3), np.ones(4)), "3 and 4 frames"),
     (lambda: speech_lip_correlation([1.0], [1.0], ["a", "b"]), "1 clips of 2 speakers"),
-    (lambda: framewise_speech_lip_correlation(np.ones(100), 100, torch.zeros(90, 1, 3), torch.tensor([0]), 30.0),
+    (lambda: framewise_speech_lip_correlation(np.ones(100), 100, np.zeros((90, 1, 3)), np.array([0]), 30.0),
      "the sound lasts 1 s"),
 ])
 def test_bad_input_is_refused(call, message, without_type_checks):

@@ -9,9 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from otlib.data.dataset import PhonemeSpan
 from otlib.errors import InputError
-from otlib.phonemes.alignment import BACK_ENDS, Transcript, Word, load_aligner
+from otlib.phonemes import BACK_ENDS, Phoneme, Transcript, Word, load_aligner
 from otlib.phonemes.frame_aligner import spans_of, states_of, with_closures
 from otlib.phonemes.frame_classifier import (
     FILE,
@@ -146,15 +145,6 @@ def test_pocketsphinx_takes_no_model():
     assert "leave the model out" in refusal("some/model", "pocketsphinx")
 
 
-def test_missing_compiled_part_is_refused_in_one_sentence(folder, monkeypatch):
-    def missing():
-        raise RuntimeError("forced_align is missing; use the project's own aligner")
-
-    monkeypatch.setattr("otlib.phonemes.ctc.require_forced_align", missing)
-    message = refusal(folder, "ctc-torchaudio")
-    assert "forced_align is missing" in message and "own aligner" in message
-
-
 @pytest.mark.parametrize("back_end", ["frames", "ctc"])
 @pytest.mark.parametrize("transcript", [TEXT, None])
 @pytest.mark.parametrize("samples", [16000, 16321, 3000])
@@ -162,10 +152,10 @@ def test_phonemes_tile_the_recording(folder, back_end, transcript, samples):
     found = load_aligner(back_end, folder).phonemes(SOUND[:samples], transcript)
     assert found[0].start == 0.0 and found[-1].end == pytest.approx(samples / 16000, abs=1e-12)
     for one, other in zip(found, found[1:], strict=False):
-        assert one.end == other.start and (one.phoneme or other.phoneme)
+        assert one.end == other.start and (one.symbol or other.symbol)
     assert all(span.end > span.start for span in found)
     if transcript:
-        assert [span.phoneme for span in found if span.phoneme] == ["b", "ˈaɪ", "ɪ", "tʃ"]
+        assert [span.symbol for span in found if span.symbol] == ["b", "ˈaɪ", "ɪ", "tʃ"]
 
 
 @pytest.mark.parametrize("back_end", ["frames", "ctc"])
@@ -192,14 +182,14 @@ def test_states_stand_for_letters_with_pauses_between_words():
 
 def test_spans_change_midway_between_the_middles_of_two_frames():
     spans = spans_of(np.array([0, 0, 1, 2, 2]), np.array([0, 1, 1]), ("", "ˈaɪ"), 0.1125)
-    assert [span.phoneme for span in spans] == ["", "ˈaɪ"]
+    assert [span.symbol for span in spans] == ["", "ˈaɪ"]
     # frames 1 and 2 have their middles at 320 + 200 and 640 + 200 samples
     assert spans[0].end == pytest.approx((520 + 840) / 2 / 16000) and spans[-1].end == 0.1125
 
 
 def test_a_short_silence_before_a_stop_is_its_closure():
     def spans(*parts):
-        return tuple(PhonemeSpan(*part) for part in parts)
+        return tuple(Phoneme(*part) for part in parts)
 
     said = spans(("", 0.0, 0.1), ("p", 0.1, 0.2), ("a", 0.2, 0.5), ("", 0.5, 0.6), ("p", 0.6, 0.7), ("", 0.7, 0.8),
                  ("s", 0.8, 1.0), ("", 1.0, 1.4), ("b", 1.4, 1.5))

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from otlib.errors import InputError
-from otlib.phonemes.ctc import FrameClock, compiled_path, ctc_phonemes, own_path
+from otlib.phonemes.ctc import FrameClock, ctc_path, ctc_phonemes
 from otlib.phonemes.transcript import Transcript, Word
 from otlib.speech.torchaudio_guard import require_forced_align
+from tests.oracles.compiled_ctc import compiled_path
 
 DOUBLE = 1e-9
 LABELS = ("", "a", "b", "ʃ")
@@ -32,14 +33,14 @@ def labels_of(path, sounds):
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("sounds", [[1], [1, 2], [1, 1], [2, 2, 1], [3, 1, 3]])
-def test_own_path_is_the_likeliest_string_that_means_the_text(sounds, seed):
+def test_the_path_is_the_likeliest_string_that_means_the_text(sounds, seed):
     values = logarithms(6, seed)
 
     def score(labels):
         return sum(float(values[frame, label]) for frame, label in enumerate(labels))
 
     best = max(score(labels) for labels in itertools.product(range(len(LABELS)), repeat=6) if meant(labels) == sounds)
-    found = own_path(values, torch.tensor(sounds), 0)
+    found = ctc_path(values.numpy(), np.array(sounds), 0)
     assert meant(labels_of(found, sounds)) == sounds
     assert score(labels_of(found, sounds)) == pytest.approx(best, abs=DOUBLE)
     assert [state for state, _ in itertools.groupby(found) if state >= 0] == list(range(len(sounds)))
@@ -51,19 +52,18 @@ def test_torchaudio_finds_the_same_path(seed):
         require_forced_align()
     except RuntimeError as error:
         pytest.skip(str(error))
-    sounds = torch.tensor([1, 2, 2, 3, 1])
+    sounds = np.array([1, 2, 2, 3, 1])
     values = logarithms(40, seed)
-    assert compiled_path(values, sounds, 0).tolist() == own_path(values, sounds, 0).tolist()
+    assert compiled_path(values, sounds, 0).tolist() == ctc_path(values.numpy(), sounds, 0).tolist()
 
 
 @pytest.mark.parametrize("sounds", [[1, 2, 3, 1, 2, 3, 1], [1, 1, 1, 1]])
-@pytest.mark.parametrize("path", [own_path, compiled_path])
-def test_too_few_frames_are_refused_by_name(path, sounds):
+def test_too_few_frames_are_refused_by_name(sounds):
     with pytest.raises(ValueError, match="6 frames are too few"):
-        path(logarithms(6, 0), torch.tensor(sounds), 0)
+        ctc_path(logarithms(6, 0).numpy(), np.array(sounds), 0)
     words = Transcript((Word("w", tuple(LABELS[sound] for sound in sounds)),))
     with pytest.raises(InputError, match="^clip.wav: cannot be aligned with its text"):
-        ctc_phonemes(logarithms(6, 0), LABELS, 0, words, CLOCK, path, "clip.wav")
+        ctc_phonemes(logarithms(6, 0), LABELS, 0, words, CLOCK, "clip.wav")
 
 
 def spiking(*spikes):
@@ -76,8 +76,8 @@ def spiking(*spikes):
 
 
 def spans(values, transcript):
-    return [(span.phoneme, round(span.start, 3), round(span.end, 3))
-            for span in ctc_phonemes(values, LABELS, 0, transcript, CLOCK, own_path, "clip")]
+    return [(span.symbol, round(span.start, 3), round(span.end, 3))
+            for span in ctc_phonemes(values, LABELS, 0, transcript, CLOCK, "clip")]
 
 
 def test_sounds_part_midway_between_their_spikes():
@@ -105,7 +105,7 @@ def test_without_a_text_the_likeliest_labels_are_taken():
 def test_spans_tile_the_recording():
     for seed in range(5):
         for transcript in (None, Transcript((Word("a", ("a", "ʃ")), Word("b", ("b", "a"))))):
-            found = ctc_phonemes(logarithms(50, seed), LABELS, 0, transcript, CLOCK, own_path, "clip")
+            found = ctc_phonemes(logarithms(50, seed), LABELS, 0, transcript, CLOCK, "clip")
             assert found[0].start == 0.0 and found[-1].end == 1.0
             assert all(one.end == other.start for one, other in zip(found, found[1:], strict=False))
             assert np.all([span.end > span.start for span in found])

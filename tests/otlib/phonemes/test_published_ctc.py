@@ -7,7 +7,7 @@ import torch
 from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
 from otlib.errors import InputError
-from otlib.phonemes.alignment import Transcript, Word, load_aligner
+from otlib.phonemes import Transcript, Word, load_aligner
 from otlib.phonemes.published_ctc import PUBLISHED
 from tests.fixtures.small_hubert import saved, whole_clip_hubert
 
@@ -35,7 +35,7 @@ def test_its_phonemes_tile_the_recording(tmp_path):
     aligner = load_aligner("transformers", write(tmp_path)[0])
     assert aligner.labels == ("", "", "", "n", "s", "aɪ", "tʃ", "ə", "")
     found = aligner.phonemes(SOUND, TEXT)
-    assert [span.phoneme for span in found if span.phoneme] == ["n", "ˈaɪ", "s", "tʃ", "ə"]
+    assert [span.symbol for span in found if span.symbol] == ["n", "ˈaɪ", "s", "tʃ", "ə"]
     assert found[0].start == 0.0 and found[-1].end == len(SOUND) / 16000
     assert aligner.phonemes(SOUND)[-1].end == len(SOUND) / 16000
 

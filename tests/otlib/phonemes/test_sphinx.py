@@ -8,7 +8,7 @@ import torch
 from data_prep.corpus.articulatory_targets import TARGETS
 from data_prep.corpus.labelled_speech import text_to_phonemes
 from otlib.errors import InputError
-from otlib.phonemes.alignment import Transcript, Word, load_aligner
+from otlib.phonemes import Transcript, Word, load_aligner
 from otlib.phonemes.sphinx import IPA
 from otlib.phonemes.transcript import split_symbol
 from otlib.speech.recording import read_recording, resampled
@@ -29,7 +29,7 @@ def person(shared):
 
 
 def symbols(spans):
-    return [span.phoneme for span in spans if span.phoneme]
+    return [span.symbol for span in spans if span.symbol]
 
 
 def test_a_person_is_aligned_twice_alike(aligner, person):
@@ -38,7 +38,7 @@ def test_a_person_is_aligned_twice_alike(aligner, person):
     assert found[0].start == 0.0 and found[-1].end == pytest.approx(len(person) / 16000)
     assert all(one.end == other.start for one, other in zip(found, found[1:], strict=False))
     assert aligner.phonemes(person, text_to_phonemes(TEXT)) == found
-    (closure,) = [span for span in found if span.phoneme == "b"]  # seen in the waveform: from 0.83 s to 0.92 s
+    (closure,) = [span for span in found if span.symbol == "b"]  # seen in the waveform: from 0.83 s to 0.92 s
     assert 0.80 < closure.start < 0.87 and 0.89 < closure.end < 0.96
 
 

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from otlib.errors import InputError
 from otlib.speech import local_hubert as hubert
-from otlib.speech.encoder import Windows, default_windows, encode, encode_stream, load_encoder
+from otlib.speech.encoder import encode, load_encoder
 from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain
+from otlib.speech.windows import Windows
 from tests.fixtures.small_hubert import as_recogniser, as_wav2vec2, local_hubert, saved, whole_clip_hubert
 from tests.oracles.audio_naive import cross_faded
 
@@ -76,16 +77,16 @@ def standardised(samples):
 @pytest.mark.parametrize("frames", [61, 299, 300, 301])
 def test_local_encoder_in_windows_is_the_plain_model(exact, frames):
     samples = sound(samples_of(frames), dtype=torch.float64)
-    windows = replace(default_windows(exact), core=1.0)
+    windows = replace(exact.windows, core=SECOND)
     expected = plain_features(exact.model, running_gain(samples))
     torch.testing.assert_close(encode(exact, samples, windows), expected, rtol=0, atol=SAME_DOUBLE)
-    too_near = encode(exact, samples, replace(windows, margin=windows.margin - 0.2))
+    too_near = encode(exact, samples, replace(windows, margin=windows.margin - 10))
     assert frames == 61 or (too_near - expected).abs().max() > 100 * SAME_DOUBLE  # the test would notice
 
 
 def test_local_encoder_in_windows_is_the_plain_model_in_single_precision(local):
     samples = sound(samples_of(300))
-    found = encode(local, samples, replace(default_windows(local), core=1.0))
+    found = encode(local, samples, replace(local.windows, core=SECOND))
     torch.testing.assert_close(found, plain_features(local.model, running_gain(samples)), rtol=0, atol=SAME)
 
 
@@ -115,7 +116,7 @@ def test_windows_of_a_whole_clip_encoder_are_cross_faded(whole):
         start, end = max(0, first - margin), min(250, first + core + fade + margin)
         window = plain_features(whole.model, standardised(samples[start * HOP:samples_of(end)]))
         seen.append(window[first - start:min(first + core + fade, 250) - start])
-    found = encode(whole, samples, Windows(core / SECOND, margin / SECOND, fade / SECOND))
+    found = encode(whole, samples, Windows(core, margin, fade))
     torch.testing.assert_close(found, cross_faded(seen, core, fade), rtol=0, atol=SAME)
 
 
@@ -134,38 +135,24 @@ def test_loudness_of_the_recording_does_not_matter(name, request):
 
 @pytest.mark.parametrize("name", ["local", "whole"])
 def test_memory_does_not_grow_with_the_recording(name, request):
+    """No window is longer than the others, and of each stretch no more is kept than asked for."""
     encoder = request.getfixturevalue(name)
-    windows = replace(default_windows(encoder), core=2.0)
-    sizes = []
+    windows, sizes, chunks = replace(encoder.windows, core=100), [], []
     hook = encoder.model.register_forward_pre_hook(lambda _, arguments: sizes.append(arguments[0].shape[1]))
+
+    def mean(stretch):
+        chunks.append(len(stretch))
+        return stretch.mean((1, 2))
+
+    samples = sound(samples_of(1030))
     try:
-        chunks = [len(chunk) for chunk in encode_stream(encoder, sound(samples_of(1030)), windows)]
+        kept = encode(encoder, samples, windows, keep=mean)
     finally:
         hook.remove()
-    margin, fade = (round(seconds * SECOND) for seconds in (windows.margin, windows.fade))
-    inner = samples_of(100 + 2 * margin + fade)
+    inner = samples_of(100 + 2 * windows.margin + windows.fade)
     assert chunks == [100] * 10 + [30]
     assert max(sizes) == inner and sizes[2:7] == [inner] * 5
-
-
-@pytest.mark.parametrize("name", ["local", "whole"])
-@pytest.mark.parametrize("silence", [1, 399, 4_800, 50_000])
-@pytest.mark.parametrize("samples", [1, 300, 40_000])
-def test_silence_heard_before_is_that_of_a_recording_that_has_it(name, silence, samples, request):
-    encoder, recording = request.getfixturevalue(name), sound(samples)
-    windows = replace(default_windows(encoder), core=0.5)
-    heard = torch.cat(list(encode_stream(encoder, recording, windows, silence)))
-    assert torch.equal(heard, encode(encoder, torch.nn.functional.pad(recording, (silence, 0)), windows))
-
-
-def test_stream_is_lazy(local):
-    seen = []
-    hook = local.model.register_forward_pre_hook(lambda _, arguments: seen.append(1))
-    try:
-        next(encode_stream(local, sound(samples_of(1000)), replace(default_windows(local), core=1.0)))
-    finally:
-        hook.remove()
-    assert len(seen) == 1
+    assert torch.equal(kept, encode(encoder, samples, windows).mean((1, 2)))
 
 
 @pytest.mark.parametrize("name", ["local", "whole"])

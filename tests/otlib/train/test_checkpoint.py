@@ -8,10 +8,23 @@ import torch
 
 from otlib.errors import InputError
 from otlib.models.ottalk import ModelSettings, OTTalk
-from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, load_model, load_state, read_facts, save_model, save_state
+from otlib.train.checkpoint import (
+    ENCODER,
+    SETTINGS,
+    STATE,
+    WEIGHTS,
+    load_model,
+    load_state,
+    read_facts,
+    save_model,
+    save_state,
+)
 
 SMALL = ModelSettings(feature_layers=1, feature_channels=3, width=8, layers=1, heads=2, radius=2, channels=4, terms=2,
                       levels=(10, 5))
+
+
+FACTS = {"frame_rate": 30.0, "encoder": "prosody", "fingerprint": "prosody-1"}
 
 
 def model_of(settings=SMALL, seed=0):
@@ -41,7 +54,7 @@ def same(one, other):
 
 @pytest.fixture
 def folder(tmp_path):
-    save_model(model_of(), tmp_path)
+    save_model(model_of(), tmp_path, FACTS)
     return tmp_path
 
 
@@ -54,7 +67,8 @@ def state(tmp_path):
 
 
 def test_a_model_is_read_back(folder):
-    loaded = load_model(folder)
+    loaded, facts = load_model(folder)
+    assert facts == FACTS
     assert loaded.settings == SMALL and not loaded.training
     assert same(loaded.state_dict(), model_of().state_dict())
 
@@ -78,8 +92,8 @@ def cut(file):
 
 def write_settings(**changes):
     def change(folder):
-        settings = json.loads((folder / SETTINGS).read_text())
-        (folder / SETTINGS).write_text(json.dumps({**settings, **changes}))
+        stored = json.loads((folder / SETTINGS).read_text())
+        (folder / SETTINGS).write_text(json.dumps(stored | {"model": stored["model"] | changes}))
     return change
 
 
@@ -90,6 +104,7 @@ def write_settings(**changes):
     (lambda folder: (folder / WEIGHTS).write_bytes(b""), "do not make a model"),
     (lambda folder: (folder / SETTINGS).write_text('{"width": 8'), "model.json: not a JSON file"),
     (lambda folder: (folder / SETTINGS).write_text("[1, 2]"), "do not make a model"),
+    (lambda folder: (folder / SETTINGS).write_text('{"frame_rate": 30.0, "model": {}}'), "do not make a model .*encoder"),
     (write_settings(width=16), "do not make a model"),
     (write_settings(heads=3), "width 8 is not divisible by heads 3"),
     (write_settings(depth=3), "do not make a model .*depth"),
@@ -100,6 +115,15 @@ def test_a_damaged_model_is_refused_in_one_sentence(folder, damage, sentence):
     with pytest.raises(InputError, match=sentence) as caught:
         load_model(folder)
     assert str(folder) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_encoder_in_the_folder_is_named_by_its_path(tmp_path):
+    save_model(model_of(), tmp_path, FACTS | {"encoder": ENCODER})
+    with pytest.raises(InputError, match="the encoder that was trained with the model is not there .*; delete the folder"):
+        load_model(tmp_path)
+    (tmp_path / ENCODER).mkdir()
+    (tmp_path / ENCODER / WEIGHTS).touch()
+    assert load_model(tmp_path)[1]["encoder"] == str(tmp_path / ENCODER)
 
 
 def without_facts(file):
@@ -141,7 +165,7 @@ def test_a_full_disk_leaves_the_last_good_state(state, monkeypatch):
     with pytest.raises(InputError, match="cannot be written .No space left on device.; free some space"):
         save_state(file, model, {}, optimiser, {})
     with pytest.raises(InputError, match="No space left on device"):
-        save_model(model, file.parent)
+        save_model(model, file.parent, FACTS)
     assert file.read_bytes() == before
     assert sorted(path.name for path in file.parent.iterdir()) == sorted([STATE, SETTINGS])
 

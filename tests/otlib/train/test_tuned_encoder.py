@@ -13,18 +13,19 @@ from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import read_json
 from otlib.losses import LossSettings
-from otlib.metrics.vertices import lip_error_mm
+from otlib.metrics import lip_error_mm
 from otlib.models.ottalk import ModelSettings, OTTalk, prepare_geometry
 from otlib.predict import Predictor, load_trained
 from otlib.speech.encoder import load_encoder
-from otlib.speech.features import cached_features, encoder_source, feature_source, recording_features
+from otlib.speech.features import cached_features, feature_source, recording_features
 from otlib.speech.recording import read_recording
+from otlib.topology import Topology
 from otlib.train import loop as training
 from otlib.train.__main__ import main
-from otlib.train.checkpoint import WEIGHTS
-from otlib.train.loop import LOG, RUN, train
+from otlib.train.checkpoint import ENCODER, WEIGHTS, load_model
+from otlib.train.loop import LOG, RUN, parameter_groups, train
 from otlib.train.settings import TrainSettings, model_settings, settings_from
-from otlib.train.tuned_encoder import ENCODER, TunedModel, load_tunable, parameter_groups, read_sound
+from otlib.train.tuned_encoder import TunedEncoder, WholeModel, read_sound
 from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 from tests.fixtures.talking_ball import ball
 from tests.fixtures.tiny_corpus import write_corpus
@@ -80,78 +81,75 @@ def noise(path, seconds, seed=0):
     return path
 
 
-def tuned_model(encoder, frozen_layers, alignment="interpolation"):
+def whole_model(encoder):
     """A model above an encoder that has been loaded; its last layer is not the zeros that a training begins with."""
-    talker = OTTalk(ModelSettings(encoder.layers, encoder.channels * (2 if alignment == "pairs" else 1), **MODEL))
+    talker = OTTalk(ModelSettings(encoder.source.layers, encoder.source.channels, **MODEL))
     torch.nn.init.normal_(talker.out.weight, generator=torch.Generator().manual_seed(0))
-    return TunedModel(talker, encoder, frozen_layers)
+    return WholeModel(talker, encoder)
 
 
 def moved(model, window):
     """The motion that a model makes of a window, on a ball."""
     vertices, faces, _ = ball(1)
-    geometry = prepare_geometry(torch.from_numpy(vertices), torch.from_numpy(faces), model.talker.settings)
-    return model((window,), geometry.signal[None], geometry.hierarchy)
+    return model((window,), prepare_geometry(torch.from_numpy(vertices), Topology(faces), model.talker.settings))
 
 
-@pytest.mark.parametrize("alignment, rate", [("interpolation", 30.0), ("interpolation", 25.0), ("pairs", 25.0)])
-def test_a_window_is_heard_as_in_the_whole_recording(folder, tmp_path, alignment, rate):
+@pytest.mark.parametrize("rate", [30.0, 25.0])
+def test_a_window_gives_the_features_of_the_whole_recording(folder, tmp_path, rate):
     """A local encoder whose reach is within the margin; at both ends, in the middle, and after the sound has ended."""
-    encoder = load_tunable(folder["local"], 1)
+    encoder = TunedEncoder(folder["local"], 1)
     path = noise(tmp_path / "a.wav", 6.0)
-    frames, heard = int(6.0 * rate) + 4, int(6.0 * rate)
-    sound = read_sound(path, alignment, rate, encoder.local, frames)
-    source = encoder_source(encoder, alignment)
-    features = recording_features(source, read_recording(path), rate)
-    expected = features[torch.arange(frames).clamp(max=heard - 1)]
-    model = tuned_model(encoder, 1, alignment)
+    frames, covered = int(6.0 * rate) + 4, int(6.0 * rate)
+    sound = read_sound(path, rate, encoder.local, frames)
+    features = recording_features(encoder.source, read_recording(path), rate)
+    expected = features[torch.arange(frames).clamp(max=covered - 1)]
     for start in (0, 1, 60, frames - 20):
-        window = sound.window(start, 20)
+        window = sound[start: start + 20]
         assert len(window.samples) < 0.6 * len(sound.samples)
-        torch.testing.assert_close(model.hear(window), expected[start: start + 20], **CUT)
-    assert len(sound) == frames and torch.equal(model.hear_clip(sound), expected.half().float())
+        torch.testing.assert_close(encoder([window])[0], expected[start: start + 20], **CUT)
+    assert len(sound) == frames and torch.equal(encoder.whole(sound), expected.half())
 
 
 def test_an_encoder_of_whole_clips_hears_a_short_clip_whole(folder, tmp_path):
     """The margin takes in all of it; a clip at another speed lasts as long as its features."""
-    encoder = load_tunable(folder["whole"], 1)
+    encoder = TunedEncoder(folder["whole"], 1)
     path = noise(tmp_path / "a.wav", 1.5)
-    sound = read_sound(path, "interpolation", 30.0, encoder.local, speed=1.13)
-    expected = cached_features(encoder_source(encoder), path, 30.0, tmp_path / "features", speed=1.13)
-    model = tuned_model(encoder, 1)
+    sound = read_sound(path, 30.0, encoder.local, speed=1.13)
+    expected = cached_features(encoder.source, path, 30.0, tmp_path / "features", speed=1.13)
     assert len(sound) == len(expected) == 39
-    assert torch.equal(model.hear_clip(sound), expected)
-    torch.testing.assert_close(model.hear(sound.window(10, 20)).half().float(), expected[10:30], rtol=2e-3, atol=2e-3)
+    assert torch.equal(encoder.whole(sound), expected)
+    torch.testing.assert_close(encoder([sound[10:30]])[0].half(), expected[10:30], rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("name", ["local", "whole"])
 def test_samples_that_make_no_feature_change_nothing(folder, tmp_path, name):
     """A bang in the 240 samples behind the last feature; in use they do not count for the level of the input either."""
-    encoder = load_tunable(folder[name], 1)
+    encoder = TunedEncoder(folder[name], 1)
     samples = 0.01 * np.random.default_rng(0).standard_normal(16_000)
     samples[-240:] = 0.9
     soundfile.write(tmp_path / "a.wav", samples, 16_000)
-    expected = recording_features(encoder_source(encoder), read_recording(tmp_path / "a.wav"), 30.0)
-    sound = read_sound(tmp_path / "a.wav", "interpolation", 30.0, encoder.local)
-    torch.testing.assert_close(tuned_model(encoder, 1).hear(sound.window(0, 30)), expected, **CUT)
+    expected = recording_features(encoder.source, read_recording(tmp_path / "a.wav"), 30.0)
+    sound = read_sound(tmp_path / "a.wav", 30.0, encoder.local)
+    torch.testing.assert_close(encoder([sound[0:30]])[0], expected, **CUT)
 
 
 def test_a_sound_shorter_than_a_feature_is_heard(folder, tmp_path):
-    encoder = load_tunable(folder["local"], 1)
-    sound = read_sound(noise(tmp_path / "a.wav", 0.02), "interpolation", 60.0, encoder.local, 5)
-    assert tuned_model(encoder, 1).hear(sound.window(0, 5)).shape == (5, 3, 32)
+    encoder = TunedEncoder(folder["local"], 1)
+    sound = read_sound(noise(tmp_path / "a.wav", 0.02), 60.0, encoder.local, 5)
+    assert encoder([sound[0:5]]).shape == (1, 5, 3, 32)
 
 
 @pytest.mark.parametrize("name, frozen_layers, layers", [("local", 0, (0, 1)), ("local", 1, (1,)), ("whole", 1, (1,)),
                                                          ("bundled", 2, (2, 3, 4, 5))])
 def test_gradients_reach_what_is_trained_and_nothing_else(folder, tmp_path, name, frozen_layers, layers):
-    encoder = load_tunable(folder[name], frozen_layers)
-    model = tuned_model(encoder, frozen_layers).train()
-    sound = read_sound(noise(tmp_path / "a.wav", 1.0), "interpolation", 30.0, encoder.local)
-    moved(model, sound.window(0, 12)).square().sum().backward()
+    encoder = TunedEncoder(folder[name], frozen_layers)
+    model = whole_model(encoder).train()
+    sound = read_sound(noise(tmp_path / "a.wav", 1.0), 30.0, encoder.local)
+    moved(model, sound[0:12]).square().sum().backward()
     wanted = ["encoder.pos_conv_embed.", *(f"encoder.layers.{layer}." for layer in layers)]
     wanted += ["encoder.layer_norm."] * (name == "whole")  # before the layers there, behind them in the others
-    for key, parameter in model.encoder.named_parameters():
+    assert not any(module.training for module in encoder.model.modules())  # it drops out and masks nothing
+    for key, parameter in encoder.model.named_parameters():
         if key.startswith(tuple(wanted)):
             assert parameter.grad is not None and (parameter.grad.any() or key.endswith(FLAT)), key
         else:
@@ -161,9 +159,9 @@ def test_gradients_reach_what_is_trained_and_nothing_else(folder, tmp_path, name
 
 def test_the_encoder_alone_lowers_the_loss(folder, tmp_path):
     """With the model above it held still; a window's motion, learned by heart."""
-    encoder = load_tunable(folder["local"], 1)
-    model = tuned_model(encoder, 1)
-    window = read_sound(noise(tmp_path / "a.wav", 1.0), "interpolation", 30.0, encoder.local).window(0, 12)
+    encoder = TunedEncoder(folder["local"], 1)
+    model = whole_model(encoder)
+    window = read_sound(noise(tmp_path / "a.wav", 1.0), 30.0, encoder.local)[0:12]
     optimiser = torch.optim.AdamW(parameter_groups(model, 0.0, 1e-3)[1:], lr=1e-3)
     target = moved(model, window).detach().roll(3, 1)
     losses = []
@@ -200,9 +198,8 @@ def test_a_trained_model_is_nearer_than_a_face_that_never_moves(data, settings, 
     longer = dataclasses.replace(settings, steps=60, validate=20, learning_rate=1e-2, loss=loss)
     error = train(data, tmp_path / "run", longer, cache=tmp_path / "features")["validation_lip_mm"]
     dataset = Dataset.open(data)
-    lips = torch.from_numpy(dataset.regions["lips"])
-    still = [lip_error_mm(torch.from_numpy(clip.template).expand(clip.frames, -1, -1),
-                          torch.from_numpy(np.array(clip.vertices)), lips) for clip in dataset.select("val")]
+    still = [lip_error_mm(clip.vertices, np.broadcast_to(clip.template, clip.vertices.shape), dataset.topology.lips)
+             for clip in dataset.select("val")]
     assert error < 0.7 * sum(still) / len(still)
     rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
     assert rows[-1]["total"] < 0.5 * rows[0]["total"]
@@ -213,28 +210,28 @@ def test_a_trained_run_hears_with_the_encoder_it_has_trained(finished, data, fol
     out, loop = finished
     trained, dataset = load_trained(out), Dataset.open(data)
     untuned = feature_source(folder["local"])
-    record = read_json(out / RUN)
-    assert trained.source.fingerprint == record["tuned_encoder"] != untuned.fingerprint == record["encoder"]
-    predict, lips = Predictor(trained, dataset, tmp_path), torch.from_numpy(dataset.regions["lips"])
+    record, facts = read_json(out / RUN), load_model(out)[1]
+    assert trained.source.fingerprint == facts["fingerprint"] != untuned.fingerprint == record["encoder"]
+    predict = Predictor(trained, dataset, tmp_path)
     errors = []
     for clip, sequence in zip(loop.validation.clips, dataset.select("val"), strict=True):
-        features = loop.plain_model.hear_clip(clip.features)
+        features = loop.plain_model.encoder.whole(clip.audio)
         own = cached_features(trained.source, sequence.audio_path, 30.0, tmp_path)
         others = cached_features(untuned, sequence.audio_path, 30.0, tmp_path)
-        assert torch.equal(features, own) and (own - others).abs().max() > 1e-2
+        assert torch.equal(features, own) and (own.float() - others.float()).abs().max() > 1e-2
         with torch.no_grad():
-            signal = loop.validation.signals[clip.speaker][None]
-            motion = loop.talker.eval()(features[None], signal, loop.hierarchies[0])[0]
-        predicted = torch.from_numpy(predict(sequence))
-        torch.testing.assert_close(predicted, torch.from_numpy(sequence.template) + motion, **MOTION)
-        errors.append(lip_error_mm(predicted, torch.from_numpy(np.array(sequence.vertices)), lips))
+            geometry = loop.validation.geometries[0].of([clip.speaker])
+            motion = loop.plain_model.eval().talker(features[None], geometry)[0]
+        predicted = predict(sequence)
+        torch.testing.assert_close(torch.from_numpy(predicted), torch.from_numpy(sequence.template) + motion, **MOTION)
+        errors.append(lip_error_mm(sequence.vertices, predicted, dataset.topology.lips))
     assert np.mean(errors) == pytest.approx(record["validation_lip_mm"], rel=1e-5)
 
 
 def test_the_trained_encoder_is_one_to_start_from(finished, settings, data, tmp_path):
     out, _ = finished
     again = dataclasses.replace(settings, encoder=str(out / ENCODER), steps=1)
-    assert train(data, tmp_path / "run", again, cache=tmp_path)["encoder"] == read_json(out / RUN)["tuned_encoder"]
+    assert train(data, tmp_path / "run", again, cache=tmp_path)["encoder"] == load_model(out)[1]["fingerprint"]
 
 
 def test_the_same_seed_gives_the_same_bytes(finished, data, settings, tmp_path):
@@ -248,7 +245,7 @@ def test_the_same_seed_gives_the_same_bytes(finished, data, settings, tmp_path):
 @pytest.mark.parametrize("write, during", [(3, False), (5, False), (7, False), (8, False), (9, True), (10, False)])
 def test_killed_at_any_write_and_resumed_ends_with_the_same_bytes(finished, data, settings, tmp_path, monkeypatch, write,
                                                                   during):
-    """The writes: log at 1; log and state at 3 and at 6; the model's two files, the encoder's two, record."""
+    """The writes: log at 1; log and state at 3 and at 6; the encoder's two files, the model's two, record."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
         killed_after(write, patch, during)
         train(data, tmp_path / "run", settings, cache=tmp_path)
@@ -289,7 +286,6 @@ def test_an_encoder_that_is_missing_or_another_is_refused(finished, folder, tmp_
     (["--frozen-layers", "-1"], "training settings: frozen_layers must be at least 0, but is -1"),
     (["--frozen-layers", "2"], "local: frozen_layers 2 leaves none of its 2 layers to train; choose 0 to 1"),
     (["--encoder-learning-rate", "0"], "training settings: encoder_learning_rate must be finite and above 0"),
-    (["--alignment", "pairs"], "alignment 'pairs' makes 25 frames a second, not 30"),
 ])
 def test_what_cannot_be_trained_is_refused_in_one_sentence(data, settings, tmp_path, capsys, options, sentence):
     (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))

@@ -10,14 +10,16 @@ from matplotlib.colors import to_hex
 from otlib import viz
 from otlib.measures.matching import sliced_matching
 from otlib.measures.measure import Measure, barycentres, varifold
+from otlib.phonemes import Phoneme
+from otlib.topology import Topology
 from otlib.viz import palette
-from otlib.viz.tessellation import PhongTessellation
+from otlib.viz.phong_tessellation import PhongTessellation
 from tests.fixtures.talking_ball import RADIUS, ball, talk
 
 PHONEMES = [
-    {"phoneme": "m", "start": 0.0, "end": 0.2},
-    {"phoneme": "ˈaː", "start": 0.2, "end": 0.6},
-    {"phoneme": "b", "start": 0.6, "end": 0.7},
+    Phoneme("m", 0.0, 0.2),
+    Phoneme("ˈaː", 0.2, 0.6),
+    Phoneme("b", 0.6, 0.7),
 ]
 
 
@@ -36,16 +38,16 @@ def test_triptych_states_the_error_in_mm(gl):
     vertices, faces, parts = ball()
     predicted = vertices.copy()
     predicted[:, 0] += 0.002
-    figure = viz.head_triptych(vertices, predicted, faces, face_parts=parts)
+    figure = viz.head_triptych(vertices, predicted, Topology(faces, parts=parts))
     assert "largest 2.00 mm, mean 2.00 mm" in texts(figure)
     assert "50 mm" in texts(figure)  # the scale bar: the ball is 200 mm wide
     with pytest.raises((ValueError, TypeError), match="predicted"):  # annotations are checked first
-        viz.head_triptych(vertices, predicted[:-1], faces)
+        viz.head_triptych(vertices, predicted[:-1], Topology(faces))
 
 
 def test_scale_bar_is_as_long_as_it_says(gl):
     vertices, faces, _ = ball()
-    figure = viz.head_triptych(vertices, vertices, faces)
+    figure = viz.head_triptych(vertices, vertices, Topology(faces))
     panel = figure.axes[0]
     bar = panel.lines[0].get_xdata()
     picture = panel.images[0].get_array().astype(int)

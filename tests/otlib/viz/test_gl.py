@@ -10,8 +10,9 @@ from matplotlib.colors import to_rgb
 
 import otlib.viz.heads
 from otlib.errors import InputError
+from otlib.topology import Topology
 from otlib.viz import gl as rendering
-from otlib.viz.frames import render_frames
+from otlib.viz.film_frames import render_frames
 from otlib.viz.gl import RenderingUnavailable, ensure_rendering
 from tests.fixtures.talking_ball import RADIUS, ball, talk
 
@@ -112,7 +113,7 @@ def background_share(heads, picture):
 
 def test_the_picture_is_a_lit_ball_in_the_middle(heads):
     vertices, faces, _ = ball()
-    with heads.HeadRenderer(vertices, faces, size=(2 * SIDE, SIDE)) as renderer:
+    with heads.HeadRenderer(vertices, Topology(faces), size=(2 * SIDE, SIDE)) as renderer:
         picture = renderer.image(vertices)
         assert picture.shape == (SIDE, 2 * SIDE, 3)
         assert picture.dtype == np.uint8
@@ -125,7 +126,7 @@ def test_the_picture_is_a_lit_ball_in_the_middle(heads):
 def test_moving_points_moves_the_picture_and_nothing_else(heads):
     vertices, faces, parts = ball()
     sequence = talk(vertices, 21)
-    frames = list(render_frames(sequence, faces, face_parts=parts, size=(SIDE, SIDE)))
+    frames = list(render_frames(sequence, Topology(faces, parts=parts), size=(SIDE, SIDE)))
     assert len(frames) == 21
     assert (frames[0] == frames[20]).all()  # the mouth is at rest in both
     changed = np.abs(frames[10].astype(int) - frames[0]).max(-1) > 12
@@ -137,7 +138,7 @@ def test_moving_points_moves_the_picture_and_nothing_else(heads):
 def test_parts_have_colours_with_hard_borders(heads):
     vertices, faces, _ = ball()
     front = np.flatnonzero(vertices[faces].mean(1)[:, 0] > 0)
-    with heads.HeadRenderer(vertices, faces, face_parts={"teeth": front}, size=(SIDE, SIDE)) as renderer:
+    with heads.HeadRenderer(vertices, Topology(faces, parts={"teeth": front}), size=(SIDE, SIDE)) as renderer:
         picture = renderer.image(vertices).astype(int)
     # across the middle row: skin, then at most two mixed pixels or one zigzag of triangles, then teeth
     yellowness = (picture[..., 0] - picture[..., 2])[SIDE // 2]
@@ -150,9 +151,10 @@ def test_cameras_look_from_the_heads_left(heads, camera, column):
     # A red nose at +z wanders to the left of the picture as the camera goes to the head's left.
     vertices, faces, _ = ball(4)
     nose = np.flatnonzero(vertices[faces].mean(1)[:, 2] > 0.97 * RADIUS)
-    with heads.HeadRenderer(vertices, faces, face_parts={"lips": nose}, size=(SIDE, SIDE), camera=camera) as renderer:
+    nosed = Topology(faces, parts={"lips": nose})
+    with heads.HeadRenderer(vertices, nosed, size=(SIDE, SIDE), camera=camera) as renderer:
         picture = renderer.image(vertices).astype(int)
-    with heads.HeadRenderer(vertices, faces, size=(SIDE, SIDE), camera=camera) as renderer:
+    with heads.HeadRenderer(vertices, Topology(faces), size=(SIDE, SIDE), camera=camera) as renderer:
         plain = renderer.image(vertices).astype(int)
     columns = np.nonzero(np.abs(picture - plain).max(-1) > 20)[1]
     ball_left, ball_right = SIDE * (1 - 1 / 1.12) / 2, SIDE * (1 + 1 / 1.12) / 2
@@ -162,31 +164,33 @@ def test_cameras_look_from_the_heads_left(heads, camera, column):
 def test_error_colours_replace_the_parts(heads):
     vertices, faces, _ = ball()
     error_mm = np.where(vertices[:, 0] > 0, 2.0, 0.0)
-    with heads.HeadRenderer(vertices, faces, size=(SIDE, SIDE)) as renderer:
+    with heads.HeadRenderer(vertices, Topology(faces), size=(SIDE, SIDE)) as renderer:
         skin = renderer.image(vertices)
         picture = renderer.image(vertices, error_mm, error_limit_mm=2.0).astype(int)
         assert (renderer.image(vertices) == skin).all()  # and come back
     left, right = picture[SIDE // 2, SIDE // 2 - 25], picture[SIDE // 2, SIDE // 2 + 25]
     assert left[1] - right[1] > 60  # light yellow against dark red differ in green
-    framed = next(render_frames(vertices[None], faces, size=(SIDE, SIDE), error_mm=error_mm[None]))
+    framed = next(render_frames(vertices[None], Topology(faces), size=(SIDE, SIDE), error_mm=error_mm[None]))
     assert (framed[30:90, 104:107] != picture[30:90, 104:107]).any()  # the colour bar
 
 
 def test_what_cannot_be_drawn_is_named(heads):
     vertices, faces, _ = ball(1)
     with pytest.raises(MISFIT, match="camera.*'above'"):
-        heads.HeadRenderer(vertices, faces, camera="above")
+        heads.HeadRenderer(vertices, Topology(faces), camera="above")
     with pytest.raises(ValueError, match="size"):
-        heads.HeadRenderer(vertices, faces, size=(0, 10))
+        heads.HeadRenderer(vertices, Topology(faces), size=(0, 10))
     with pytest.raises(ValueError, match="template: not all"):
-        heads.HeadRenderer(np.full_like(vertices, np.nan), faces)
+        heads.HeadRenderer(np.full_like(vertices, np.nan), Topology(faces))
+    with pytest.raises(ValueError, match="template: shape .*as the topology"):
+        heads.HeadRenderer(vertices[:-1], Topology(faces))
     with pytest.raises(ValueError, match="one place"):
-        heads.HeadRenderer(np.zeros_like(vertices), faces)
+        heads.HeadRenderer(np.zeros_like(vertices), Topology(faces))
     with pytest.raises(ValueError, match="no frames"):
-        next(render_frames(vertices[None][:0], faces))
+        next(render_frames(vertices[None][:0], Topology(faces)))
     with pytest.raises(MISFIT, match="error_mm"):
-        next(render_frames(vertices[None], faces, error_mm=np.zeros((1, 3))))
-    with heads.HeadRenderer(vertices, faces, size=(32, 32)) as renderer:
+        next(render_frames(vertices[None], Topology(faces), error_mm=np.zeros((1, 3))))
+    with heads.HeadRenderer(vertices, Topology(faces), size=(32, 32)) as renderer:
         with pytest.raises(ValueError, match="vertices: shape"):
             renderer.image(vertices[:-1])
         with pytest.raises(ValueError, match="vertices: not all"):

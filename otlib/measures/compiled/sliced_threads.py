@@ -1,8 +1,8 @@
-"""Sliced Wasserstein distance on the CPU: the compiled kernel on all frames, in memory of a few atoms' worth.
+"""Sliced Wasserstein distance on the CPU: the compiled kernel on all frames, in memory proportional to the atoms.
 
-The work is cut by frame and by block of directions, independently of the number of threads, and summed in a fixed
-order: the same bits come out of one thread and of many. The threads are torch's number of plain Python threads (the
-kernel holds no lock), so calls from several threads at once, or after a fork, are safe.
+The work is split by frame and by block of directions, independently of the number of threads, and summed in a fixed
+order: one thread and many give the same bits. It runs on as many plain Python threads as torch uses (the kernel holds no
+lock), so calls from several threads at once, or after a fork, are safe.
 """
 
 import functools
@@ -17,10 +17,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.measures.compiled.kernel import directions_block, make_buffers, prepare
+from otlib.measures.compiled.sliced_numba import directions_block, make_buffers, prepare
 
 LEAST_TASKS = 8
-"""Tasks that a call is cut into at least: enough to share out, few enough that their gradients take little room."""
+"""Fewest tasks in a call: enough to share among threads, few enough that their gradients take little memory."""
 
 
 def solve(
@@ -32,22 +32,24 @@ def solve(
     p: float,
     gradient: bool,
 ) -> tuple[Float[Tensor, " T"], Float[Tensor, "T N d"] | None, Float[Tensor, "T N"] | None]:
-    """SW_p^p of each pair of measures and its gradient in the first one. Arguments as checked by ``otlib.measures.sliced``.
+    """SW_p^p of each pair of measures and its gradient in the first; ``otlib.measures.sliced`` has checked the arguments.
+
+    Seven arguments: PyTorch follows gradients through tensors, not through the measures that hold them.
 
     Returns:
-        The values, and if ``gradient`` the gradients in ``x_points`` and in ``x_weights`` (centred: the masses times
-        it sum to zero), else None twice.
+        The values; with ``gradient`` also the gradients in ``x_points`` and in ``x_weights`` (centred: weighted by the
+        masses, the latter sums to zero), otherwise None twice.
     """
     x, a, y, b, theta = (array.detach().contiguous().numpy()
                          for array in (x_points, x_weights, y_points, y_weights, directions))
     frames = len(x)
     blocks = _block_count(frames, theta.shape[1])
     value = np.zeros(frames)
-    kept = frames if gradient else 0
-    point_gradient = np.zeros((kept, x.shape[2], x.shape[1]), x.dtype)  # T d N, as the kernel makes it
-    weight_gradient = np.zeros((kept, x.shape[1]), x.dtype)
+    gradient_frames = frames if gradient else 0
+    point_gradient = np.zeros((gradient_frames, x.shape[2], x.shape[1]), x.dtype)  # T d N, the kernel's layout
+    weight_gradient = np.zeros((gradient_frames, x.shape[1]), x.dtype)
     prepared = [prepare(x[t], a[t], y[t], b[t]) for t in range(frames)] if blocks > 1 else None
-    idle: deque[tuple] = deque()  # buffers that no task is using: as many are made as threads
+    idle: deque[tuple] = deque()  # buffers that no task is using; at most one per thread exists
 
     def task(number: int) -> tuple[float, np.ndarray, np.ndarray]:
         frame, block = divmod(number, blocks)
@@ -56,9 +58,9 @@ def solve(
             buffers = idle.pop()
         except IndexError:
             buffers = make_buffers(x[0], y[0])
-        found = directions_block(*ready, theta[frame % len(theta)], block, blocks, p, gradient, buffers)
+        result = directions_block(*ready, theta[frame % len(theta)], block, blocks, p, gradient, buffers)
         idle.append(buffers)
-        return found
+        return result
 
     for number, (cost, point_part, weight_part) in enumerate(_in_order(task, frames * blocks)):
         frame = number // blocks
@@ -69,7 +71,7 @@ def solve(
     value = torch.from_numpy(value).to(x_points.dtype)
     if not gradient:
         return value, None, None
-    weight_gradient /= a.sum(1, keepdims=True, dtype=np.float64)  # the kernel scaled the weights to sum to one
+    weight_gradient /= a.sum(1, keepdims=True, dtype=np.float64)  # the kernel rescales the weights to sum to one
     return value, torch.from_numpy(point_gradient).transpose(1, 2), torch.from_numpy(weight_gradient)
 
 
@@ -79,7 +81,7 @@ def _block_count(frames: int, directions: int) -> int:
 
 
 def _in_order(task: Callable[[int], Any], count: int) -> Iterator[Any]:
-    """Yield task(0) ... task(count - 1), made on as many threads as torch uses, with few results waiting at any time."""
+    """Yield task(0) ... task(count - 1), computed on as many threads as torch uses, with few results waiting at a time."""
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
         yield from map(task, range(count))
@@ -96,5 +98,5 @@ def _in_order(task: Callable[[int], Any], count: int) -> Iterator[Any]:
 
 @functools.lru_cache(maxsize=1)
 def _pool(threads: int, process: int) -> ThreadPoolExecutor:
-    """Threads kept from call to call; a forked process has none of its parent's, so it gets its own."""
+    """Threads that persist between calls; a forked process does not inherit them, so it gets its own."""
     return ThreadPoolExecutor(threads, thread_name_prefix=f"sliced-{process}")

@@ -1,9 +1,9 @@
 """Rounder pictures of coarse meshes: each triangle becomes four that bend with the normals."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from jaxtyping import Float, Integer
-
-from otlib.viz.face_parts import FaceParts
 
 _ROUNDNESS = 0.75  # 0 keeps triangles flat; the value that Boubekeur and Alexa recommend
 
@@ -12,7 +12,8 @@ class PhongTessellation:
     """Splits every edge once, with the new vertex lifted towards the tangent planes at the edge's ends.
 
     The mesh's own vertices stay where they are, so a picture shows no position that the data does not have; only the
-    flat facets between them are rounded. Source: Boubekeur and Alexa, "Phong tessellation", 2008, equation 3.
+    flat facets between them are rounded. Source: Boubekeur and Alexa, "Phong tessellation", 2008, equation 3; our choice,
+    because VTK's own subdivision gives nothing for a mesh with three faces at an edge, and Loop's moves the vertices.
 
     Args:
         faces: (F, 3) vertex indices.
@@ -29,10 +30,10 @@ class PhongTessellation:
         quarters = [(a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca)]
         self.faces = np.stack([np.stack(corner, axis=-1) for corner in quarters], axis=1).reshape(-1, 3)
 
-    def pieces(self, face_parts: FaceParts) -> FaceParts:
+    def pieces(self, parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Return, for each part's faces, the indices of their quarters: 4 f to 4 f + 3 for face f."""
         quarters = np.arange(4)
-        return {name: (np.asarray(members)[:, None] * 4 + quarters).ravel() for name, members in face_parts.items()}
+        return {name: (members[:, None] * 4 + quarters).ravel() for name, members in parts.items()}
 
     def points(
         self, vertices: Float[np.ndarray, "V 3"], normals: Float[np.ndarray, "V 3"]

@@ -1,4 +1,4 @@
-"""Make head_fill.npz: the points that fill the skin of the built-in head at its three resolutions."""
+"""Make skin_fill.npz: the points that fill the skin of the built-in head at its three resolutions."""
 
 import argparse
 from pathlib import Path
@@ -7,13 +7,13 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.head import parts as head_parts
-from data_prep.head.fill import STORED, fill, store_fill
 from data_prep.head.mesh import DETAILS, build
+from data_prep.head.skin_fill import STORED, fill, store_fill
 from otlib.files import atomic_write
 
 
 def make_fill() -> dict[str, np.ndarray]:
-    """What the file holds: by number of points, row and azimuth as :func:`data_prep.head.fill.store_fill` gives them."""
+    """Content of the file: row and azimuth from :func:`data_prep.head.skin_fill.store_fill`, by number of points."""
     arrays: dict[str, np.ndarray] = {}
 
     def keep(fixed: np.ndarray, count: int) -> np.ndarray:

@@ -3,42 +3,35 @@
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
+from otlib.topology import Topology
 from otlib.viz import palette
-from otlib.viz.face_parts import FaceParts
 from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 
 def render_frames(
     vertices: Float[np.ndarray, "T V 3"],
-    faces: Integer[np.ndarray, "F 3"],
+    topology: Topology,
     *,
     template: Float[np.ndarray, "V 3"] | None = None,
-    face_parts: FaceParts | None = None,
     size: tuple[int, int] = (640, 640),
     camera: Camera = "front",
     error_mm: Float[np.ndarray, "T V"] | None = None,
-    error_limit_mm: float | None = None,
-    progress: bool = False,
 ) -> Iterator[Picture]:
     """Draw every frame of a sequence, one at a time.
 
     Args:
         vertices: (T, V, 3) metres.
-        faces: (F, 3) vertex indices.
+        topology: of the mesh, whose parts get their colours.
         template: (V, 3) metres, what the camera is fitted to; the first frame when None.
-        face_parts: face indices of each named part.
         size: (width, height) in pixels.
         camera: "front", "three_quarter" or "profile".
-        error_mm: (T, V) millimetres; colours the surface and adds a colour bar.
-        error_limit_mm: the error that gets the last colour; the 99th percentile of ``error_mm`` when None.
-        progress: show a progress bar on a terminal.
+        error_mm: (T, V) millimetres; colours the surface and adds a colour bar, whose last colour is the 99th percentile.
 
     Yields:
         (height, width, 3) uint8 pictures, T of them.
@@ -51,18 +44,16 @@ def render_frames(
         raise ValueError("vertices: the sequence has no frames")
     if error_mm is not None and error_mm.shape != vertices.shape[:2]:
         raise ValueError(f"error_mm: shape {error_mm.shape}, expected {vertices.shape[:2]}")
-    overlay = None
     if error_mm is not None:
-        if error_limit_mm is None:
-            error_limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that no error has a scale
-        overlay = ColourBar(size, error_limit_mm)
+        limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that no error has a scale
+        overlay = ColourBar(size, limit_mm)
     fitted_to = vertices[0] if template is None else template
-    with HeadRenderer(fitted_to, faces, face_parts=face_parts, size=size, camera=camera) as renderer:
-        for frame in tqdm(range(len(vertices)), desc="drawing", unit="frame", disable=None if progress else True):
-            if overlay is None:
-                yield renderer.image(vertices[frame])
+    with HeadRenderer(fitted_to, topology, size=size, camera=camera) as renderer:
+        for frame, pose in enumerate(vertices):
+            if error_mm is None:
+                yield renderer.image(pose)
             else:
-                yield overlay.on(renderer.image(vertices[frame], error_mm[frame], error_limit_mm))
+                yield overlay.on(renderer.image(pose, error_mm[frame], limit_mm))
 
 
 class ColourBar:

@@ -1,11 +1,9 @@
 """The named parts of a head's surface, and how each of them looks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Integer
-
-FaceParts = Mapping[str, Sequence[int] | np.ndarray]
 
 _COLOURS = {
     "skin": "#D8AE97",
@@ -43,32 +41,18 @@ def part_gloss(name: str) -> tuple[float, float]:
     return _GLOSS.get(name, _GLOSS["skin"])
 
 
-def split_faces(faces: Integer[np.ndarray, "F 3"], face_parts: FaceParts | None) -> dict[str, np.ndarray]:
+def split_faces(faces: Integer[np.ndarray, "F 3"], parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Split a face list by part.
 
     Args:
         faces: (F, 3) vertex indices.
-        face_parts: face indices of each part; faces in no part, and all faces when None, are "skin".
+        parts: face indices of each part, as of a topology; faces in no part are "skin".
 
     Returns:
         The (Fp, 3) faces of each part that has any, in the order given, with "skin" first.
-
-    Raises:
-        ValueError: no faces, an index that is no face, or a face in two parts.
     """
-    if len(faces) == 0:
-        raise ValueError("faces: the mesh is empty")
-    owner = np.zeros(len(faces), dtype=np.int64)  # 0 is skin
-    names = ["skin"]
-    for name, members in (face_parts or {}).items():
-        indices = np.asarray(members, dtype=np.int64)
-        if indices.size and (indices.min() < 0 or indices.max() >= len(faces)):
-            raise ValueError(f"face_parts: {name} has an index outside 0 to {len(faces) - 1}")
-        if name == "skin":
-            continue
-        if (owner[indices] != 0).any():
-            raise ValueError(f"face_parts: {name} shares faces with another part")
-        names.append(name)
-        owner[indices] = len(names) - 1
-    parts = {name: faces[owner == number] for number, name in enumerate(names)}
-    return {name: members for name, members in parts.items() if len(members)}
+    names = ["skin", *(name for name in parts if name != "skin")]
+    owner = np.zeros(len(faces), dtype=np.int64)
+    for number, name in enumerate(names[1:], start=1):
+        owner[parts[name]] = number
+    return {name: faces[owner == number] for number, name in enumerate(names) if (owner == number).any()}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from data_prep.corpus.articulatory_targets import letters
-from data_prep.corpus.espeak import Phoneme
 from data_prep.encoder.frame_labels import LABELS, UNKNOWN, frame_labels
+from otlib.phonemes import Phoneme
 
 
 def number(letter):

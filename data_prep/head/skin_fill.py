@@ -1,10 +1,10 @@
-"""Points that fill the skin of the built-in head between its edge loops, spaced as wanted and symmetric.
+"""Points that fill the skin of the built-in head between its edge loops, symmetric and with a prescribed spacing.
 
-The parameters of the skin lie on a unit sphere: crown above, centre of the neck's base below. Points repel each other,
-at distances measured on the head, until their spacing follows `relative_size`. No random numbers, but the seventy steps
-of it turn a difference in the last bit, as two processors have it, into another set of points. So the points are stored:
+The parameters of the skin lie on a unit sphere: crown on top, centre of the neck's base at the bottom. Points repel each
+other, at distances measured on the head, until their spacing follows `relative_size`. There are no random numbers, but over
+seventy steps a difference in the last bit between two processors grows into another set of points. So they are stored:
 
-    python -m data_prep.head.make_fill        makes head_fill.npz anew; then corpora and models must be made anew, too
+    python -m data_prep.head.make_skin_fill        remakes skin_fill.npz; corpora and models must then be remade, too
 """
 
 import functools
@@ -16,27 +16,27 @@ from scipy.spatial import cKDTree
 from data_prep.head import openings, surface
 from data_prep.head.surface import ROWS, smoothstep
 
-STORED = "head_fill.npz"
-_RIM_COLATITUDE = 0.9 * np.pi  # of the neck's rim on the sphere of parameters
+STORED = "skin_fill.npz"
+_RIM_COLATITUDE = 0.9 * np.pi  # colatitude of the neck's rim on the parameter sphere
 _RELAX_STEPS = 70
-_CLEARANCE = 0.25  # of the outermost rings from other points, in spacings of the middle of the face
+_CLEARANCE = 0.25  # distance of other points from the outermost rings, in units of the spacing at the middle of the face
 
 
 def to_sphere(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Unit vectors (N, 3) of parameters of the loft."""
+    """Unit vectors (N, 3) for parameters of the loft."""
     colatitude = _RIM_COLATITUDE * row / ROWS
     radius = np.sin(colatitude)
     return np.stack([radius * np.sin(azimuth), np.cos(colatitude), radius * np.cos(azimuth)], axis=1)
 
 
 def from_sphere(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and azimuth of unit vectors (N, 3)."""
+    """Row and azimuth for unit vectors (N, 3)."""
     row = np.arccos(np.clip(unit[:, 1], -1, 1)) / _RIM_COLATITUDE * ROWS
     return row, np.arctan2(unit[:, 0], unit[:, 2])
 
 
 def relative_size(position: np.ndarray) -> np.ndarray:
-    """Wanted spacing of skin points at loft positions (N, 3) mm, relative to the middle of the face."""
+    """Target spacing of skin points at loft positions (N, 3) mm, relative to the middle of the face."""
     x, y = np.abs(position[:, 0]), position[:, 1]
     face = surface.front_mask(position)
     size = 3.3 - 2.2 * face
@@ -48,7 +48,7 @@ def relative_size(position: np.ndarray) -> np.ndarray:
 
 
 def fill(fixed: np.ndarray, count: int) -> np.ndarray:
-    """Points (count, 3) on the sphere of parameters, symmetric in x, spaced by `relative_size` between fixed ones.
+    """Points (count, 3) on the parameter sphere, symmetric in x, spaced by `relative_size` between fixed points.
 
     Args:
         fixed: (N, 3) unit vectors of points already placed.
@@ -68,7 +68,7 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
     density[_in_hole(place, 0.0)] = 0.0
     spacing = 1.08 * np.sqrt(2 * density.sum() * cell / count)
     density[_in_hole(place, _CLEARANCE * spacing)] = 0.0
-    # Deterministic start: cells in serpentine order, a point whenever the accumulated density passes the next integer.
+    # Deterministic start: visit cells in serpentine order; place a point when the summed density passes the next integer.
     on_midline = max(8, round(1.05 * np.sqrt(count)))
     half = (count - on_midline) // 2
     on_midline = count - 2 * half
@@ -88,13 +88,13 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
 
 
 def stored_fill(count: int) -> np.ndarray:
-    """The result of :func:`fill` for a head with that many filling points, as it was stored, (count, 3).
+    """The stored result of :func:`fill` for a head with ``count`` filling points, (count, 3).
 
     Raises:
-        RuntimeError: none is stored for this count, since the head's counts have changed.
+        RuntimeError: no set of this size is stored, because the head's counts have changed.
     """
     if count not in _stored():
-        raise RuntimeError(f"{STORED}: none of the stored sets has {count} points; run python -m data_prep.head.make_fill")
+        raise RuntimeError(f"{STORED}: no stored set has {count} points; run python -m data_prep.head.make_skin_fill")
     row, azimuth = _stored()[count].T.astype(float)
     unit = to_sphere(row, azimuth)
     middle = np.isin(azimuth, [0.0, np.float32(np.pi)])
@@ -104,19 +104,19 @@ def stored_fill(count: int) -> np.ndarray:
 
 @functools.cache
 def _stored() -> dict[int, np.ndarray]:
-    """By number of points: row and azimuth, (N, 2) float32, of those in the left half and on the middle."""
+    """Row and azimuth, (N, 2) float32, of the points in the left half and on the midline, by total number of points."""
     stored = importlib.resources.files("data_prep.head") / STORED
     with stored.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {int(name): arrays[name] for name in arrays}
 
 
 def store_fill(unit: np.ndarray) -> np.ndarray:
-    """What is stored of the points of :func:`fill`: row and azimuth, (N, 2) float32, without the mirrored ones."""
+    """Row and azimuth, (N, 2) float32, of the points of :func:`fill` without the mirrored ones, for storage."""
     return np.abs(np.stack(from_sphere(unit[unit[:, 0] >= 0]), axis=1)).astype(np.float32)  # azimuth -pi is pi
 
 
 def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:
-    """Which loft points (N, 3) mm lie within the outermost rings of mouth and eyes, or nearer than `clearance` mm."""
+    """Whether loft points (N, 3) mm lie within the outermost rings of mouth and eyes or less than `clearance` mm away."""
     x, y = np.abs(place[:, 0]), place[:, 1]
     mouth_margin, orbit_margin = ((1 + clearance / short) ** 2 for short in (2 * openings.RING_STEP, openings.ORBIT[1]))
     mouth_long = np.hypot(openings.MOUTH_HALF_WIDTH, 2 * openings.RING_STEP)
@@ -126,7 +126,7 @@ def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:
 
 
 def _midline(count: int, clearance: float) -> np.ndarray:
-    """Start of the points on x = 0, spread by their wanted size over the whole loop from rim over the crown to rim."""
+    """Initial points on x = 0, spread by target spacing along the whole loop: from the rim over the crown to the rim."""
     angle = np.linspace(-_RIM_COLATITUDE, _RIM_COLATITUDE, 4001)[20:-20]
     unit = np.stack([np.zeros_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     place = surface.loft(*from_sphere(unit))
@@ -143,12 +143,12 @@ def _relax(moving, middle, fixed_place, spacing, rate):
     place = surface.loft(row, azimuth)
     ghosts = place[: len(moving)] * [-1, 1, 1]
     everything = np.concatenate([place, ghosts, fixed_place])
-    wanted = spacing * relative_size(place)
+    target = spacing * relative_size(place)
     distance, neighbour = cKDTree(everything).query(place, k=10)
     away = place[:, None] - everything[neighbour[:, 1:]]
     distance = np.maximum(distance[:, 1:], 1e-9)
-    push = np.maximum(0.0, 1.0 - distance / (1.25 * wanted[:, None])) / distance
-    force = rate * wanted[:, None] * (push[:, :, None] * away).sum(axis=1)
+    push = np.maximum(0.0, 1.0 - distance / (1.25 * target[:, None])) / distance
+    force = rate * target[:, None] * (push[:, :, None] * away).sum(axis=1)
     step = 1e-4
     basis = np.stack([np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, 1.0])])
     gradient = np.stack(
@@ -167,5 +167,5 @@ def _relax(moving, middle, fixed_place, spacing, rate):
 
 
 def unit_vectors(vector: np.ndarray) -> np.ndarray:
-    """Rows of (N, 3) scaled to length 1."""
+    """Scale the rows of (N, 3) to length 1."""
     return vector / np.linalg.norm(vector, axis=1, keepdims=True)

@@ -1,8 +1,6 @@
-"""Files that a user brings: found by name, kept inside their folder, and read whole or refused in one sentence."""
+"""Arrays of motion and sounds that a user brings: read whole, or refused in one sentence."""
 
 import os
-import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -10,62 +8,7 @@ import soundfile
 
 from otlib.errors import InputError
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # as the writer wants it
 _UNKNOWN_LENGTH = (0, 0xFFFFFFFF)  # what a program that writes wav into a pipe leaves in the header
-
-
-def given_folder(folder: Path) -> Path:
-    """Return the folder that the user names.
-
-    Raises:
-        InputError: there is none.
-    """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give --raw the folder that holds the files")
-    return folder
-
-
-def inside(folder: Path, path: Path) -> Path:
-    """Return ``path``, a file or folder in ``folder``.
-
-    Raises:
-        InputError: it is a link that leads out of the folder.
-    """
-    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
-        raise InputError(f"{path}: leads out of {folder}; put the file itself there")
-    return path
-
-
-def files_by_stem(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
-    """Return the files of a folder with one of the suffixes (lower case), by their names without it, sorted.
-
-    Hidden files are left out.
-
-    Raises:
-        InputError: no such folder, two files with one name, a name with odd characters, or a link out of the folder.
-    """
-    try:
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes and path.name[0] != ".")
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read as a folder ({error.strerror})") from error
-    found: dict[str, Path] = {}
-    folded: dict[str, Path] = {}
-    for path in paths:
-        if (other := folded.setdefault(path.stem.casefold(), path)) is not path:
-            raise InputError(f"{path}: has the name of {other.name}; keep one of the two")
-        found[safe_name(path.stem, path)] = inside(folder, path)
-    return found
-
-
-def safe_name(name: object, source: Path) -> str:
-    """Return a name that becomes a file's name.
-
-    Raises:
-        InputError: it is not text, or could name a file elsewhere; ``source`` is the file that gives the name.
-    """
-    if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
-        raise InputError(f"{source}: gives the name {name!r}, which cannot name a file; use letters, digits, '_', '-', '.'")
-    return name
 
 
 def map_numbers(path: Path) -> np.ndarray:

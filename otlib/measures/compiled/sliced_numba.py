@@ -1,19 +1,19 @@
 """Sliced Wasserstein distance of one pair of measures, compiled: value and gradients in one pass over the directions.
 
-For each direction both measures are projected and sorted, their masses cumulated, and the two staircases of cumulated
-mass merged. The merge visits every pair of atoms that exchange mass, so it yields the cost, its gradient in the
-projected points and what the dual potential needs in one go.
+For each direction, both measures are projected and sorted, their masses are accumulated, and the two staircases of
+cumulative mass are merged. The merge visits every pair of atoms that exchange mass, so one walk yields the cost, its
+gradient in the projected points and the data for the dual potential.
 
-- Sorting: keys quantised to 22 bits, two radix passes of 11 bits (18 and 9 for few atoms), then the few inversions left
-  among equal keys are repaired by insertion. Heavy tails (one atom far away) put too many atoms under one key; a merge
-  sort takes over.
+- Sorting: keys quantised to 22 bits, two radix passes of 11 bits (18 and 9 for few atoms); an insertion sort then repairs
+  the few inversions among equal keys. Heavy tails (one atom far away) put too many atoms under one key; then a merge sort
+  takes over.
 - Masses are 62-bit integers: their sums are exact, both staircases end at the same height, and no mass is lost.
-- The merge is cut in two halves that run side by side, because one alone waits on its own loads. They take the same
-  steps as one merge from end to end would.
-- One direction at a time, in buffers made once for each thread, so that ten thousand atoms stay in a core's own cache.
+- The merge is split into two halves that run side by side, because one alone would wait for its loads. Together they take
+  the same steps as a single merge.
+- One direction at a time, in buffers made once per thread, so that ten thousand atoms stay in a core's own cache.
 
-All compiled functions stand in this one file: the cache on disk watches the file of the function that is called, not
-those it calls. ``no_type_check`` keeps the test run's shape checks from wrapping what numba must compile.
+All these functions are in one file: numba's cache on disk watches the file of the function that is called, not those it
+calls. ``no_type_check`` keeps the test run's shape checks from wrapping what numba must compile.
 """
 
 from typing import no_type_check
@@ -22,26 +22,26 @@ import numpy as np
 from numba import njit
 
 MAX_ATOMS = 1 << 21
-"""An atom's index shares a 32-bit word with 11 bits of its key while it is sorted."""
+"""During the sort an atom's index shares a 32-bit word with 11 bits of its key."""
 
 UNIT_MASS = 1 << 62
-"""The integer that stands for mass one."""
+"""The integer that represents a mass of one."""
 
 RADIX_BITS = 11
-FEW_ATOMS, FEW_RADIX_BITS = 4096, 9  # below, most of the time would go into counting empty buckets
-STRETCH = 64  # sorted atoms that are checked for inversions at once
-PORTION = 2048  # atoms projected at once: they stay in the fastest cache from axis to axis
+FEW_ATOMS, FEW_RADIX_BITS = 4096, 9  # for fewer atoms, counting empty buckets would dominate
+STRETCH = 64  # sorted atoms checked for inversions at once
+PORTION = 2048  # atoms projected at once, so that they stay in the fastest cache across axes
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
 def prepare(x, a, y, b):
-    """Of both measures: points (d, n), contiguous along each axis; their bounds (d, 2); masses, integers of one sum.
+    """Prepare both measures: points (d, n), contiguous along each axis, their bounds (d, 2), and integer masses.
 
-    Atoms of y without mass are left out: they change neither the cost nor its gradient in x.
+    Both masses have the same sum. Massless atoms of y are dropped: they change neither the cost nor its gradient in x.
     """
     x_masses, y_masses = _integer_masses(a), _integer_masses(b)
-    # Both staircases must end at the same height: the heaviest atom of y takes the difference in rounding.
+    # Both staircases must end at the same height: the heaviest atom of y absorbs the difference in rounding.
     y_masses[np.argmax(y_masses)] += np.sum(x_masses) - np.sum(y_masses)
     if np.min(y_masses) == 0:
         massive = np.flatnonzero(y_masses)
@@ -54,7 +54,7 @@ def prepare(x, a, y, b):
 @njit(cache=True, nogil=True)
 @no_type_check
 def make_buffers(x, y):
-    """What :func:`directions_block` writes to for measures as large as the points ``x`` and ``y``; one for each thread."""
+    """Scratch space of :func:`directions_block` for measures as large as the points ``x`` and ``y``; one per thread."""
     n, m = len(x), len(y)
     dtype = x.dtype
     longest = max(n, m)
@@ -68,10 +68,10 @@ def make_buffers(x, y):
 @njit(cache=True, nogil=True)
 @no_type_check
 def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
-    """One block of the directions of one frame, each result summed over the block and divided by L.
+    """Solve one block of one frame's directions; each result is summed over the block and divided by L.
 
-    Takes the measures as :func:`prepare` returns them. Returns the costs, and if ``gradient`` the gradients in the
-    points (d, n) and in the weights (n), else empty arrays.
+    Eight arguments, since compiled code has no objects. Takes the measures from :func:`prepare`. Returns the cost and, with
+    ``gradient``, the gradients in the points (d, n) and in the weights (n), otherwise empty arrays.
     """
     x_axes, x_bounds, x_masses = x
     y_axes, y_bounds, y_masses = y
@@ -79,8 +79,8 @@ def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
     x_order, x_sorted, x_heights, y_sorted, y_heights = by_rank
     y_sorted, y_heights = y_sorted[:len(y_masses)], y_heights[:len(y_masses)]
     d, n = x_axes.shape
-    held = n if gradient else 0
-    point_gradient, weight_gradient = np.zeros((d, held), x_axes.dtype), np.zeros(held, x_axes.dtype)
+    gradient_size = n if gradient else 0
+    point_gradient, weight_gradient = np.zeros((d, gradient_size), x_axes.dtype), np.zeros(gradient_size, x_axes.dtype)
 
     count = len(directions)
     cost = 0.0
@@ -126,7 +126,7 @@ def _transpose(points):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _integer_masses(weights):
-    """Weights as integers that sum to 2^62 but for rounding: equal weights stay equal, and so do their steps."""
+    """Weights as integers that sum to 2^62 up to rounding: equal weights stay equal, and so do their steps."""
     total = 0.0
     for weight in weights:
         total += weight
@@ -155,13 +155,13 @@ def _project(axes, direction, projection):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _range(bounds, direction):
-    """Interval that holds the projections of all atoms, rounding included."""
+    """Interval that contains the projections of all atoms, with room for rounding."""
     low = high = slack = 0.0
     for axis in range(len(direction)):
-        one, other = bounds[axis, 0] * np.float64(direction[axis]), bounds[axis, 1] * np.float64(direction[axis])
-        low += min(one, other)
-        high += max(one, other)
-        slack += max(abs(one), abs(other))
+        at_low, at_high = bounds[axis, 0] * np.float64(direction[axis]), bounds[axis, 1] * np.float64(direction[axis])
+        low += min(at_low, at_high)
+        high += max(at_low, at_high)
+        slack += max(abs(at_low), abs(at_high))
     slack *= (len(direction) + 4) * float(np.finfo(bounds.dtype).eps)
     return bounds.dtype.type(low - slack), bounds.dtype.type(high + slack)
 
@@ -169,7 +169,7 @@ def _range(bounds, direction):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _sort(values, limits, key, swap, histograms, order, ordered):
-    """Write the order and the sorted values of as many values as ``ordered`` has room for."""
+    """Write the order and the sorted values of the first ``len(ordered)`` values."""
     n = len(ordered)
     bits = FEW_RADIX_BITS if n < FEW_ATOMS else RADIX_BITS
     _quantise(values, n, limits, key, bits)
@@ -184,12 +184,12 @@ def _sort(values, limits, key, swap, histograms, order, ordered):
 @njit(cache=True, nogil=True, fastmath=True)
 @no_type_check
 def _quantise(values, n, limits, key, bits):
-    """Keys of 2 ``bits`` bits, evenly spaced over an interval that holds the values."""
+    """Keys of 2 ``bits`` bits, evenly spaced over an interval that contains the values."""
     low, high = limits
     span = high - low
     scale = values.dtype.type(0)
-    if span > 1e-30:  # below, the scale would overflow; equal keys are then repaired like any others
-        scale = values.dtype.type((1 << 2 * bits) - 4) / span  # with room for rounding
+    if span > 1e-30:  # for less, the scale would overflow; equal keys are then repaired like any others
+        scale = values.dtype.type((1 << 2 * bits) - 4) / span  # leaves room for rounding
     for i in range(n):
         key[i] = np.uint32(np.int32((values[i] - low) * scale))
 
@@ -234,7 +234,7 @@ def _radix_order(values, key, swap, histograms, order, ordered, bits):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _repair(order, ordered):
-    """Sort by insertion what the keys left out of order; False if that would take more than 4 n moves."""
+    """Sort by insertion what the keys left unsorted; False if that would take more than 4 n moves."""
     n = len(ordered)
     budget = 4 * n + 64
     for start in range(1, n, STRETCH):
@@ -259,10 +259,10 @@ def _repair(order, ordered):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _inversions(before, after):
-    found = 0
+    count = 0
     for k in range(len(after)):
-        found += after[k] < before[k]
-    return found
+        count += after[k] < before[k]
+    return count
 
 
 @njit(cache=True, nogil=True)
@@ -279,11 +279,11 @@ def _cumulate(masses, order, heights):
 def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
     """Cost of one direction x 2^62.
 
-    ``slopes[i]``: sum over the pieces of mass of atom i of mass x sign(gap) |gap|^(p - 1), gap = x - y.
-    ``partners[i]``: the last atom that i exchanges mass with. All by rank. What is left of y after the last atom of x
-    has no mass.
+    ``slopes[i]``: sum of mass x sign(gap) |gap|^(p - 1) over the pieces of atom i, where gap = x - y.
+    ``partners[i]``: the last atom of y that i exchanges mass with. All by rank. After the last atom of x, y has no mass
+    left.
     """
-    i = j = np.uint64(0)  # unsigned indices are not checked for counting from the end
+    i = j = np.uint64(0)  # numba does not check unsigned indices for counting from the end
     below = np.int64(0)
     cost = 0.0
     slope = 0.0
@@ -307,11 +307,11 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _merge_squared(xs, x_heights, ys, y_heights, slopes, partners):
-    """:func:`_merge` for p = 2, from the lowest atom of x and from its middle one at the same time."""
+    """:func:`_merge` for p = 2, from the lowest and from the middle atom of x at the same time."""
     n = len(xs)
     middle = n // 2
     half_mass = x_heights[middle - 1] if middle > 0 else np.int64(0)
-    y_middle = np.searchsorted(y_heights, half_mass) if middle > 0 else 0  # steps of y below it, as the merge takes them
+    y_middle = np.searchsorted(y_heights, half_mass) if middle > 0 else 0  # steps of y that the merge takes below it
     y_end = np.searchsorted(y_heights, x_heights[n - 1])
     steps0, steps1 = middle + y_middle, n - middle + y_end - y_middle
     i0 = j0 = np.uint64(0)
@@ -335,7 +335,7 @@ def _merge_squared(xs, x_heights, ys, y_heights, slopes, partners):
 @njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
-    """One piece of mass, p = 2: the state after it, and its cost."""
+    """Move one piece of mass, p = 2: return the new state and the cost."""
     x_height, y_height = x_heights[i], y_heights[j]
     height = min(x_height, y_height)
     gap = xs[i] - ys[j]
@@ -352,12 +352,12 @@ def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
 @njit(cache=True, nogil=True)
 @no_type_check
 def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, atom_slopes, weight_gradient):
-    """Write each atom's slope and add the dual potential on the line to its gradient in the weight.
+    """Write each atom's slope and add the dual potential on the line to its weight gradient.
 
-    The potential is zero at the first atom with mass, then changes by what the cost to the same partner changes by. Where
-    both staircases step at once the partner before and the one after serve as well; the mean of both is the derivative's
-    own mean from both sides, and makes it zero between equal measures. Below all mass the first atom of y is the only
-    partner, above it the last one.
+    The potential is zero at the first atom with mass. From one atom to the next it changes by the change in cost to their
+    common partner. Where both staircases step at once there are two such partners, one before and one after. We take the
+    mean of both: it is the mean of the one-sided derivatives, and it is zero between equal measures. Below all mass the
+    only partner is the first atom of y, above it the last one.
     """
     first, last = np.searchsorted(x_heights, np.int64(1)), len(ys) - 1
     for k in range(first + 1):
@@ -376,7 +376,7 @@ def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, ato
 @njit(cache=True, nogil=True)
 @no_type_check
 def _rise(start, end, before, after, p):
-    """By how much the cost to a partner, the mean of two, is higher at the end than at the start."""
+    """Rise of the cost from start to end, averaged over two partners."""
     if p == 2.0:
         return (end - start) * ((end - before) + (start - after))
     change = 0.0

@@ -1,0 +1,113 @@
+"""The commands of the project; each has its own --help.
+
+    python -m otlib prepare synthetic --out data/corpus
+    python -m otlib train --data data/corpus --out results/runs/first
+    python -m otlib align speech.wav --text "What is said in it."
+    python -m otlib sliced one.obj other.ply --unit mm
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from otlib.errors import InputError
+
+_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_MOST_DIRECTIONS = 100_000  # the error falls with their root or faster, and these take 5 MB
+
+
+def _prepare(arguments: Sequence[str]) -> int:
+    """Prepare a data set, or check one."""
+    from data_prep.__main__ import main
+
+    return main(arguments)
+
+
+def _train(arguments: Sequence[str]) -> int:
+    """Train OT-Talk on a prepared data set."""
+    from otlib.train.__main__ import main
+
+    return main(arguments)
+
+
+def _align(arguments: Sequence[str]) -> int:
+    """Say which phoneme is when in a recording."""
+    from data_prep.align.__main__ import main
+
+    return main(arguments)
+
+
+def _add_sliced(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sliced", help="Measure how far two meshes of any topology lie apart, in mm.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Sliced Wasserstein distance SW_p of two meshes, in mm; they need not share vertices or faces.\n\n"
+                    "    python -m otlib sliced one.obj other.ply --unit mm")
+    parser.add_argument("meshes", type=Path, nargs=2, metavar="MESH", help="OBJ, PLY, GLB or glTF")
+    parser.add_argument("--unit", choices=_METRES, default="m", help="of the files (%(default)s)")
+    parser.add_argument("--measure", choices=("varifold", "barycentres"), default="varifold",
+                        help="of the faces: middles and normals, a normal worth 10 mm, or middles alone (%(default)s)")
+    parser.add_argument("--directions", type=int, default=500, metavar="L", help="lines to project on (%(default)s)")
+    parser.add_argument("--p", type=float, default=2.0, help="exponent of the cost, at least 1 (%(default)g)")
+    parser.add_argument("--seed", type=int, default=0, help="of the directions (%(default)s)")
+
+
+def _distance_mm(options: argparse.Namespace) -> float:
+    if not 1 <= options.directions <= _MOST_DIRECTIONS:
+        raise InputError(f"--directions is {options.directions}, it must be 1 to {_MOST_DIRECTIONS}")
+    if not 0 <= options.seed < 2**63:
+        raise InputError(f"--seed is {options.seed}, it must be 0 to {2**63 - 1}")
+    import torch
+
+    from data_prep.raw.mesh_files import read_mesh
+    from otlib.measures import measure
+    from otlib.measures.directions import draw_directions
+    from otlib.measures.sliced import sliced_wasserstein
+
+    measures = []
+    for path in options.meshes:
+        mesh = read_mesh(path)
+        vertices = torch.from_numpy(mesh.vertices * _METRES[options.unit])
+        try:
+            measures.append(getattr(measure, options.measure)(vertices, torch.from_numpy(mesh.faces)))
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from error
+    directions = draw_directions(options.directions, measures[0].points.shape[-1], dtype=torch.float64,
+                                 generator=torch.Generator().manual_seed(options.seed))
+    try:
+        return 1e3 * float(sliced_wasserstein(*measures, directions, p=options.p, root=True))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+HANDED_ON = {"prepare": _prepare, "train": _train, "align": _align}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; return the exit status: 0, 2 for bad input, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m otlib", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, command in HANDED_ON.items():
+        commands.add_parser(name, help=command.__doc__)
+    _add_sliced(commands)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments and arguments[0] in HANDED_ON:
+            return HANDED_ON[arguments[0]](arguments[1:])
+        print(f"{_distance_mm(parser.parse_args(arguments)):.6g} mm")
+        return 0
+    except InputError as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # an exception, so that half-written files go
+    sys.exit(main())
