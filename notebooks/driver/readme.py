@@ -10,12 +10,21 @@ from otlib.files import atomic_write, read_json
 PAGES = (ROOT / "README.md", REFERENCE.with_name("README.md"))
 
 
-def numbers(metrics: dict) -> str:
-    """Return the table of methods and the sentence below it."""
-    headline, test = metrics["headline"], metrics["test"]
+FIRST = ("lip_max_mm", "closure_recall", "closure_precision", "correlation_lag_frames")  # on the first screen
+
+
+def scores(metrics: dict) -> str:
+    """Return the table of methods with every measure."""
     rows = dict(sorted(metrics["table"].items(), key=lambda item: -item[1]["lip_max_mm"]))  # JSON keeps no order
+    return ScoreTable(rows).markdown()
+
+
+def numbers(metrics: dict) -> str:
+    """Return the table of methods with the first measures, and the sentence below it."""
+    headline, test = metrics["headline"], metrics["test"]
+    first = {method: {name: row[name] for name in FIRST} for method, row in metrics["table"].items()}
     low, high = headline["share_interval"]
-    return (f"{ScoreTable(rows).markdown()}\n\n"
+    return (f"{scores({'table': first})}\n\n"
             f"{test['clips']} clips of {test['speakers']} unseen speakers. OT-Talk's lips are "
             f"**{headline['below_still_face']:.0%} closer** than the better still face ({headline['better_still_face']}) "
             f"and **{headline['below_loudness_and_pitch']:.0%} closer** than the same model fed loudness and pitch in "
@@ -90,7 +99,7 @@ def fill(text: str, block: str, content: str) -> str:
     return re.sub(f"(?s){marks[0]}.*?{marks[1]}", lambda _: f"{marks[0]}\n{content}\n{marks[1]}", text)
 
 
-BLOCKS = {"numbers": (numbers, "metrics.json"), "cost": (cost, "cost.json"),
+BLOCKS = {"numbers": (numbers, "metrics.json"), "scores": (scores, "metrics.json"), "cost": (cost, "cost.json"),
           "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "ablation.json"),
           "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json")}
 
@@ -104,8 +113,8 @@ def filled(text: str) -> str:
 
 
 def main() -> int:
-    """Write the pages that there are; return the exit status."""
-    for page in (page for page in PAGES if page.is_file()):
+    """Write both pages; return the exit status."""
+    for page in PAGES:
         text = filled(page.read_text(encoding="utf-8"))
         with atomic_write(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
