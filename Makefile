@@ -24,7 +24,7 @@ STAMP := $(VENV)/.installed
 NAMED = $(if $(RUN),--run "$(RUN)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab reference sweep paper bench bench-model claims lint clean
+.PHONY: help demo test quick lab reference sweep paper bench bench-model claims lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -43,7 +43,7 @@ endif
 
 demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
 	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
-	@$(BIN)/python -m notebooks.driver.where_to_look --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.what_lies_where --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
@@ -52,18 +52,21 @@ test: $(STAMP) ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest -p no:xdist tests/remade
 	@echo "all tests passed; the numbers are in results/runs/fast/metrics.json, the notebooks open with make lab"
 
+quick: $(STAMP) ## the fast tests, in under a minute, to develop by
+	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests --ignore=tests/remade --ignore=tests/browser
+
 lab: $(STAMP) ## JupyterLab on copies of the notebooks, in results/runs/<run>/lab
-	@$(BIN)/python -m notebooks.driver.lab $(NAMED)
+	@$(BIN)/python -m notebooks.driver.copy_notebooks $(NAMED)
 	@$(BIN)/jupyter lab --notebook-dir=. results/runs/$(or $(RUN),fast)/lab/01_corpus.ipynb
 
 reference: $(STAMP) ## for maintainers: what make demo has left becomes results/reference, the notebooks and the README's numbers
-	@$(BIN)/python -m notebooks.driver.publish
+	@$(BIN)/python -m notebooks.driver.update_reference
 
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
 	@$(BIN)/python -m notebooks.driver.sweep "$(NAME)" $(NAMED) $(SWEEP)
 
 paper: $(STAMP) ## the row of a published table (DATA=vocaset RAW=the folder with its files, which you must hold)
-	@$(BIN)/python -m notebooks.driver.paper "$(DATA)" --raw "$(RAW)" $(NAMED) $(PAPER)
+	@$(BIN)/python -m notebooks.driver.published_table "$(DATA)" --raw "$(RAW)" $(NAMED) $(PAPER)
 
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
 	@$(BIN)/python -m tests.benchmarks.bench_sliced $(NAMED)

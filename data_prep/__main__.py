@@ -12,9 +12,10 @@ from types import FrameType
 from data_prep.card import measure as card
 from data_prep.card import page as card_page
 from data_prep.corpus import synthetic
-from data_prep.ict import facekit as ict_facekit
-from data_prep.sources import biwi, recordings, vocaset
+from data_prep.ict import corpus as ict_facekit
+from data_prep.sources import biwi, vocaset
 from data_prep.sources import peers_export as export
+from data_prep.sources import recorded_faces as recordings
 from otlib.data.dataset import validate
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError

@@ -28,7 +28,7 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.parent.path.stem == "12_ablation":
                 item.options["check"] = False
-    from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+    from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 
     try:
         ensure_rendering()

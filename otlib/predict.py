@@ -13,8 +13,8 @@ from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
 from otlib.models.ottalk import Geometry, OTTalk, prepare_geometry
 from otlib.speech.features import FeatureSource, feature_source
+from otlib.speech.overlapping_windows import Windows
 from otlib.speech.recording import SAMPLE_RATE, Recording, resampled
-from otlib.speech.windows import Windows
 from otlib.topology import Topology
 from otlib.train.batches import shared_hierarchy
 from otlib.train.checkpoint import load_model

@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 
 import otlib  # noqa: E402, F401  (its import guard, before any test brings in torchaudio or transformers)
-from otlib.viz.gl import RenderingUnavailable, ensure_rendering  # noqa: E402
+from otlib.viz.can_render import RenderingUnavailable, ensure_rendering  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 import yaml
 
-from notebooks.driver import compare, paper, sweep
+from notebooks.driver import compare, sweep
+from notebooks.driver import published_table as paper
 from notebooks.driver import run as suite
 from notebooks.experiments.folders import REFERENCE, Folders
 from tests.benchmarks.targets import add_target, target_of

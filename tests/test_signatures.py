@@ -42,7 +42,7 @@ def test_the_check_sees_functions_methods_and_constructors():
     assert FUNCTIONS["otlib.losses.losses"][0] == 6
     assert FUNCTIONS["otlib.topology.Topology.gap_mm"][0] == 1
     assert FUNCTIONS["otlib.viz.heads.HeadRenderer.__init__"][0] == 5
-    assert FUNCTIONS["otlib.speech.local_hubert.local_attention"][0] == 8  # its rest, ``**_``, counts as one
+    assert FUNCTIONS["otlib.speech.small_hubert.local_attention"][0] == 8  # its rest, ``**_``, counts as one
     source = "class A:\n    def f(self, a, /, b, *c, d, **e): ...\n    def _g(self): ...\ndef _h(): ...\n"
     assert [(name, count(node)) for name, node, _ in public_functions(ast.parse(source), "m")] == [("m.A.f", 5)]
 

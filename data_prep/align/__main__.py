@@ -32,7 +32,7 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
     Args:
         file: any sound file.
         text: what is said, if it is known.
-        back_end: see :func:`otlib.phonemes.alignment.load_aligner`; by default that of :func:`default_back_end`.
+        back_end: see :func:`otlib.phonemes.aligner.load_aligner`; by default that of :func:`default_back_end`.
         model: see there.
         voice: accent by which espeak-ng pronounces the text.
 

@@ -16,7 +16,7 @@ from data_prep.corpus.articulatory_targets import ROUNDED_VOWELS, SPREAD_VOWELS,
 from data_prep.head import CONTROLS
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 
 REAL_CLIP = {"lip_gap_mm": [0.8, 16.5], "lip_speed_mm_per_frame": 0.73, "frozen_template_lip_error_mm": 4.6,
              "frozen_template_mean_vertex_error_mm": 0.93}

@@ -16,8 +16,8 @@ from data_prep.corpus.articulatory_targets import LABIODENTALS, letters
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
 from otlib.files import atomic_write, write_json
-from otlib.phonemes.phoneme import BILABIALS, Phoneme
-from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+from otlib.phonemes.timed_phoneme import BILABIALS, Phoneme
+from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

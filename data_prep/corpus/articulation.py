@@ -28,7 +28,7 @@ from data_prep.corpus.articulatory_targets import (
     stress,
 )
 from data_prep.head import CONTROLS
-from otlib.phonemes.phoneme import BILABIALS, Phoneme
+from otlib.phonemes.timed_phoneme import BILABIALS, Phoneme
 
 # exponential decay of the dominance, in seconds, before and after a sound; lips anticipate rounding (our choice, within
 # the observed 50 to 150 ms of anticipation)

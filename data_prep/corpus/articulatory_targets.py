@@ -13,7 +13,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import BILABIALS
+from otlib.phonemes.timed_phoneme import BILABIALS
 
 ARTICULATORS = ("jaw", "aperture", "round", "spread", "protrude")  # the blended ones, in the order of the tables below
 

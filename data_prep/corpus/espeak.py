@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 
 _SYNCHRONOUS = 2
 _PHONEME_EVENTS, _PHONEME_IPA, _DONT_EXIT = 0x1, 0x2, 0x8000

@@ -16,9 +16,9 @@ from data_prep.corpus.espeak import Speech, synthesise
 from data_prep.corpus.sentences import corpus_sentences
 from data_prep.corpus.speakers import Speaker, draw_speakers, speak
 from data_prep.head import IDENTITY_DIRECTIONS
-from otlib.phonemes.phoneme import Phoneme
-from otlib.phonemes.transcript import Transcript, Word
-from otlib.speech.local_hubert import SAMPLE_RATE
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.phonemes.words import Transcript, Word
+from otlib.speech.small_hubert import SAMPLE_RATE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from data_prep.corpus import voices
 from data_prep.corpus.articulation import Style
 from data_prep.corpus.espeak import Speech, synthesise
 from otlib.data.manifest import SPLITS
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 
 _LARGEST_IDENTITY = 2.0  # standard deviations; a rarer face would be a caricature
 _LEAD_IN = 0.3  # seconds of silence before the first word, so that the mouth starts from rest; espeak-ng starts at once

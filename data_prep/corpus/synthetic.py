@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from data_prep.corpus.speech_corpus import FRAME_RATE, Profile, add_size_arguments, build_corpus, chosen_profile
+from data_prep.corpus.corpus_on_a_face import FRAME_RATE, Profile, add_size_arguments, build_corpus, chosen_profile
 from data_prep.head import IDENTITY_DIRECTIONS, RESOLUTIONS, Head, faces_checksum, make_head, pose
 from otlib.topology import Topology
 
@@ -28,7 +28,8 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class BuiltInFace:
-    """The head built by code (:mod:`data_prep.head`) at one resolution; see :class:`data_prep.corpus.speech_corpus.Face`."""
+    """The head built by code (:mod:`data_prep.head`) at one resolution; see
+    :class:`data_prep.corpus.corpus_on_a_face.Face`."""
 
     resolution: str
     identity_directions: ClassVar[int] = len(IDENTITY_DIRECTIONS)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data_prep.corpus.espeak import Speech
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 
 SPEEDS = (0.85, 1.15)  # times as fast; our choice: about the range of the corpus's own speakers around their mean
 SEMITONES = (-3.0, 3.0)  # our choice: 19 %, the difference between women's and men's vocal tracts

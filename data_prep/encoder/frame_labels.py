@@ -10,8 +10,8 @@ import numpy as np
 
 from data_prep.corpus.articulatory_targets import TARGETS, letters
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import Phoneme
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 LABELS = ("", *TARGETS)
 UNKNOWN = -100  # what torch's cross-entropy leaves out

@@ -24,7 +24,7 @@ from data_prep.encoder.probe import Amount, measure_probe, speeches_of
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, sha256, write_json
 from otlib.phonemes import load_aligner
-from otlib.speech import local_hubert as hubert
+from otlib.speech import small_hubert as hubert
 from otlib.speech.encoder import BUNDLED, load_encoder
 
 QUALITY, STORY, CARD = "quality.json", "pretraining.json", "README.md"

@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import HubertModel
 
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 _COEFFICIENTS = 13
 

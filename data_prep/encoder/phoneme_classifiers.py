@@ -22,13 +22,13 @@ from tqdm import tqdm
 from data_prep.corpus.augmentation import augment
 from data_prep.corpus.labelled_speech import corpus_speech
 from data_prep.encoder.frame_labels import LABELS, frame_labels
-from data_prep.encoder.speech import speech_pool
+from data_prep.encoder.made_up_speech import speech_pool
 from otlib.errors import InputError
 from otlib.phonemes.frame_classifier import FILE, FrameClassifier, PhonemeHeads, weights_digest
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.speech.encoder import BUNDLED, Encoder, encode, load_encoder
-from otlib.speech.local_hubert import BUNDLED as BUNDLED_FOLDER
-from otlib.speech.local_hubert import SAMPLE_RATE
+from otlib.speech.small_hubert import BUNDLED as BUNDLED_FOLDER
+from otlib.speech.small_hubert import SAMPLE_RATE
 
 _CLASSIFIER_PASSES, _CTC_PASSES, _BATCH = 8, 12, 8  # passes over the speech; utterances a step
 _RATE = 4e-3

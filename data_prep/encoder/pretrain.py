@@ -24,11 +24,11 @@ from transformers import HubertModel
 
 from data_prep.corpus.augmentation import augment
 from data_prep.encoder.frame_labels import LABELS, frame_labels
+from data_prep.encoder.made_up_speech import Utterance, speech_pool
 from data_prep.encoder.objective import MaskedUnitPrediction, Masking, draw_mask, frame_count, mfcc
-from data_prep.encoder.speech import Utterance, speech_pool
 from otlib.errors import InputError
 from otlib.files import atomic_write, sha256, write_json
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain, small_configuration
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain, small_configuration
 
 
 @dataclass(frozen=True)

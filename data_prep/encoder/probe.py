@@ -22,7 +22,7 @@ from data_prep.encoder.frame_labels import LABELS, UNKNOWN, frame_labels
 from data_prep.encoder.linear_probe import accuracy, fit_probe, with_context
 from data_prep.encoder.objective import mfcc
 from otlib.speech.encoder import Encoder, encode
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 REACHES = (0, 2, 4, 6, 8)  # frames of context to each side that MFCC are tried with: up to 0.17 s
 Features = Callable[[Tensor], Float[Tensor, "T layers C"]]

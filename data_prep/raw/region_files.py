@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw.motion_and_sound import map_numbers
+from data_prep.raw.npy_and_wav import map_numbers
 from data_prep.raw.safe_pickle import read_pickle
 from otlib.errors import InputError
 

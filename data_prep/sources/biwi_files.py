@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw.folder import Folder
+from data_prep.raw.safe_folder import Folder
 from otlib.errors import InputError
 
 _HEADER = np.dtype("<u4")

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data_prep.raw.folder import safe_name
+from data_prep.raw.safe_folder import safe_name
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
 

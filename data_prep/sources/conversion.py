@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data_prep.raw.motion_and_sound import check_finite
+from data_prep.raw.npy_and_wav import check_finite
 from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.check import AUDIO_TOLERANCE_FRAMES
 from otlib.data.manifest import SPLITS

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw.folder import Folder, safe_name
 from data_prep.raw.mesh_files import read_mesh
-from data_prep.raw.motion_and_sound import check_sound, map_motion
+from data_prep.raw.npy_and_wav import check_sound, map_motion
+from data_prep.raw.safe_folder import Folder, safe_name
 from data_prep.raw.safe_pickle import read_pickle
 from otlib.errors import InputError
 
@@ -32,8 +32,8 @@ class ProcessedClip:
     Attributes:
         name: of the files, without suffix: ``<subject>_<sentence>``.
         subject, sentence: the name, parted at its last "_".
-        motion: the .npy; :func:`data_prep.raw.motion_and_sound.map_motion` reads it.
-        sound: the .wav; :func:`data_prep.raw.motion_and_sound.read_sound` reads it.
+        motion: the .npy; :func:`data_prep.raw.npy_and_wav.map_motion` reads it.
+        sound: the .wav; :func:`data_prep.raw.npy_and_wav.read_sound` reads it.
         frames: number of frames T.
     """
 

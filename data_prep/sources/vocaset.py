@@ -21,9 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.raw.folder import Folder
 from data_prep.raw.mesh_files import read_mesh
-from data_prep.raw.motion_and_sound import map_numbers
+from data_prep.raw.npy_and_wav import map_numbers
 from data_prep.raw.region_files import (
     FLAME_LIP_GAP,
     FLAME_VERTICES,
@@ -32,10 +31,11 @@ from data_prep.raw.region_files import (
     named_regions,
     read_flame_masks,
 )
+from data_prep.raw.safe_folder import Folder
 from data_prep.raw.safe_pickle import read_pickle
 from data_prep.sources.conversion import Source, convert, with_lips
 from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout, read_templates
-from data_prep.sources.published import Held, Look, PublishedClip, gather, look_in, one_hot
+from data_prep.sources.published_clips import Held, Look, PublishedClip, gather, look_in, one_hot
 from otlib.errors import InputError
 
 HELP = "VOCASET, for those who hold it: raw release or processed layout"

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from notebooks.experiments.folders import REFERENCE, ROOT, Folders
 from notebooks.experiments.record import COLUMNS
-from notebooks.experiments.sweeps import HIGHER_IS_BETTER, NEARER_ZERO_IS_BETTER
+from notebooks.experiments.sweep_results import HIGHER_IS_BETTER, NEARER_ZERO_IS_BETTER
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json
 from otlib.metrics.intervals import IntervalUndefined, paired_comparison, speaker_interval

@@ -33,11 +33,11 @@ from notebooks.driver.execution import (
 )
 from notebooks.driver.time_left import TimeLeft
 from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
+from otlib.code_checksum import code_checksum
 from otlib.errors import InputError
 from otlib.files import read_json, sha256, write_json
-from otlib.provenance import code_checksum
 from otlib.speech.recording import read_recording
-from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # so that rounding does not depend on how many cores there are
 

@@ -29,12 +29,12 @@ from notebooks.driver import run as suite
 from notebooks.driver.execution import StepFailed, check_parameters, code_cells, execute_notebook
 from notebooks.experiments.folders import DEFAULT_RUN, Folders
 from notebooks.experiments.record import COLUMNS
-from notebooks.experiments.sweeps import TABLE, read_sweep, sweep_table
+from notebooks.experiments.sweep_results import TABLE, read_sweep, sweep_table
+from otlib.code_checksum import code_checksum
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import read_json, write_json
-from otlib.provenance import code_checksum
-from otlib.viz.gl import RenderingUnavailable
+from otlib.viz.can_render import RenderingUnavailable
 
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
 FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint

@@ -1,7 +1,7 @@
 """Where everything lies: seen from this file and not from the folder that a program runs in.
 
-Committed results are in ``results/reference``, which one command writes (``notebooks.driver.publish``). What a person
-runs goes to ``results/runs/NAME``, which git ignores.
+Committed results are in ``results/reference``, which one command writes (``notebooks.driver.update_reference``). What a
+person runs goes to ``results/runs/NAME``, which git ignores.
 """
 
 import re

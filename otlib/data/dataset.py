@@ -31,7 +31,7 @@ from otlib.data.check import named_lists, quick_faults, validate
 from otlib.data.manifest import MANIFEST, SPLITS, read_manifest
 from otlib.errors import InputError
 from otlib.files import read_json
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.topology import Topology
 
 __all__ = ["MANIFEST", "SPLITS", "Dataset", "Sequence", "validate"]

@@ -3,9 +3,9 @@
 ``comparison`` computes, ``scene`` and ``panels`` draw, ``widget`` is the live view, ``page`` the one without a kernel.
 """
 
-from otlib.inspector.comparison import Comparison, Controls, MovingMesh
 from otlib.inspector.page import write_page
-from otlib.inspector.panels import still
+from otlib.inspector.projections import still
+from otlib.inspector.transport import Comparison, Controls, MovingMesh
 from otlib.inspector.widget import Inspector
 
 __all__ = ["Comparison", "Controls", "Inspector", "MovingMesh", "still", "write_page"]

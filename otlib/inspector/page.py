@@ -17,9 +17,9 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from otlib.files import atomic_write
-from otlib.inspector.comparison import Alignment, Comparison, Controls
-from otlib.inspector.panels import WORDS
-from otlib.inspector.scene import MOST_ARROWS, arrow_factor, cost_limit_mm
+from otlib.inspector.measure_views import MOST_ARROWS, arrow_factor, cost_limit_mm
+from otlib.inspector.projections import WORDS
+from otlib.inspector.transport import Alignment, Comparison, Controls
 from otlib.viz import palette
 
 _TEMPLATE = "page.html"

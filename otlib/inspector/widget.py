@@ -13,8 +13,8 @@ from unittest import mock
 import IPython.display
 import ipywidgets
 
-from otlib.inspector.comparison import Alignment, Comparison, Controls
-from otlib.inspector.panels import (
+from otlib.inspector.measure_views import AlignmentScene
+from otlib.inspector.projections import (
     ARROW_WORDS,
     WORDS,
     alignment_png,
@@ -23,7 +23,7 @@ from otlib.inspector.panels import (
     estimate_png,
     headline,
 )
-from otlib.inspector.scene import AlignmentScene
+from otlib.inspector.transport import Alignment, Comparison, Controls
 from otlib.viz.heads import Camera
 
 WORKING = "working …"

@@ -7,8 +7,8 @@ clip.
 """
 
 from otlib.metrics.aggregate import CorpusScores, aggregate
+from otlib.metrics.clip_scores import Soundtrack, evaluate_sequence
 from otlib.metrics.conventions import CONVENTIONS, ClipPair, convention, published_scores
-from otlib.metrics.evaluate import Soundtrack, evaluate_sequence
 from otlib.metrics.vertices import lip_error_mm
 
 __all__ = ["CONVENTIONS", "ClipPair", "CorpusScores", "Soundtrack", "aggregate", "convention", "evaluate_sequence",

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from otlib.meshes.chebyshev import ChebyshevConvolution
 from otlib.meshes.geometry import face_vectors, unit_vectors
 from otlib.meshes.hierarchy import MeshHierarchy, build_hierarchy
-from otlib.models.perturbation import forget, perturb
+from otlib.models.dropout import forget, perturb
 from otlib.models.style import STYLES, SpeakerStyle
 from otlib.models.temporal import TemporalTransformer
 from otlib.topology import Topology
@@ -42,7 +42,7 @@ class ModelSettings:
         layers, heads: of the transformer.
         radius: frames to each side that attention reaches in one layer (0.4 s at 30 frames a second).
         dropout: in the transformer.
-        lost, shift: of the audio features in training, see :func:`otlib.models.perturbation.perturb`.
+        lost, shift: of the audio features in training, see :func:`otlib.models.dropout.perturb`.
         forgotten: share of the clips in training of which the style is not told, so that the model does without where a head
             is unlike all that it knows.
         channels: of the graph convolutions.

@@ -4,12 +4,12 @@ import importlib
 from typing import Any
 
 _HOMES = {
-    "Phoneme": "otlib.phonemes.phoneme",
-    "Transcript": "otlib.phonemes.transcript",
-    "Word": "otlib.phonemes.transcript",
-    "Aligner": "otlib.phonemes.alignment",
-    "BACK_ENDS": "otlib.phonemes.alignment",
-    "load_aligner": "otlib.phonemes.alignment",
+    "Phoneme": "otlib.phonemes.timed_phoneme",
+    "Transcript": "otlib.phonemes.words",
+    "Word": "otlib.phonemes.words",
+    "Aligner": "otlib.phonemes.aligner",
+    "BACK_ENDS": "otlib.phonemes.aligner",
+    "load_aligner": "otlib.phonemes.aligner",
 }
 __all__ = list(_HOMES)
 

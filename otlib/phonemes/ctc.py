@@ -13,11 +13,11 @@ from torch import Tensor
 
 from otlib.errors import InputError
 from otlib.phonemes.frame_classifier import PhonemeHeads, log_probabilities
-from otlib.phonemes.phoneme import Phoneme
-from otlib.phonemes.transcript import PAUSE, Transcript, split_symbol
+from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.viterbi import best_path
+from otlib.phonemes.words import PAUSE, Transcript, split_symbol
 from otlib.speech.encoder import Encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 _PAUSE = 0.2  # seconds of blanks between words from which on they are a pause; shorter ones are closures and slow sounds
 _EDGE = 0.04  # seconds of such a stretch that stay with the sounds beside it: about half a short sound
@@ -32,7 +32,7 @@ class CtcAligner:
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
-        """See :class:`otlib.phonemes.alignment.Aligner`."""
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
         logarithms = log_probabilities(self.encoder, self.heads.ctc, samples)
         clock = FrameClock(HOP / SAMPLE_RATE, (WINDOW - HOP) / 2 / SAMPLE_RATE, len(samples) / SAMPLE_RATE)
         return ctc_phonemes(logarithms, self.heads.labels, 0, transcript, clock, name)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from otlib.errors import InputError
 from otlib.phonemes.frame_classifier import PhonemeHeads, log_probabilities
-from otlib.phonemes.phoneme import Phoneme
-from otlib.phonemes.transcript import PAUSE, Transcript, split_symbol
+from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.viterbi import best_loop, best_path
+from otlib.phonemes.words import PAUSE, Transcript, split_symbol
 from otlib.speech.encoder import Encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 _PRIOR_SCALE = 0.3  # of the sounds' frequencies taken out of their probabilities
 _PAUSE_COST = 4.0  # of each frame of a pause: people's closures and breath sound like synthetic silence, and pauses are free
@@ -37,7 +37,7 @@ class FrameAligner:
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
-        """See :class:`otlib.phonemes.alignment.Aligner`."""
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
         logarithms = log_probabilities(self.encoder, self.heads.frames, samples)
         scores = (logarithms - _PRIOR_SCALE * self.heads.prior).double().numpy()
         seconds = len(samples) / SAMPLE_RATE

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from otlib.errors import InputError
 from otlib.files import atomic_write
-from otlib.speech import local_hubert as hubert
+from otlib.speech import small_hubert as hubert
 from otlib.speech.encoder import BUNDLED, Encoder, encode
 
 FILE = "phonemes.safetensors"

@@ -17,10 +17,10 @@ from transformers.utils import cached_file
 
 from otlib.errors import InputError
 from otlib.phonemes.ctc import FrameClock, ctc_phonemes
-from otlib.phonemes.phoneme import Phoneme
-from otlib.phonemes.transcript import PAUSE, Transcript
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.phonemes.words import PAUSE, Transcript
 from otlib.speech.encoder import local_first, silently
-from otlib.speech.local_hubert import SAMPLE_RATE
+from otlib.speech.small_hubert import SAMPLE_RATE
 
 PUBLISHED = "facebook/wav2vec2-lv-60-espeak-cv-ft"
 _CORE, _MARGIN = 20.0, 1.0  # seconds: a long recording is cut, each window overlaps its neighbours by the margin
@@ -46,7 +46,7 @@ class PublishedAligner:
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
-        """See :class:`otlib.phonemes.alignment.Aligner`."""
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
         hop = self.model.config.inputs_to_logits_ratio
         clock = FrameClock(hop / SAMPLE_RATE, (_RECEPTIVE_FIELD - hop) / 2 / SAMPLE_RATE, len(samples) / SAMPLE_RATE)
         logarithms = self._log_probabilities(samples, hop)

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import Phoneme
-from otlib.phonemes.transcript import PAUSE, Transcript, Word, split_symbol
-from otlib.speech.local_hubert import SAMPLE_RATE
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.phonemes.words import PAUSE, Transcript, Word, split_symbol
+from otlib.speech.small_hubert import SAMPLE_RATE
 
 _FRAME_RATE = 100
 _BETWEEN = (410 - 160) / 2 / SAMPLE_RATE  # its frames hear 410 samples, 160 apart; see otlib.phonemes.frame_aligner
@@ -56,7 +56,7 @@ class SphinxAligner:
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
-        """See :class:`otlib.phonemes.alignment.Aligner`; where its own dictionary has a word, the phonemes are those."""
+        """See :class:`otlib.phonemes.aligner.Aligner`; where its own dictionary has a word, the phonemes are those."""
         sound = (samples.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
         seconds = len(samples) / SAMPLE_RATE
         words = self._recognise(sound) if transcript is None else transcript.words

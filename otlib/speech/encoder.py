@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import HubertConfig, HubertModel
 
 from otlib.errors import InputError
-from otlib.speech import local_hubert as hubert
-from otlib.speech.windows import Windows
+from otlib.speech import small_hubert as hubert
+from otlib.speech.overlapping_windows import Windows
 
 BUNDLED = "bundled"
 CORE = 20 * hubert.SAMPLE_RATE // hubert.HOP  # features a window: 20 seconds, as long as the memory of a laptop allows

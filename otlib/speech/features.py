@@ -12,10 +12,10 @@ from torch import Tensor
 
 from otlib.files import atomic_write, sha256
 from otlib.speech.encoder import Encoder, load_encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, samples_between
+from otlib.speech.overlapping_windows import Windows
 from otlib.speech.prosody import MARGIN, prosody
 from otlib.speech.recording import Recording, read_recording, resampled
-from otlib.speech.windows import Windows
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, samples_between
 
 PROSODY = "prosody"
 WINDOW_SECONDS = 20.0  # of new mesh frames; see otlib.speech.encoder.CORE

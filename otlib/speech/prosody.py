@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count
 
 _PITCH_WINDOW = 640  # samples, 40 ms; the longest lag, a period of 60 Hz, is added to each side
 _SIDE = (_PITCH_WINDOW - WINDOW) // 2 + SAMPLE_RATE // 60

@@ -9,13 +9,13 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from otlib.code_checksum import code_checksum
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, write_json
 from otlib.losses import losses
 from otlib.metrics import lip_error_mm
 from otlib.models.ottalk import OTTalk
-from otlib.provenance import code_checksum
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.train.batches import ClipSet, draw_batch, read_clips
 from otlib.train.checkpoint import STATE, load_state, read_facts, save_model, save_state

@@ -33,8 +33,8 @@ from otlib.speech.features import (
     sound_between,
     sound_features,
 )
-from otlib.speech.local_hubert import feature_count, samples_between
 from otlib.speech.recording import resampled
+from otlib.speech.small_hubert import feature_count, samples_between
 from otlib.train.checkpoint import ENCODER, WEIGHTS, write_tensors
 
 MARGIN = 50  # features, one second, at each side of a window (our choice: twice what attention of the bundled one reaches)

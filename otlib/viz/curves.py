@@ -8,7 +8,7 @@ from jaxtyping import Float, Integer, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from otlib.phonemes.phoneme import Phoneme
+from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.viz import palette
 
 

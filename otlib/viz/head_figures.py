@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from otlib.phonemes.phoneme import is_bilabial
+from otlib.phonemes.timed_phoneme import is_bilabial
 from otlib.topology import Topology
 from otlib.viz import palette
 from otlib.viz.heads import Camera, HeadRenderer, Picture

@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from otlib.meshes.normals import VertexNormals, split_creases
 from otlib.topology import Topology
 from otlib.viz import palette
-from otlib.viz.gl import ensure_rendering
+from otlib.viz.can_render import ensure_rendering
 from otlib.viz.materials import part_colour, part_gloss, split_faces
 from otlib.viz.phong_tessellation import PhongTessellation
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from otlib.measures.matching import SlicedMatching
 from otlib.measures.measure import Measure
 from otlib.viz import palette
+from otlib.viz.can_render import ensure_rendering
 from otlib.viz.curves import tidy
-from otlib.viz.gl import ensure_rendering
 from otlib.viz.head_figures import put_picture, scale_bar
 from otlib.viz.heads import Camera, downsample, place_camera
 

@@ -28,9 +28,9 @@ from typing import Any
 import torch
 
 from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
+from otlib.code_checksum import code_checksum
 from otlib.errors import InputError
 from otlib.files import read_json, sha256, write_json
-from otlib.provenance import code_checksum
 from otlib.train.checkpoint import WEIGHTS
 from tests.benchmarks.bench_sliced import machine
 from tests.benchmarks.claims_closures import measure_closures, measure_demo

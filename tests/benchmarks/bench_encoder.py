@@ -23,11 +23,11 @@ import numpy as np
 import soundfile
 import torch
 
+from otlib.code_checksum import code_checksum
 from otlib.files import write_json
-from otlib.provenance import code_checksum
 from otlib.speech.encoder import BUNDLED, Encoder, encode, load_encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE
 from otlib.speech.recording import read_recording, resampled
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE
 from tests.benchmarks.bench_sliced import machine
 from tests.benchmarks.targets import add_target, target_of
 

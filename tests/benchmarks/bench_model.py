@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from otlib.code_checksum import code_checksum
 from otlib.files import write_json
 from otlib.losses import LossSettings, losses
 from otlib.models.ottalk import Geometry, ModelSettings, OTTalk, prepare_geometry
 from otlib.predict import animate
-from otlib.provenance import code_checksum
 from otlib.speech.encoder import Encoder, encode
 from otlib.speech.features import align_by_interpolation, feature_source
 from otlib.topology import Topology

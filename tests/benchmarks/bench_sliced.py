@@ -31,8 +31,8 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from otlib.code_checksum import code_checksum
 from otlib.files import atomic_write, read_json, write_json
-from otlib.provenance import code_checksum
 from tests.benchmarks.sliced_errors import equal_error_rows, error_row
 from tests.benchmarks.sliced_figure import draw_figure
 from tests.benchmarks.sliced_problems import METHODS, TalkingHeads, run_sorts, sort_keys

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
-from otlib.metrics.mouth import DEFAULT_CLOSURES
+from otlib.metrics.closures import DEFAULT_CLOSURES
 from otlib.phonemes import Phoneme, load_aligner
 from otlib.speech.recording import Recording, read_recording, resampled
 from tests.benchmarks.claims_common import Setting, goal

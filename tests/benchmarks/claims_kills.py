@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from notebooks.experiments.folders import Folders
-from notebooks.experiments.sweeps import read_sweep
+from notebooks.experiments.sweep_results import read_sweep
 from otlib.errors import InputError
 from tests.benchmarks.claims_common import Setting, goal
 from tests.fixtures.driver_copy import copy_driver

@@ -16,7 +16,7 @@ from otlib.models.ottalk import prepare_geometry
 from otlib.predict import Predictor, animate
 from otlib.topology import Topology
 from otlib.train.tuned_encoder import FrozenEncoder
-from otlib.viz.gl import ensure_rendering
+from otlib.viz.can_render import ensure_rendering
 from otlib.viz.head_figures import put_picture
 from otlib.viz.heads import place_camera
 from tests.benchmarks.claims_common import Setting, goal

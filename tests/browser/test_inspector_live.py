@@ -9,9 +9,11 @@ import pytest
 
 from otlib.inspector import Comparison, Controls, MovingMesh, write_page
 from otlib.topology import Topology
-from otlib.viz.gl import RenderingUnavailable, ensure_rendering
+from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 from tests.browser.jupyter_lab import jupyter_lab, open_page, run_all_cells, write_notebook
 from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
+
+pytestmark = pytest.mark.slow
 
 PACKED = 2e-3  # relative: the page's points are integers of 0.003 mm, and distances here are of 1 mm and more
 CHANGED = 0.003  # of a picture's pixels: a turned direction alone moves a line and its shadow

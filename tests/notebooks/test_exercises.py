@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import notebooks.exercises as package
-from notebooks.exercises import chebyshev, measures, metrics, sliced, solutions, windows
+from notebooks.exercises import chebyshev, measures, metrics, sliced, solutions
+from notebooks.exercises import overlapping_windows as windows
 from notebooks.exercises.exercise import Differs, Exercise, same
 from tests.conftest import ROOT
 

@@ -22,6 +22,8 @@ from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.otlib.train.test_train import SETTINGS_OF_RUN, Killed, content, killed_after, options
 
+pytestmark = pytest.mark.slow
+
 ONE_PASS = {"rtol": 0.0, "atol": 1e-6}  # metres: float32 sums of other lengths
 LEAD = 9  # frames of silence that a recording is heard after, at 30 a second
 SEAM_MM = 0.001  # what rounding may put between two frames at a join; motion is millimetres

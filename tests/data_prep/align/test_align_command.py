@@ -9,7 +9,7 @@ import soundfile
 from data_prep.align import __main__ as align
 from data_prep.corpus.labelled_speech import corpus_speech
 from otlib.phonemes.frame_classifier import FILE
-from otlib.speech import local_hubert as hubert
+from otlib.speech import small_hubert as hubert
 
 pytestmark = pytest.mark.skipif(not (hubert.BUNDLED / FILE).is_file(), reason="the bundled encoder has no phoneme heads: "
                                 "`python -m data_prep.encoder.phoneme_classifiers` trains them")

@@ -15,8 +15,10 @@ from data_prep.head import CONTROLS, make_head, pose
 from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.dataset import Dataset
 from otlib.files import read_json, write_json
-from otlib.viz.gl import RenderingUnavailable
+from otlib.viz.can_render import RenderingUnavailable
 from tests.fixtures.tiny_corpus import RATE, write_corpus
+
+pytestmark = pytest.mark.slow
 
 SINGLE = 1e-4  # the figures are rounded to four digits
 MM = 1e-3

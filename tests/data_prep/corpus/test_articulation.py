@@ -13,7 +13,7 @@ from data_prep.corpus.sentences import DEMO_SENTENCE
 from data_prep.corpus.voices import ACCENTS
 from data_prep.head import CONTROLS
 from otlib.errors import InputError
-from otlib.phonemes.phoneme import BILABIALS, Phoneme
+from otlib.phonemes.timed_phoneme import BILABIALS, Phoneme
 
 FINE = 1000.0  # frames a second; a phoneme whose centre is at a whole millisecond then has a frame there
 EXACT = 1e-9  # rounding of a few double-precision operations
@@ -121,6 +121,7 @@ def context(before, middle, after):
     return [("", 0.0, 0.05), (before, 0.05, 0.15), (middle, 0.15, 0.21), (after, 0.21, 0.31), ("", 0.31, 0.4)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closure", sorted(BILABIALS))
 def test_lips_meet_in_every_context(closure):
     """1e-6: the hold reaches a few ms to either side of the centre, where the envelope is exactly 1."""
@@ -132,6 +133,7 @@ def test_lips_meet_in_every_context(closure):
             assert controls["tuck"][CENTRE] < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("labiodental", sorted(LABIODENTALS))
 def test_the_lower_lip_meets_the_teeth_in_every_context_without_closure(labiodental):
     for before, after in itertools.product(set(TARGETS) - BILABIALS, repeat=2):

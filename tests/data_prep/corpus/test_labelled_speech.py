@@ -7,7 +7,7 @@ from data_prep.corpus.labelled_speech import corpus_speech, plain, text_to_phone
 from data_prep.corpus.sentences import corpus_sentences, training_phrases
 from otlib.errors import InputError
 from otlib.phonemes import Transcript
-from otlib.speech.local_hubert import SAMPLE_RATE
+from otlib.speech.small_hubert import SAMPLE_RATE
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from data_prep.corpus.speakers import draw_speakers, named_generator
 from data_prep.corpus.synthetic import FRAME_RATE, PROFILES, Profile, build
 from otlib.data.dataset import Dataset, validate
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("espeakng_loader", reason="espeak-ng comes with otlib[corpus]")
 
 TINY = Profile({"train": 1, "val": 0, "test": 1}, {"train": 2, "val": 0, "test": 2}, "low")

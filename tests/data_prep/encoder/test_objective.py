@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from data_prep.encoder.objective import MaskedUnitPrediction, Masking, draw_mask, frame_count, mfcc
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, small_configuration
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, small_configuration
 from tests.fixtures.small_hubert import local_hubert
 from tests.oracles.audio_naive import regression_slope, spans_from
 

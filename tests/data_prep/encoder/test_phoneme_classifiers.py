@@ -12,6 +12,8 @@ from otlib.phonemes.frame_classifier import load_heads
 from otlib.speech.encoder import load_encoder
 from tests.fixtures.small_hubert import local_hubert, saved
 
+pytestmark = pytest.mark.slow
+
 TINY = Recipe(speakers=2, sentences=2, hours=0.0)
 SINGLE = 1e-5
 

@@ -10,10 +10,12 @@ from safetensors.torch import load_file
 
 from data_prep.encoder import pretrain as pretrain_hubert
 from data_prep.encoder.frame_labels import LABELS
+from data_prep.encoder.made_up_speech import Utterance
 from data_prep.encoder.pretrain import Recipe, main, pretrain
-from data_prep.encoder.speech import Utterance
 from otlib.phonemes import Phoneme
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
+
+pytestmark = pytest.mark.slow
 
 TINY = Recipe(hours=0.01, steps=(2, 2, 3), units=(5, 6), batch=2, crop_frames=49)
 

@@ -132,6 +132,7 @@ def distance_to_surface(points: np.ndarray, vertices: np.ndarray, faces: np.ndar
     return np.minimum(to_vertex, np.where(inside, height, np.minimum.reduce(edges)).min(axis=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_counts_types_and_parts(resolution):
     own = head(resolution)
@@ -184,6 +185,7 @@ def test_faces_are_the_same_on_every_machine(resolution):
     assert faces_checksum(head(resolution).topology.faces) == FACES_CHECKSUMS[resolution]
 
 
+@pytest.mark.slow
 def test_another_processors_rounding_gives_the_same_faces_and_places():
     """The oldest kernels of OpenBLAS, NumPy and PyTorch, in a process of their own."""
     program = ("import sys, numpy as np; from data_prep.head import make_head; h = make_head(resolution='medium'); "
@@ -198,6 +200,7 @@ def test_another_processors_rounding_gives_the_same_faces_and_places():
     assert np.abs(other - vertices).max() < SAME_PLACE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_faces_do_not_hang_on_the_last_digits(resolution, monkeypatch):
     """All points that are triangulated are moved by up to 1e-12 m, some hundred times what rounding does."""
@@ -212,6 +215,7 @@ def test_faces_do_not_hang_on_the_last_digits(resolution, monkeypatch):
         assert faces_checksum(faces.astype(np.int32)) == FACES_CHECKSUMS[resolution]
 
 
+@pytest.mark.slow
 def test_stored_points_are_spaced_as_the_code_spaces_them():
     """Point by point no two processors agree; the spacing they agree on."""
     def spacing(fill) -> np.ndarray:
@@ -237,6 +241,7 @@ def test_same_arguments_give_the_same_bytes():
     assert pose(one, frames).tobytes() == pose(two, frames).tobytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moved", [False, True])
 @pytest.mark.parametrize("resolution", ["low", "medium"])
 def test_resolutions_show_one_shape(resolution, moved):
@@ -365,6 +370,7 @@ def test_brows_lids_and_smirk():
     assert (lids[near, 2] > eye[:, 2]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_no_face_collapses_in_motion(resolution):
     own = head(resolution)
@@ -422,6 +428,7 @@ def test_each_direction_changes_the_head(name):
     assert 0.5 * MM < shift.max() < 10 * MM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resolution", ["low", "medium"])
 def test_extreme_people_do_not_fold(resolution):
     """At corners of the cube of +-2.5 deviations no face turns over or vanishes, and the lips stay sealed."""

@@ -14,9 +14,9 @@ import pytest
 import soundfile
 
 from data_prep.__main__ import main
-from data_prep.raw.folder import Folder
 from data_prep.raw.mesh_files import read_mesh
-from data_prep.raw.motion_and_sound import map_motion, read_sound
+from data_prep.raw.npy_and_wav import map_motion, read_sound
+from data_prep.raw.safe_folder import Folder
 from data_prep.raw.safe_pickle import read_pickle
 from data_prep.sources import peers_export as export_module
 from data_prep.sources.peers_export import CONVENTIONS, export, with_frames_between
@@ -27,6 +27,8 @@ from otlib.errors import InputError
 from otlib.topology import Topology
 from tests.fixtures import biwi_folder, vocaset_folder
 from tests.fixtures.tiny_corpus import write_corpus
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 

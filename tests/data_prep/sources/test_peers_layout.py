@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from data_prep.raw.folder import Folder
-from data_prep.raw.motion_and_sound import check_finite, map_motion, read_sound
+from data_prep.raw.npy_and_wav import check_finite, map_motion, read_sound
+from data_prep.raw.safe_folder import Folder
 from data_prep.sources.peers_layout import is_processed_layout, read_processed_layout
 from otlib.errors import InputError
 from tests.fixtures.processed_folder import RATE, sound, strip, write_faces, write_processed

@@ -33,6 +33,8 @@ from tests.fixtures.vocaset_folder import (
     write_raw,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):

@@ -22,7 +22,9 @@ from notebooks.driver.time_left import training_progress
 from notebooks.experiments.folders import Folders
 from otlib.errors import InputError
 from otlib.files import write_json
-from otlib.viz.gl import RenderingUnavailable
+from otlib.viz.can_render import RenderingUnavailable
+
+pytestmark = pytest.mark.slow
 
 SUITE = {
     "profiles": ["fast", "full"],

@@ -14,11 +14,13 @@ import yaml
 from notebooks.driver import run as driver
 from notebooks.driver import sweep
 from notebooks.driver.execution import StepFailed
-from notebooks.experiments.sweeps import read_sweep
+from notebooks.experiments.sweep_results import read_sweep
 from otlib.files import read_json, write_json
 from tests.fixtures.driver_copy import copy_driver
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.notebooks.driver.test_run import code_and_library, write_notebook
+
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 CELL = ('PROFILE = "fast"\nSEED = 0\nSIZE = 1\nOUT = ""', "SIZE")

@@ -20,6 +20,8 @@ from otlib.errors import InputError
 from tests.fixtures.full_disk import full_disk
 from tests.fixtures.tiny_corpus import write_corpus
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[3]
 FORM = FolderFormat("a shelf", "shelf.json", "test-shelf", 3)
 EXTENSION = {"manifest_version": 3, "name": "a browser extension", "version": "1"}

@@ -53,6 +53,7 @@ def generator():
 # oracles
 
 
+@pytest.mark.slow
 @both_backends
 @all_exponents
 @pytest.mark.parametrize("atoms", [(1, 1), (1, 7), (9, 9), (8, 13)])
@@ -170,6 +171,7 @@ def problems(draw, measures=2):
 quickly = settings(max_examples=40, deadline=None, derandomize=True)
 
 
+@pytest.mark.slow
 @quickly
 @given(problems())
 def test_zero_on_itself_positive_and_symmetric(problem):
@@ -205,6 +207,7 @@ def test_neither_order_nor_splitting_nor_empty_atoms_matter(problem, seed):
         assert sliced_wasserstein(other, y, directions, **options).item() == pytest.approx(expected, rel=EXACT)
 
 
+@pytest.mark.slow
 @both_backends
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("frames", [1, 3, 20])
@@ -281,6 +284,7 @@ def test_small_blocks_give_the_same_result_on_torch(generator, monkeypatch):
 # gradients
 
 
+@pytest.mark.slow
 @both_backends
 @all_exponents
 @pytest.mark.parametrize("root", [False, True])

@@ -8,6 +8,8 @@ from otlib.losses import LossSettings, transport
 from otlib.models.ottalk import ModelSettings, OTTalk, prepare_geometry
 from otlib.topology import Topology
 
+pytestmark = pytest.mark.slow
+
 FRAMES, STEPS = 30, 250
 STILL = 0.7  # of the error of a face that never moves: transport sees surfaces, along which vertices are free to slide
 MODEL = ModelSettings(feature_layers=1, feature_channels=3, width=16, layers=1, heads=2, radius=3, dropout=0.0, channels=8,

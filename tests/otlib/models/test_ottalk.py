@@ -14,7 +14,7 @@ from otlib.models.ottalk import (
     prepare_geometry,
 )
 from otlib.predict import animate
-from otlib.speech.windows import Windows
+from otlib.speech.overlapping_windows import Windows
 from otlib.topology import Topology
 from tests.fixtures.talking_ball import ball
 

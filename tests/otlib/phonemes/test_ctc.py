@@ -8,7 +8,7 @@ import torch
 
 from otlib.errors import InputError
 from otlib.phonemes.ctc import FrameClock, ctc_path, ctc_phonemes
-from otlib.phonemes.transcript import Transcript, Word
+from otlib.phonemes.words import Transcript, Word
 from otlib.speech.torchaudio_guard import require_forced_align
 from tests.oracles.compiled_ctc import compiled_path
 

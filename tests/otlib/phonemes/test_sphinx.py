@@ -10,7 +10,7 @@ from data_prep.corpus.labelled_speech import text_to_phonemes
 from otlib.errors import InputError
 from otlib.phonemes import Transcript, Word, load_aligner
 from otlib.phonemes.sphinx import IPA
-from otlib.phonemes.transcript import split_symbol
+from otlib.phonemes.words import split_symbol
 from otlib.speech.recording import read_recording, resampled
 
 TEXT = "Mend the coat before you go out."

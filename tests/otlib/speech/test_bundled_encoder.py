@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from otlib.speech import local_hubert as hubert
+from otlib.speech import small_hubert as hubert
 from otlib.speech.encoder import BUNDLED, encode, load_encoder
-from otlib.speech.local_hubert import HOP, WINDOW, running_gain
+from otlib.speech.small_hubert import HOP, WINDOW, running_gain
 
 LARGEST = 20_000_000  # bytes, of all files together
 SAME = 1e-3  # promised to whoever cuts a recording; features deviate by about 5

@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from otlib.errors import InputError
-from otlib.speech import local_hubert as hubert
+from otlib.speech import small_hubert as hubert
 from otlib.speech.encoder import encode, load_encoder
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain
-from otlib.speech.windows import Windows
+from otlib.speech.overlapping_windows import Windows
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain
 from tests.fixtures.small_hubert import as_recogniser, as_wav2vec2, local_hubert, saved, whole_clip_hubert
 from tests.oracles.audio_naive import cross_faded
 

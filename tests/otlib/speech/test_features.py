@@ -16,9 +16,9 @@ from otlib.speech.features import (
     feature_source,
     recording_features,
 )
-from otlib.speech.local_hubert import SAMPLE_RATE
 from otlib.speech.prosody import MARGIN, prosody
 from otlib.speech.recording import Recording, read_recording
+from otlib.speech.small_hubert import SAMPLE_RATE
 from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 
 HALF = 1e-3  # relative step of half precision

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from data_prep.encoder.objective import frame_count
-from otlib.speech.local_hubert import HOP, SAMPLE_RATE, WINDOW
 from otlib.speech.prosody import prosody
+from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
 PITCH = 0.03  # octaves: half a sample of 41 at 390 Hz is 0.018
 LOUDNESS = 0.02  # of 20 dB: a window of 25 ms is not a whole number of periods

@@ -9,6 +9,8 @@ import pytest
 
 from otlib.speech import torchaudio_guard
 
+pytestmark = pytest.mark.slow
+
 # the pictures' packages are an extra of their own; espeak-ng is never needed by otlib
 _IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from otlib.speech.windows import Windows
+from otlib.speech.overlapping_windows import Windows
 from tests.oracles.audio_naive import cross_faded
 
 DOUBLE = {"rtol": 0.0, "atol": 1e-12}

@@ -15,6 +15,8 @@ from otlib.train.loop import LOG, RUN, TrainSettings, train
 from otlib.train.side_by_side import train_all
 from tests.fixtures.tiny_corpus import write_corpus
 
+pytestmark = pytest.mark.slow
+
 MODEL = {"width": 8, "layers": 1, "heads": 2, "radius": 3, "channels": 4, "terms": 2, "levels": (20, 8)}
 FIRST = TrainSettings("prosody", steps=3, batch=2, window=12, validate=3, model=MODEL,
                       loss=LossSettings(directions=12, frames=2))

@@ -61,6 +61,7 @@ def content(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_model_its_log_and_what_it_followed_from(finished, data):
     assert sorted(content(finished)) == sorted([WEIGHTS, SETTINGS, LOG, RUN])
     model, facts = load_model(finished)
@@ -79,6 +80,7 @@ def test_a_run_leaves_its_model_its_log_and_what_it_followed_from(finished, data
     assert run["validation_lip_mm"] == min(row["validation_lip_mm"] for row in rows if "validation_lip_mm" in row)
 
 
+@pytest.mark.slow
 def test_a_trained_model_is_nearer_than_a_face_that_never_moves(data, cache, tmp_path):
     loss = dataclasses.replace(SETTINGS_OF_RUN.loss, closure=0.0)  # its weight buys shut lips with a larger mean error
     settings = dataclasses.replace(SETTINGS_OF_RUN, steps=100, validate=20, learning_rate=1e-2, loss=loss)
@@ -117,6 +119,7 @@ def killed_after(writes, monkeypatch, during=False):
     monkeypatch.setattr(os, "replace", last)
 
 
+@pytest.mark.slow
 def test_killed_at_any_write_and_resumed_ends_with_the_same_bytes(finished, data, cache, tmp_path, monkeypatch):
     """The writes: log at 1; log and state at 4 and at 8; log at 11; log and state at 12; settings, weights, record."""
     points = [(write, False) for write in (3, 8, 9, 10, 11)] + [(write, True) for write in (1, 5, 8, 11)]
@@ -129,6 +132,7 @@ def test_killed_at_any_write_and_resumed_ends_with_the_same_bytes(finished, data
         assert content(out) == content(finished), (write, during)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_ends_with_the_same_bytes(finished, data, cache, tmp_path, monkeypatch):
     """Ten kills of one training in the middle of steps; a checkpoint comes every four."""
     step, lives = training._Loop._step, [1, 3, 2, 4, 3, 1, 2, 5, 3, 2]
@@ -153,6 +157,7 @@ def test_a_finished_run_is_left_as_it_is(finished, data, cache, monkeypatch):
     assert content(finished) == before and {path: path.stat().st_mtime_ns for path in finished.iterdir()} == times
 
 
+@pytest.mark.slow
 def test_a_finished_run_of_other_settings_is_never_half_replaced(data, cache, tmp_path, monkeypatch):
     """Its record goes before its model does, so that no record stands beside a model it does not describe."""
     out, other = tmp_path / "run", dataclasses.replace(SETTINGS_OF_RUN, steps=1)
@@ -165,6 +170,7 @@ def test_a_finished_run_of_other_settings_is_never_half_replaced(data, cache, tm
     assert train(data, out, other, cache=cache)["settings"]["seed"] == 3
 
 
+@pytest.mark.slow
 def test_other_data_is_trained_on_anew(finished, data, cache, tmp_path):
     other = write_corpus(tmp_path / "other", seed=1)
     out = tmp_path / "run"
@@ -173,6 +179,7 @@ def test_other_data_is_trained_on_anew(finished, data, cache, tmp_path):
     assert train(other, out, settings, cache=cache)["data"] != first["data"]
 
 
+@pytest.mark.slow
 def test_a_run_of_other_code_is_trained_anew(data, cache, tmp_path, monkeypatch):
     """Else results would come from a model that the code at hand never made."""
     settings = dataclasses.replace(SETTINGS_OF_RUN, steps=1)
@@ -182,6 +189,7 @@ def test_a_run_of_other_code_is_trained_anew(data, cache, tmp_path, monkeypatch)
     assert after["code"] == "changed" != before["code"]
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_other_settings_is_refused(data, cache, tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     with monkeypatch.context() as patch:
@@ -197,6 +205,7 @@ def test_a_checkpoint_of_other_settings_is_refused(data, cache, tmp_path, monkey
     assert (out / STATE).read_bytes() == state
 
 
+@pytest.mark.slow
 def test_the_best_look_at_validation_is_the_one_that_is_kept(data, cache, tmp_path, monkeypatch):
     """The first of two equal ones, in the record as in the weights."""
     errors, weights = iter([3.0, 2.0, 2.0]), []
@@ -212,6 +221,7 @@ def test_the_best_look_at_validation_is_the_one_that_is_kept(data, cache, tmp_pa
     assert all(torch.equal(kept[key.removeprefix("talker.")], value) for key, value in weights[1].items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", [0.0, 1.0])
 def test_a_training_that_diverges_is_ended(data, cache, tmp_path, transport):
     settings = dataclasses.replace(SETTINGS_OF_RUN, learning_rate=1e30, loss=LossSettings(transport=transport))
@@ -228,6 +238,7 @@ def test_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
     assert all(later < sooner for sooner, later in zip(rates[10:], rates[11:], strict=False))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(data, cache, tmp_path):
     """By the launcher of the module's docstring, dropout and clipping of gradients included."""
     settings = dataclasses.replace(SETTINGS_OF_RUN, steps=2, validate=2)
@@ -242,6 +253,7 @@ def test_two_processes_give_the_weights_of_one(data, cache, tmp_path):
         assert other == pytest.approx(row, rel=LOGS)
 
 
+@pytest.mark.slow
 def test_a_window_that_no_process_reads_would_show(data, cache, tmp_path, monkeypatch):
     """What the tolerance of the test above must reject: both processes train on the same half of the batch."""
     settings, draw = dataclasses.replace(SETTINGS_OF_RUN, steps=2, validate=2), training.draw_batch
@@ -295,6 +307,7 @@ def options(data, out, cache, **changes):
     return ["--data", str(data), "--out", str(out), "--cache", str(cache), "--settings", str(file)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes, extra, sentence", [
     ({"stepz": 3}, [], "training settings: "),
     ({"model": {**MODEL, "heads": 3}}, [], "model settings: width 8 is not divisible by heads 3"),
@@ -320,6 +333,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(data, cache, tmp_path, mon
         train(data, tmp_path / "run", SETTINGS_OF_RUN, cache=cache)
 
 
+@pytest.mark.slow
 def test_the_command_line_trains(finished, data, cache, tmp_path, monkeypatch):
     threads = torch.get_num_threads()
     assert main(options(data, tmp_path / "run", cache)) == 0
@@ -327,6 +341,7 @@ def test_the_command_line_trains(finished, data, cache, tmp_path, monkeypatch):
     assert torch.get_num_threads() == threads == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_last_checkpoint(data, cache, tmp_path, monkeypatch, capsys):
     """The second state cannot be written; with space again the training goes on to the same end."""
     out, write, writes = tmp_path / "run", Path.write_bytes, []

@@ -32,6 +32,8 @@ from tests.fixtures.tiny_corpus import write_corpus
 from tests.fixtures.train_by_processes import assert_same_but_for_rounding, train_by_two
 from tests.otlib.train.test_train import MODEL, Killed, killed_after
 
+pytestmark = pytest.mark.slow
+
 CUT = {"rtol": 1e-4, "atol": 1e-5}  # float32 rounding of convolutions and products of other lengths; features are about 1
 MOTION = {"rtol": 0.0, "atol": 1e-7}  # metres: rounding of positions of a tenth of a metre
 FLAT = "k_proj.bias"  # adds the same to every score of a frame, so that its gradient is zero but for rounding

@@ -1,0 +1,162 @@
+"""Synthetic speech on a scanned face model: ICT-FaceKit, of which you bring your own checkout (MIT licence, USC ICT).
+
+The sentences, voices and articulation are those of the built-in corpus; the faces are the kit's mean face with its
+identity shapes, and its expression shapes move them. All of it may be used freely: the kit is MIT, and so are the sentences.
+A checkout without some identities or expressions is used as far as it goes, and what is missing is said; the shapes
+without which a mouth cannot speak are required.
+"""
+
+import argparse
+import importlib.metadata
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_prep.corpus.corpus_on_a_face import Profile, add_size_arguments, build_corpus, chosen_profile
+from data_prep.head import CONTROLS
+from data_prep.ict.model import INDICES, NEUTRAL, RESOLUTIONS, FaceModel, model_folder, read_model
+from data_prep.ict.rig import OPTIONAL, REQUIRED, Rig
+from otlib.errors import InputError
+from otlib.files import sha256
+from otlib.topology import Topology
+
+__all__ = ["HELP", "PROFILES", "ScannedFace", "add_arguments", "build", "run"]
+
+HELP = "synthetic speech on the scanned faces of your own checkout of ICT-FaceKit (MIT licence)"
+PROFILES = {
+    "fast": Profile({"train": 40, "val": 4, "test": 6}, {"train": 9, "val": 5, "test": 5}, "narrow"),
+    "full": Profile({"train": 40, "val": 4, "test": 12}, {"train": 20, "val": 20, "test": 20}, "face"),
+}
+_IDENTITIES = 100  # of the whole kit
+
+
+@dataclass(frozen=True)
+class ScannedFace:
+    """The family of faces of a model, kept in a file that every process reads; see
+    :class:`data_prep.corpus.corpus_on_a_face.Face`.
+
+    Attributes:
+        file: of :meth:`write`.
+        identity_directions: how many coefficients tell one person from another.
+    """
+
+    file: str
+    identity_directions: int
+
+    @classmethod
+    def write(cls, file: Path, model: FaceModel) -> "ScannedFace":
+        """Keep a model in a file, .npz, that must stay as long as the face is used.
+
+        Raises:
+            InputError: a shape of the model does not do what its name says.
+        """
+        Rig(model)
+        np.savez(file, **vars(model))
+        return cls(str(file), len(model.identities))
+
+    @property
+    def topology(self) -> Topology:
+        """Of every face."""
+        return _model(self.file)[0].topology
+
+    def template(self, identity: tuple[float, ...]) -> np.ndarray:
+        """Return a person at rest, lips shut, (V, 3), metres."""
+        return self.move(identity, np.zeros((1, len(CONTROLS))))[0]
+
+    def move(self, identity: tuple[float, ...], controls: np.ndarray) -> np.ndarray:
+        """Return the frames (T, V, 3) float32, metres, for controls (T, A)."""
+        model, rig = _model(self.file)
+        person = model.neutral + np.tensordot(np.array(identity, np.float32), model.identities, 1)
+        weights = rig.weights(controls, person).astype(np.float32)
+        frames = weights @ model.expressions.reshape(len(model.names), -1)
+        frames += person.reshape(1, -1)
+        return frames.reshape(len(controls), -1, 3)
+
+
+@lru_cache(maxsize=1)
+def _model(file: str) -> tuple[FaceModel, Rig]:
+    with np.load(file, allow_pickle=False) as kept:
+        fields = {name: kept[name] for name in kept.files}
+    fields["names"] = tuple(fields["names"].tolist())
+    model = FaceModel(**fields)
+    return model, Rig(model)
+
+
+def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None,
+          copies: int = 0) -> None:
+    """Make the corpus in the folder ``out``, where an earlier data set is replaced.
+
+    Args:
+        out: the folder.
+        kit: a checkout of ICT-FaceKit, or its folder FaceXModel, or a part of that.
+        profile: the corpus's size, of :data:`PROFILES` or another; its resolution is one of RESOLUTIONS.
+        seed: the same seed gives the same bytes on one machine with one set of package versions.
+        workers: processes; all cores by default.
+        copies: how many augmented copies of each training recording to add.
+
+    Raises:
+        InputError: a required file of the kit is missing or not as it should be, the folder cannot be written, or
+            espeak-ng is not installed.
+    """
+    folder = model_folder(Path(kit))
+    model = read_model(folder, REQUIRED, tuple(OPTIONAL), profile.resolution)
+    if what := lacking(model):
+        print(f"{folder}: {what}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as temporary:
+        try:
+            face = ScannedFace.write(Path(temporary) / "model.npz", model)
+        except InputError as error:
+            raise InputError(f"{folder}: {error}") from error
+        build_corpus(out, face, profile, name="ICT-FaceKit speech",
+                     provenance=_provenance(folder, model, profile, seed, copies), seed=seed, workers=workers, copies=copies)
+
+
+def lacking(model: FaceModel) -> str:
+    """Return one sentence on what a part of the kit lacks, empty for the whole kit."""
+    lost: dict[str, list[str]] = {}
+    for name, effect in OPTIONAL.items():
+        if name not in model.names:
+            lost.setdefault(effect, []).append(name)
+    parts = []
+    if len(model.identities) < _IDENTITIES:
+        parts.append(f"{len(model.identities)} of {_IDENTITIES} identities, so that speakers look "
+                     f"{'more alike' if len(model.identities) else 'all the same'}")
+    parts += [f"no {', '.join(names)}, so less or nothing of {effect}" for effect, names in lost.items()]
+    return "; ".join(parts)
+
+
+def _provenance(folder: Path, model: FaceModel, profile: Profile, seed: int, copies: int) -> dict[str, Any]:
+    packages = ("otlib", "numpy", "scipy", "soundfile", "trimesh", "espeakng-loader", *(("torch",) if copies else ()))
+    return {"tool": "data_prep ict-facekit", "seed": seed,
+            "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
+            "model": {"neutral_sha256": sha256(folder / NEUTRAL), "indices_sha256": sha256(folder / INDICES),
+                      "expressions": list(model.names), "identities": len(model.identities)},
+            "versions": {name: importlib.metadata.version(name) for name in packages},
+            "licence": "faces from ICT-FaceKit, MIT, Copyright (c) 2020 USC Institute for Creative Technologies; sentences "
+                       "MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `python -m data_prep ict-facekit`."""
+    parser.add_argument("--raw", type=Path, required=True, metavar="DIR",
+                        help="a checkout of ICT-FaceKit, or its folder FaceXModel, or a part of that")
+    add_size_arguments(parser, PROFILES)
+    parser.add_argument("--resolution", choices=RESOLUTIONS,
+                        help="how much of the head: narrow, the mask from chin to forehead, 6,706 vertices; face, with ears "
+                             "and neck, 9,409; head, with mouth, teeth and eyes, 24,591; a minute takes 0.15, 0.2 or 0.5 GB "
+                             "(default: the profile's)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Build the corpus that the options ask for.
+
+    Raises:
+        InputError: an option is out of range, or the corpus cannot be built.
+    """
+    build(arguments.out, arguments.raw, chosen_profile(arguments, PROFILES), seed=arguments.seed, workers=arguments.workers,
+          copies=arguments.augment)

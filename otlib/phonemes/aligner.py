@@ -1,0 +1,74 @@
+"""Phonemes and their times in a recording, with its text or without: one interface, four back ends by name.
+
+- "frames", the default here: a classifier of single frames on the bundled encoder, put in order by Viterbi;
+- "ctc": a head trained by CTC on the same encoder, which says when a sound is surest;
+- "pocketsphinx": hidden Markov models trained on recordings of English speakers, independent of everything here; better
+  on people, and the default of ``python -m data_prep.align`` where it is installed and the text is English;
+- "transformers": any CTC model of the transformers format that names phonemes, such as the published
+  facebook/wav2vec2-lv-60-espeak-cv-ft, where a copy or the hub is at hand.
+
+A text becomes a :class:`Transcript` of words and phonemes elsewhere (``data_prep.corpus.labelled_speech.text_to_phonemes``
+asks espeak-ng); nothing here needs it. What a back end needs is imported when the back end is loaded.
+"""
+
+from typing import Protocol, runtime_checkable
+
+from jaxtyping import Float
+from torch import Tensor
+
+from otlib.errors import InputError
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.phonemes.words import Transcript
+
+BACK_ENDS = ("frames", "ctc", "pocketsphinx", "transformers")
+
+
+@runtime_checkable
+class Aligner(Protocol):
+    """What every back end does."""
+
+    def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
+                 name: str = "the recording") -> tuple[Phoneme, ...]:
+        """Return phonemes with their times; they tile the recording, and "" is a pause.
+
+        Args:
+            samples: at 16 kHz, in [-1, 1].
+            transcript: what is said; without one the sounds are recognised.
+            name: what to call the recording where it is refused.
+
+        Raises:
+            InputError: the recording cannot be aligned with its text, or the text has sounds that the back end lacks.
+        """
+
+
+def load_aligner(back_end: str = "frames", model: str | None = None) -> Aligner:
+    """Return an aligner by name.
+
+    Args:
+        back_end: one of ``BACK_ENDS``.
+        model: for "frames" and "ctc" an encoder with phoneme heads beside it, by default the bundled one; for
+            "transformers" a folder or a name on the hub; "pocketsphinx" has a model of its own.
+
+    Raises:
+        InputError: no such back end, or what it needs is not there.
+    """
+    if back_end not in BACK_ENDS:
+        raise InputError(f"{back_end}: no such aligner; there are {', '.join(BACK_ENDS)}")
+    if back_end == "pocketsphinx":
+        if model is not None:
+            raise InputError(f"{model}: pocketsphinx has a model of its own; leave the model out")
+        from otlib.phonemes.sphinx import SphinxAligner
+
+        return SphinxAligner.load()
+    if back_end == "transformers":
+        from otlib.phonemes.published_ctc import PUBLISHED, load_published
+
+        return load_published(model or PUBLISHED)
+    from otlib.phonemes.ctc import CtcAligner
+    from otlib.phonemes.frame_aligner import FrameAligner
+    from otlib.phonemes.frame_classifier import load_heads
+    from otlib.speech.encoder import BUNDLED, load_encoder
+
+    encoder = load_encoder(model or BUNDLED)
+    heads = load_heads(encoder)
+    return (FrameAligner if back_end == "frames" else CtcAligner)(encoder, heads)
