@@ -18,6 +18,8 @@ from otlib.viz.can_render import RenderingUnavailable, ensure_rendering  # noqa:
 
 ROOT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton
 
 
 @pytest.fixture

@@ -14,7 +14,12 @@ from torch import Tensor
 from otlib.measures.compiled.sliced_numba import UNIT_MASS
 
 BYTE_BUDGET = 128 << 20
-"""Bytes for the temporaries of one block: enough to keep a device busy, little beside its memory."""
+"""Bytes that the temporaries of one block may take on the CPU."""
+
+GPU_SHARE, GPU_BYTE_BUDGET = 8, 2 << 30
+"""On a GPU a block may take one part in ``GPU_SHARE`` of the free memory, at most ``GPU_BYTE_BUDGET`` bytes.
+
+Small blocks leave a GPU idle: on an H200, 1 GB is up to 4 times as fast as 128 MB, and 8 GB gains another 20 % at most."""
 
 _BYTES_PER_PIECE = 100  # sorted values, integer heights, indices and gathers of one atom of one direction
 
@@ -42,7 +47,8 @@ def solve(
     value = torch.zeros(frames, dtype=torch.float64, device=x_points.device)
     point_gradient = torch.zeros_like(x_points) if gradient else None
     weight_gradient = torch.zeros_like(x_weights, dtype=torch.float64) if gradient else None
-    for frame_slice, direction_slice in blocks(frames, count, x_points.shape[1] + y_points.shape[1]):
+    bytes_per_direction = _BYTES_PER_PIECE * (x_points.shape[1] + y_points.shape[1])
+    for frame_slice, direction_slice in blocks(frames, count, bytes_per_direction, x_points.device):
         theta = directions[frame_slice, direction_slice]
         x = project(x_points[frame_slice], x_masses[frame_slice], theta)
         y = project(y_points[frame_slice], y_masses[frame_slice], theta)
@@ -155,9 +161,10 @@ def _potential(x: Projected, y: Projected, last_partner: Int64[Tensor, "T L N"],
     return massive.add_(massless.sub_(massless[..., -1:].clone()))
 
 
-def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]]:
-    """Cut frames x directions into blocks whose temporaries, ``atoms`` long for each direction, fit the byte budget."""
-    rows = max(1, BYTE_BUDGET // (_BYTES_PER_PIECE * atoms))
+def blocks(frames: int, directions: int, bytes_per_direction: int, device: torch.device) -> list[tuple[slice, slice]]:
+    """Cut frames x directions into blocks whose temporaries keep to the byte budget of the device."""
+    budget = byte_budget(device, frames * directions * bytes_per_direction)
+    rows = max(1, budget // bytes_per_direction)
     frame_step = min(frames, rows)
     direction_step = max(1, rows // frame_step)
     return [
@@ -165,3 +172,11 @@ def blocks(frames: int, directions: int, atoms: int) -> list[tuple[slice, slice]
         for frame in range(0, frames, frame_step)
         for direction in range(0, directions, direction_step)
     ]
+
+
+def byte_budget(device: torch.device, needed: int) -> int:
+    """Bytes that one block may take; a GPU is asked for its free memory only if more than the least budget is needed."""
+    if device.type != "cuda" or needed <= BYTE_BUDGET:
+        return BYTE_BUDGET
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, free to be used again
+    return min(GPU_BYTE_BUDGET, (torch.cuda.mem_get_info(device)[0] + kept) // GPU_SHARE)

@@ -12,6 +12,8 @@ minimal case of each):
 - Directions: POT ignores ``torch.manual_seed``; pass it ``projections`` of shape (d, L).
 """
 
+import importlib.util
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -30,7 +32,7 @@ COORDINATE_LIMIT = 1e15
 DIRECTION_TOLERANCE = 1e-4
 """Largest accepted |length of a direction - 1|: a thousand times float32 rounding."""
 
-_BACKENDS = ("auto", "kernel", "torch")
+_BACKENDS = ("auto", "kernel", "triton", "torch")
 
 
 def sliced_wasserstein(
@@ -56,8 +58,9 @@ def sliced_wasserstein(
             frames at the same cost); see :func:`otlib.measures.directions.draw_directions`. They get no gradient.
         p: exponent of the cost, at least one.
         root: return SW_p (a distance, as POT does) instead of SW_p^p (a mean, the usual loss).
-        backend: "kernel" (CPU, compiled, float32 and float64, any p; at most 2^21 atoms), "torch" (any device), or
-            "auto": the kernel where possible, otherwise torch.
+        backend: "kernel" (CPU, compiled, float32 and float64, any p; at most 2^21 atoms), "torch" (any device), "triton"
+            (GPU, compiled; by name only, since it has run in Triton's interpreter and on no card yet), or "auto": the
+            kernel where possible, otherwise torch.
 
     Returns:
         One value for each index of the batch, in the points' unit to the power p (1 with ``root``).
@@ -130,11 +133,21 @@ def _solver(backend: str, x: Measure, y: Measure):
     if backend not in _BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
     atoms = max(x.weights.shape[-1], y.weights.shape[-1])
-    fits = x.points.device.type == "cpu" and atoms <= MAX_ATOMS
+    device = x.points.device
+    fits = device.type == "cpu" and atoms <= MAX_ATOMS
     if backend == "kernel" and not fits:
-        raise ValueError(f"backend 'kernel' needs the CPU and at most {MAX_ATOMS} atoms, got "
-                         f"{x.points.device} and {atoms}")
+        raise ValueError(f"backend 'kernel' needs the CPU and at most {MAX_ATOMS} atoms, got {device} and {atoms}")
+    if backend == "triton" and not _has_triton(device):
+        raise ValueError(f"backend 'triton' needs a GPU and the package triton, got {device}")
+    if backend == "triton":
+        from otlib.measures.compiled import sliced_triton  # imports triton, which not every installation has
+
+        return sliced_triton.solve
     return sliced_cpu.solve if fits and backend != "torch" else sliced_torch.solve
+
+
+def _has_triton(device: torch.device) -> bool:
+    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
 
 
 def check_exponent(p: float) -> None:

@@ -91,23 +91,31 @@ def _differentiable(problem: Problem) -> tuple[Tensor, Tensor]:
     return problem.points.detach().requires_grad_(), problem.weights.detach().requires_grad_()
 
 
-def run_otlib(problem: Problem, backend: str) -> float:
-    """Forward and backward in points and weights, all frames in one call."""
-    points, weights = _differentiable(problem)
+def otlib_value(points: Tensor, weights: Tensor, problem: Problem, backend: str) -> Tensor:
+    """Sum over the frames, all in one call."""
     target = Measure(problem.target_points, problem.target_weights)
-    value = sliced_wasserstein(Measure(points, weights), target, problem.directions, backend=backend).sum()
+    return sliced_wasserstein(Measure(points, weights), target, problem.directions, backend=backend).sum()
+
+
+def pot_value(points: Tensor, weights: Tensor, problem: Problem) -> Tensor:
+    """Sum over the frames with POT, as its users call it: frame by frame, on torch tensors."""
+    return sum(
+        ot.sliced_wasserstein_distance(points[t], problem.target_points[t], weights[t], problem.target_weights[t],
+                                       projections=problem.directions[t].T, p=2) ** 2
+        for t in range(len(points))
+    )
+
+
+def run_otlib(problem: Problem, backend: str) -> float:
+    """Forward and backward in points and weights."""
+    value = otlib_value(*_differentiable(problem), problem, backend)
     value.backward()
     return value.item()
 
 
 def run_pot(problem: Problem) -> float:
-    """Forward and backward in points and weights with POT, as its users call it: frame by frame, on torch tensors."""
-    points, weights = _differentiable(problem)
-    value = sum(
-        ot.sliced_wasserstein_distance(points[t], problem.target_points[t], weights[t], problem.target_weights[t],
-                                       projections=problem.directions[t].T, p=2) ** 2
-        for t in range(len(points))
-    )
+    """The same with POT."""
+    value = pot_value(*_differentiable(problem), problem)
     value.backward()
     return value.item()
 

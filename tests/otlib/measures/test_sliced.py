@@ -1,6 +1,8 @@
 """The sliced Wasserstein distance: loops and closed forms as oracles, properties, gradients, hard cases, refusals."""
 
+import importlib.util
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
 from otlib.measures import batched as sliced_torch
+from otlib.measures import sliced
+from otlib.measures.compiled import sliced_threads as sliced_cpu
 from otlib.measures.directions import draw_directions
 from otlib.measures.measure import Measure
 from otlib.measures.sliced import sliced_wasserstein
@@ -442,7 +446,7 @@ def test_measures_on_two_devices_are_refused(backend, generator):
     ({"p": 0.5}, "p must be finite and at least 1"),
     ({"p": float("nan")}, "p must be"),
     ({"p": float("inf")}, "p must be"),
-    ({"backend": "gpu"}, "backend must be one of auto, kernel, torch, got 'gpu'"),
+    ({"backend": "gpu"}, "backend must be one of auto, kernel, triton, torch, got 'gpu'"),
 ])
 def test_bad_options_are_refused_by_name(options, culprit, generator):
     x, y = random_measure(generator, 5), random_measure(generator, 6)
@@ -457,6 +461,40 @@ def test_more_atoms_than_the_kernel_can_index_go_to_torch(monkeypatch, generator
     assert torch.equal(sliced_wasserstein(x, y, directions), expected)
     with pytest.raises(ValueError, match="at most 5 atoms, got cpu and 6"):
         sliced_wasserstein(x, y, directions, backend="kernel")
+
+
+def on(device, atoms=5):
+    """A measure that knows its device and its size: all that the choice of a backend looks at."""
+    measure = object.__new__(Measure)
+    object.__setattr__(measure, "points", SimpleNamespace(device=torch.device(device)))
+    object.__setattr__(measure, "weights", SimpleNamespace(shape=(atoms,)))
+    return measure
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda", "meta"])
+def test_without_triton_a_gpu_takes_the_torch_path(device, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    expected = sliced_cpu.solve if device == "cpu" else sliced_torch.solve
+    assert sliced._solver("auto", on(device), on(device)) is expected
+    assert sliced._solver("torch", on(device), on(device)) is sliced_torch.solve
+    with pytest.raises(ValueError, match=f"backend 'triton' needs a GPU and the package triton, got {device}"):
+        sliced._solver("triton", on(device), on(device))
+
+
+@pytest.mark.parametrize(("free", "budget"), [(4, 0.75), (1000, 2), (0, 0.25)])  # GB, with 2 that torch keeps for reuse
+def test_a_gpu_gives_a_block_a_share_of_its_free_memory(free, budget, monkeypatch):
+    gigabyte, gpu = 1 << 30, torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * gigabyte, 1000 * gigabyte))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 5 * gigabyte)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3 * gigabyte)
+    assert sliced_torch.byte_budget(gpu, 1 << 50) == budget * gigabyte
+    assert sliced_torch.byte_budget(torch.device("cpu"), 1 << 50) == sliced_torch.BYTE_BUDGET
+    assert len(sliced_torch.blocks(4, 10, gigabyte // 4, gpu)) == {0.75: 20, 2: 5, 0.25: 40}[budget]
+
+
+def test_a_small_problem_does_not_ask_for_free_memory(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: pytest.fail("asked"))
+    assert len(sliced_torch.blocks(4, 10, 1 << 20, torch.device("cuda"))) == 1
 
 
 def test_the_oracle_itself_on_two_atoms():
