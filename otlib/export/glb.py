@@ -12,9 +12,9 @@ from matplotlib.colors import to_rgb
 
 from otlib.export.morph_targets import MorphTargets, fit_morph_targets
 from otlib.files import atomic_write
-from otlib.meshes.normals import VertexNormals, split_creases
 from otlib.topology import Topology
 from otlib.viz.materials import part_colour, part_gloss, split_faces
+from otlib.viz.normals import VertexNormals, split_creases
 
 # Codes of the glTF 2.0 specification, sections 3.6.2 and 5.
 _FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125

@@ -111,7 +111,7 @@ def _rotated_designs(draws: int, count: int, dimension: int, generator: torch.Ge
 
 @functools.cache
 def _designs() -> dict[int, dict[int, np.ndarray]]:
-    """Stored sets by dimension and size, (L, d) float64; made by ``python -m otlib.measures.make_designs``."""
+    """Stored sets by dimension and size, (L, d) float64; made by ``python -m data_prep.make_direction_designs``."""
     designs: dict[int, dict[int, np.ndarray]] = {}
     resource = importlib.resources.files("otlib.measures") / _DESIGNS
     with resource.open("rb") as file, np.load(file, allow_pickle=False) as stored:

@@ -9,11 +9,11 @@ import numpy as np
 import PIL.Image
 from jaxtyping import Float, UInt8
 
-from otlib.meshes.normals import VertexNormals, split_creases
 from otlib.topology import Topology
 from otlib.viz import palette
 from otlib.viz.can_render import ensure_rendering
 from otlib.viz.materials import part_colour, part_gloss, split_faces
+from otlib.viz.normals import VertexNormals, split_creases
 from otlib.viz.phong_tessellation import PhongTessellation
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ class PhongTessellation:
 
     Args:
         faces: (F, 3) vertex indices.
-        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.meshes.normals``), and an
+        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.viz.normals``), and an
             edge there stays straight, so that both sides still meet.
     """
 

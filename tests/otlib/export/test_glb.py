@@ -6,8 +6,8 @@ import pytest
 from otlib.errors import InputError
 from otlib.export.glb import write_glb
 from otlib.export.morph_targets import fit_morph_targets
-from otlib.meshes.normals import VertexNormals
 from otlib.topology import Topology
+from otlib.viz.normals import VertexNormals
 from tests.fixtures.talking_ball import FRAME_RATE, ball, talk
 from tests.oracles.glb_reader import Glb
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from data_prep.head import CONTROLS, make_head, pose
+from data_prep.make_direction_designs import harmonics, residuals, strongest_degree
 from otlib.measures.directions import SAMPLERS, TRAINING_DIRECTIONS, design_sizes, draw_directions
-from otlib.measures.make_designs import harmonics, residuals, strongest_degree
 from otlib.measures.measure import barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from otlib.meshes.normals import VertexNormals, split_creases
+from otlib.viz.normals import VertexNormals, split_creases
 from tests.fixtures.talking_ball import RADIUS, ball
 
 FACET_DEGREES = 1.0  # facets of 8 degrees, averaged over six neighbours

@@ -13,8 +13,8 @@ to the largest t for which the coordinates outnumber the conditions. The remaini
 weight of 1/1000. This yields designs where they exist and the best set of lines elsewhere; it finds the six axes of the
 icosahedron by itself. (Weights that fall like k^-6 or k^-8 do no better on talking heads and converge badly for many lines.)
 
-Run ``python -m otlib.measures.make_designs``; it takes about two minutes on one core. It keeps the best of several fixed
-starts. The last digits depend on the linear algebra library, but any set with the same residuals serves as well.
+Run ``python -m data_prep.make_direction_designs``; it takes about two minutes on one core. It keeps the best of several
+fixed starts. The last digits depend on the linear algebra library, but any set with the same residuals serves as well.
 """
 
 import argparse
@@ -36,7 +36,7 @@ SIZES = {
 SPARE_WEIGHT = 1e-3  # weight of degree t + 2 relative to the degrees up to t
 ITERATIONS = 1500
 SEED = 0
-TARGET = Path(__file__).with_name("direction_designs.npz")
+TARGET = Path(__file__).resolve().parents[1] / "otlib" / "measures" / "direction_designs.npz"
 
 
 def harmonics(degree: int, dimension: int) -> int:
