@@ -43,7 +43,7 @@ endif
 
 demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
 	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
-	@$(BIN)/python -m notebooks.driver.what_lies_where --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(BIN)/python -m notebooks.driver.demo_summary --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .

@@ -22,8 +22,8 @@ from tqdm import tqdm
 
 from data_prep.corpus.articulation import Style, articulate, frame_count
 from data_prep.corpus.sentences import corpus_sentences
+from data_prep.corpus.sound_variations import SEMITONES, SPEEDS, draw_variation
 from data_prep.corpus.speakers import Speaker, draw_speakers, named_generator, speak
-from data_prep.corpus.variations import SEMITONES, SPEEDS, draw_variation
 from data_prep.writer import DatasetWriter, FileTable, NewSequence, write_sequence
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
@@ -99,8 +99,8 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
         name, provenance: the data set's name and provenance.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
         workers: number of processes; all cores by default.
-        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.variations`); they do
-            not change the originals.
+        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.sound_variations`);
+            they do not change the originals.
 
     Raises:
         InputError: the folder cannot be written, or espeak-ng is not installed.

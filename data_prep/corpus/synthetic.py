@@ -61,8 +61,8 @@ def build(out: Path | str, profile: Profile, *, seed: int = 0, workers: int | No
         profile: the corpus's size, from :data:`PROFILES` or another.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
         workers: number of processes; all cores by default.
-        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.variations`); they do
-            not change the originals.
+        copies: number of augmented copies to add for each training recording (:mod:`data_prep.corpus.sound_variations`);
+            they do not change the originals.
 
     Raises:
         InputError: the folder cannot be written, or espeak-ng is not installed.

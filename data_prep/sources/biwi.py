@@ -36,8 +36,8 @@ from data_prep.raw.region_files import add_region_arguments, named_regions, read
 from data_prep.raw.safe_folder import Folder
 from data_prep.sources.biwi_files import check_sizes, frame_files, read_frames, sound_files
 from data_prep.sources.conversion import Source, convert, with_lips
+from data_prep.sources.gather_published import Held, Look, PublishedClip, gather, look_in, one_hot
 from data_prep.sources.peers_layout import is_processed_layout, read_processed_layout
-from data_prep.sources.published_clips import Held, Look, PublishedClip, gather, look_in, one_hot
 from otlib.errors import InputError
 from otlib.meshes.geometry import face_areas
 from otlib.topology import Topology

@@ -34,8 +34,8 @@ from data_prep.raw.region_files import (
 from data_prep.raw.safe_folder import Folder
 from data_prep.raw.safe_pickle import read_pickle
 from data_prep.sources.conversion import Source, convert, with_lips
+from data_prep.sources.gather_published import Held, Look, PublishedClip, gather, look_in, one_hot
 from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout, read_templates
-from data_prep.sources.published_clips import Held, Look, PublishedClip, gather, look_in, one_hot
 from otlib.errors import InputError
 
 HELP = "VOCASET, for those who hold it: raw release or processed layout"

@@ -3,8 +3,8 @@
 ``comparison`` computes, ``scene`` and ``panels`` draw, ``widget`` is the live view, ``page`` the one without a kernel.
 """
 
+from otlib.inspector.figures import still
 from otlib.inspector.page import write_page
-from otlib.inspector.projections import still
 from otlib.inspector.transport import Comparison, Controls, MovingMesh
 from otlib.inspector.widget import Inspector
 

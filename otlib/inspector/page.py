@@ -17,8 +17,8 @@ import numpy as np
 from matplotlib.colors import to_hex
 
 from otlib.files import atomic_write
+from otlib.inspector.figures import WORDS
 from otlib.inspector.measure_views import MOST_ARROWS, arrow_factor, cost_limit_mm
-from otlib.inspector.projections import WORDS
 from otlib.inspector.transport import Alignment, Comparison, Controls
 from otlib.viz import palette
 

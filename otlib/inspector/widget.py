@@ -13,8 +13,7 @@ from unittest import mock
 import IPython.display
 import ipywidgets
 
-from otlib.inspector.measure_views import AlignmentScene
-from otlib.inspector.projections import (
+from otlib.inspector.figures import (
     ARROW_WORDS,
     WORDS,
     alignment_png,
@@ -23,6 +22,7 @@ from otlib.inspector.projections import (
     estimate_png,
     headline,
 )
+from otlib.inspector.measure_views import AlignmentScene
 from otlib.inspector.transport import Alignment, Comparison, Controls
 from otlib.viz.heads import Camera
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from otlib.measures import batched as sliced_torch
+from otlib.measures import sliced_batched
 from otlib.measures.compiled.matching_numba import add_direction
 from otlib.measures.compiled.sliced_numba import UNIT_MASS
 from otlib.measures.measure import Measure
@@ -132,7 +132,7 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
     check_directions(direction[None], x)
     check_exponent(p)
     sorted_x, sorted_y = _project(x, y, direction[None])
-    pieces = sliced_torch.merge(sorted_x, sorted_y)
+    pieces = sliced_batched.merge(sorted_x, sorted_y)
     full = pieces.mass[0, 0] > 0
     mass, x_rank, y_rank = (part[0, 0][full] for part in (pieces.mass, pieces.x_rank, pieces.y_rank))
     gap = sorted_x.values[0, 0, x_rank] - sorted_y.values[0, 0, y_rank]
@@ -166,7 +166,7 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
     check_exponent(p)
     x_points, y_points, axes = (tensor.detach().double().cpu().numpy() for tensor in (x.points, y.points, directions))
     x_masses, y_masses = (masses[0].cpu().numpy()
-                          for masses in sliced_torch.integer_masses(x.weights[None], y.weights[None]))
+                          for masses in sliced_batched.integer_masses(x.weights[None], y.weights[None]))
     target_sum, pull, cost = np.zeros_like(x_points), np.zeros_like(x_points), np.zeros(len(x_points))
     for direction in axes:
         x_values, y_values = x_points @ direction, y_points @ direction
@@ -208,7 +208,7 @@ def _check_single(x: Measure, y: Measure) -> None:
     check_pair(x, y)
 
 
-def _project(x: Measure, y: Measure, directions: Float[Tensor, "L d"]) -> list[sliced_torch.Projected]:
-    masses = sliced_torch.integer_masses(x.weights[None], y.weights[None])
-    return [sliced_torch.project(measure.points.detach()[None], mass, directions[None])
+def _project(x: Measure, y: Measure, directions: Float[Tensor, "L d"]) -> list[sliced_batched.Projected]:
+    masses = sliced_batched.integer_masses(x.weights[None], y.weights[None])
+    return [sliced_batched.project(measure.points.detach()[None], mass, directions[None])
             for measure, mass in zip((x, y), masses, strict=True)]

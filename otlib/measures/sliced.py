@@ -21,8 +21,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from otlib.checks import extremes
-from otlib.measures import batched as sliced_torch
-from otlib.measures.compiled import sliced_threads as sliced_cpu
+from otlib.measures import sliced_batched
+from otlib.measures.compiled import sliced_cpu
 from otlib.measures.compiled.sliced_numba import MAX_ATOMS
 from otlib.measures.measure import Measure, check_not_negative, total_mass
 
@@ -143,7 +143,7 @@ def _solver(backend: str, x: Measure, y: Measure):
         from otlib.measures.compiled import sliced_triton  # imports triton, which not every installation has
 
         return sliced_triton.solve
-    return sliced_cpu.solve if fits and backend != "torch" else sliced_torch.solve
+    return sliced_cpu.solve if fits and backend != "torch" else sliced_batched.solve
 
 
 def _has_triton(device: torch.device) -> bool:

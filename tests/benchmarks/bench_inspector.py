@@ -23,8 +23,8 @@ from playwright.sync_api import Page
 from data_prep.head import CONTROLS, make_head, pose
 from otlib.files import write_json
 from otlib.inspector import Comparison, Controls, MovingMesh
+from otlib.inspector.figures import alignment_png
 from otlib.inspector.measure_views import AlignmentScene
-from otlib.inspector.projections import alignment_png
 from otlib.topology import Topology
 from tests.benchmarks.bench_sliced import machine
 from tests.benchmarks.targets import add_target, target_of

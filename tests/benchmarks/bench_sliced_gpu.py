@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from otlib.files import read_json, write_json
-from otlib.measures.compiled import sliced_threads as threads
+from otlib.measures.compiled import sliced_cpu
 from tests.benchmarks.bench_sliced import ATOMS, DIMENSIONS, DIRECTIONS, FRAMES, measured_code
 from tests.benchmarks.sliced_problems import Problem, TalkingHeads, otlib_value, pot_value, run_otlib, run_pot
 
@@ -99,7 +99,7 @@ def time_row(problem: Problem, methods: tuple[str, ...]) -> dict[str, object]:
 def error_row(problem: Problem, methods: tuple[str, ...]) -> dict[str, object]:
     """Relative errors of value and gradients in points and weights, each frame against the CPU kernel in float64."""
     parts = [getattr(problem, name).cpu().double() for name in problem.__dataclass_fields__]
-    expected = threads.solve(*parts, 2.0, True)
+    expected = sliced_cpu.solve(*parts, 2.0, True)
     errors = {}
     for name in (*methods, "pot"):
         inputs = [part.detach().requires_grad_() for part in (problem.points, problem.weights)]

@@ -1,8 +1,8 @@
 """Sliced Wasserstein distance on a GPU: both staircases of mass merged, with cost and gradients, in Triton kernels.
 
 Written and tested in Triton's interpreter, on no card yet: ``python -m tests.benchmarks.bench_sliced_gpu --out FILE`` checks
-and times it on one. The same computation as :mod:`otlib.measures.batched`, whose interface :func:`solve` has. Between the
-projection and the gradient each atom of each direction is read and written a handful of times:
+and times it on one. The same computation as :mod:`otlib.measures.sliced_batched`, whose interface :func:`solve` has.
+Between the projection and the gradient each atom of each direction is read and written a handful of times:
 
 - One program takes one direction of one frame (a row) and walks its sorted atoms in tiles, so that sums along the row
   are carried from tile to tile: the same bits come out of every run, without an atomic operation.
@@ -25,8 +25,8 @@ import triton.language as tl
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.measures.batched import blocks, integer_masses
 from otlib.measures.compiled.sliced_numba import UNIT_MASS
+from otlib.measures.sliced_batched import blocks, integer_masses
 
 TILE, WARPS = 1024, 8
 """Atoms that a program takes at once, and the groups of 32 threads that share them. Our choice by the compiler's report for
@@ -256,7 +256,7 @@ def _pieces_of_x(x_values, x_order, x_heights, y_values, y_heights, sums, slopes
                  y_atoms, x_bits, y_bits, P: tl.constexpr, GRADIENT: tl.constexpr, TILE: tl.constexpr):
     """Of one row: cost of the pieces that end at steps of x, and by atom of x the slope and the dual potential.
 
-    The potential is zero at the first atom with mass and changes as in ``otlib.measures.batched``.
+    The potential is zero at the first atom with mass and changes as in ``otlib.measures.sliced_batched``.
     """
     row = tl.program_id(0).to(tl.int64)
     x_values += row * x_atoms

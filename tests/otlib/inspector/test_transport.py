@@ -10,8 +10,8 @@ import torch
 from jaxtyping import TypeCheckError
 
 from otlib.inspector import Comparison, Controls, Inspector, MovingMesh, still, write_page
+from otlib.inspector.figures import coordinate_name, estimate_line, headline
 from otlib.inspector.measure_views import MOST_ARROWS, AlignmentScene, arrow_factor
-from otlib.inspector.projections import coordinate_name, estimate_line, headline
 from otlib.inspector.transport import DRAWS
 from otlib.measures.matching import EXACT_ATOMS, exact_plan, sliced_bound
 from otlib.topology import Topology

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jaxtyping import TypeCheckError
 
-from otlib.measures import batched as sliced_torch
-from otlib.measures import sliced
-from otlib.measures.compiled import sliced_threads as sliced_cpu
+from otlib.measures import sliced, sliced_batched
+from otlib.measures.compiled import sliced_cpu
 from otlib.measures.directions import draw_directions
 from otlib.measures.measure import Measure
 from otlib.measures.sliced import sliced_wasserstein
@@ -280,7 +279,7 @@ def test_small_blocks_give_the_same_result_on_torch(generator, monkeypatch):
     x, y = (random_measure(generator, 20, batch=(3,)) for _ in range(2))
     directions = random_directions(generator, 7, batch=3)
     whole = with_gradients(x, y, directions, backend="torch")
-    monkeypatch.setattr(sliced_torch, "BYTE_BUDGET", 1)
+    monkeypatch.setattr(sliced_batched, "BYTE_BUDGET", 1)
     for one, other in zip(whole, with_gradients(x, y, directions, backend="torch"), strict=True):
         torch.testing.assert_close(one, other, rtol=EXACT, atol=EXACT)
 
@@ -474,9 +473,9 @@ def on(device, atoms=5):
 @pytest.mark.parametrize("device", ["cpu", "cuda", "meta"])
 def test_without_triton_a_gpu_takes_the_torch_path(device, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    expected = sliced_cpu.solve if device == "cpu" else sliced_torch.solve
+    expected = sliced_cpu.solve if device == "cpu" else sliced_batched.solve
     assert sliced._solver("auto", on(device), on(device)) is expected
-    assert sliced._solver("torch", on(device), on(device)) is sliced_torch.solve
+    assert sliced._solver("torch", on(device), on(device)) is sliced_batched.solve
     with pytest.raises(ValueError, match=f"backend 'triton' needs a GPU and the package triton, got {device}"):
         sliced._solver("triton", on(device), on(device))
 
@@ -487,14 +486,14 @@ def test_a_gpu_gives_a_block_a_share_of_its_free_memory(free, budget, monkeypatc
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free * gigabyte, 1000 * gigabyte))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 5 * gigabyte)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 3 * gigabyte)
-    assert sliced_torch.byte_budget(gpu, 1 << 50) == budget * gigabyte
-    assert sliced_torch.byte_budget(torch.device("cpu"), 1 << 50) == sliced_torch.BYTE_BUDGET
-    assert len(sliced_torch.blocks(4, 10, gigabyte // 4, gpu)) == {0.75: 20, 2: 5, 0.25: 40}[budget]
+    assert sliced_batched.byte_budget(gpu, 1 << 50) == budget * gigabyte
+    assert sliced_batched.byte_budget(torch.device("cpu"), 1 << 50) == sliced_batched.BYTE_BUDGET
+    assert len(sliced_batched.blocks(4, 10, gigabyte // 4, gpu)) == {0.75: 20, 2: 5, 0.25: 40}[budget]
 
 
 def test_a_small_problem_does_not_ask_for_free_memory(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: pytest.fail("asked"))
-    assert len(sliced_torch.blocks(4, 10, 1 << 20, torch.device("cuda"))) == 1
+    assert len(sliced_batched.blocks(4, 10, 1 << 20, torch.device("cuda"))) == 1
 
 
 def test_the_oracle_itself_on_two_atoms():

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from otlib.measures import batched, sliced
-from otlib.measures.compiled import sliced_threads as threads
+from otlib.measures import sliced, sliced_batched
+from otlib.measures.compiled import sliced_cpu
 from otlib.measures.directions import draw_directions
 from tests.oracles.sliced_naive import sliced_cost
 
@@ -100,7 +100,7 @@ def tensors(measure, dtype):
 def solve_both_ways(solve, x, y, directions, p, dtype):
     """Value, gradients in points and weights of x, then of y, in float64."""
     x, y, directions = tensors(x, dtype), tensors(y, dtype), directions.to(DEVICE, dtype)
-    if solve is threads.solve:  # the oracle, in float64 on the same numbers
+    if solve is sliced_cpu.solve:  # the oracle, in float64 on the same numbers
         x, y, (directions,) = ([part.cpu().double() for part in parts] for parts in (x, y, [directions]))
     found = [*solve(*x, *y, directions, p, True), *solve(*y, *x, directions, p, True)[1:]]
     if solve is sliced_triton.solve:
@@ -126,7 +126,7 @@ def test_agrees_with_the_kernel(case, p, dtype, generator):
     directions = random_directions(generator, x[0].shape[-1])
     if case == "ties":  # along an axis projections are exact, so both see the same ties
         directions = directions[:, :1]
-    expected = solve_both_ways(threads.solve, x, y, directions, p, dtype)
+    expected = solve_both_ways(sliced_cpu.solve, x, y, directions, p, dtype)
     assert_near(solve_both_ways(sliced_triton.solve, x, y, directions, p, dtype), expected, dtype)
 
 
@@ -186,7 +186,7 @@ def test_inputs_that_are_not_contiguous_or_shared_by_all_frames(generator):
 def test_large_tiles(generator, monkeypatch):
     monkeypatch.undo()
     x, y, directions = random_measure(generator, 1500), random_measure(generator, 2100), random_directions(generator)
-    expected = solve_both_ways(threads.solve, x, y, directions, 2.0, torch.float64)
+    expected = solve_both_ways(sliced_cpu.solve, x, y, directions, 2.0, torch.float64)
     assert_near(solve_both_ways(sliced_triton.solve, x, y, directions, 2.0, torch.float64), expected, torch.float64)
 
 
@@ -196,4 +196,4 @@ def test_it_is_chosen_by_name_only(monkeypatch):
     for part in ("points", "weights"):
         object.__setattr__(measure, part, SimpleNamespace(device=device, shape=(5,)))
     assert sliced._solver("triton", measure, measure) is sliced_triton.solve
-    assert sliced._solver("auto", measure, measure) is batched.solve
+    assert sliced._solver("auto", measure, measure) is sliced_batched.solve

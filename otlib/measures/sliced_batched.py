@@ -1,6 +1,6 @@
 """Sliced Wasserstein distance on any device: batched sorts, searches and scatters over frames and directions at once.
 
-It computes what :mod:`otlib.measures.compiled.sliced_threads` computes (masses as 62-bit integers, merged staircases,
+It computes what :mod:`otlib.measures.compiled.sliced_cpu` computes (masses as 62-bit integers, merged staircases,
 analytic gradients), in blocks of frames and directions that fit a byte budget: memory does not grow with frames x
 directions x atoms.
 """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from notebooks.driver import what_lies_where as where_to_look
+from notebooks.driver import demo_summary as where_to_look
 from otlib.files import write_json
 
 SENTENCE = "cannot be compared with README's"

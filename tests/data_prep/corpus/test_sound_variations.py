@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from data_prep.corpus import variations
+from data_prep.corpus import sound_variations as variations
 from data_prep.corpus.espeak import synthesise
 from data_prep.corpus.sentences import DEMO_SENTENCE
+from data_prep.corpus.sound_variations import SEMITONES, SPEEDS, Variation, draw_variation
 from data_prep.corpus.speakers import draw_speakers, speak
 from data_prep.corpus.synthetic import FRAME_RATE, Profile, build
-from data_prep.corpus.variations import SEMITONES, SPEEDS, Variation, draw_variation
 from otlib.data.dataset import Dataset, validate
 from otlib.phonemes import Phoneme
 

@@ -17,7 +17,7 @@ def other_head(run: Path, reference: Path) -> bool:
 
 def main(arguments: list[str] | None = None) -> int:
     """Print where to look; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.what_lies_where", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.demo_summary", description=__doc__)
     parser.add_argument("--profile", default=DEFAULT_RUN)
     parser.add_argument("--run", default="")
     parser.add_argument("--audio", type=Path)
