@@ -165,7 +165,7 @@ def test_two_runs_give_the_same_bits_and_blocks_the_same_sums(generator, monkeyp
     x, y, directions = random_measure(generator), random_measure(generator, OTHERS), random_directions(generator)
     whole, again = (solve_both_ways(sliced_triton.solve, x, y, directions, 2.0, dtype) for _ in range(2))
     assert all(torch.equal(one, other) for one, other in zip(whole, again, strict=True))
-    monkeypatch.setattr(batched, "byte_budget", lambda device, needed: 1)
+    monkeypatch.setattr(sliced_batched, "byte_budget", lambda device, needed: 1)
     assert_near(solve_both_ways(sliced_triton.solve, x, y, directions, 2.0, dtype), whole, dtype)
 
 
