@@ -6,9 +6,9 @@ from pathlib import Path
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-from jaxtyping import install_import_hook
+import jaxtyping
 
-install_import_hook("otlib", "beartype.beartype")
+jaxtyping.install_import_hook("otlib", "beartype.beartype")
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
@@ -29,6 +29,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip("no folder shared/ with real recordings beside the checkout")
     return folder
+
+
+@pytest.fixture
+def without_type_checks(monkeypatch):
+    """Annotations are enforced in the test run only; here the function's own messages are wanted, as users get them."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture

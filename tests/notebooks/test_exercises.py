@@ -47,7 +47,8 @@ def test_an_empty_skeleton_and_a_scaled_answer_do_not(topic, name):
 @pytest.mark.parametrize(("topic", "name"), EXERCISES)
 def test_question_and_hint_say_something(topic, name):
     exercise = EXERCISES[topic, name]
-    assert exercise.question.startswith(f"{name.lower()}(") and len(exercise.hint) > 20
+    assert exercise.question.startswith(f"{name.lower()}(")
+    assert exercise.hint not in exercise.question and len(exercise.hint.split()) >= 4
 
 
 WRONG = {  # what a learner may well hand in, and what the check then says

@@ -107,7 +107,7 @@ def test_transport_of_a_translation_is_the_mean_square_along_the_directions(meas
 
 
 def test_a_design_of_six_dimensions_gives_a_translation_its_expected_cost():
-    """|t|^2 / 6 of the varifold: the 36 lines are spread so evenly that the mean of squares has no deviation at all."""
+    """|t|^2 / 6 of the varifold: the design's lines are so even that the mean of squares does not deviate at all."""
     truth = clips()
     found = transport(truth + SHIFT, truth, FACES, LossSettings(), generators(1, 2))
     torch.testing.assert_close(found.item(), SHIFT_MM2 / 6, **STORED)

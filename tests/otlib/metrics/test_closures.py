@@ -2,7 +2,6 @@
 
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -178,12 +177,6 @@ def test_a_delay_damping_and_jitter_show_where_they_should():
     assert late["correlation_lag_frames"] == pytest.approx(2.0, abs=0.3)  # the clip's end comes round to its start
     assert late["fdd_absolute_m2"] == 0.0 and shaky["fdd_absolute_m2"] > 0.0
     assert damped["lip_intensity_mm"] < late["lip_intensity_mm"] < shaky["lip_intensity_mm"]
-
-
-@pytest.fixture
-def without_type_checks(monkeypatch):
-    """Annotations are enforced in the test run only; here the function's own messages are wanted, as users get them."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize(("call", "message"), [

@@ -3,7 +3,6 @@
 import math
 from itertools import pairwise
 
-import jaxtyping
 import numpy as np
 import pytest
 from scipy.stats import pearsonr
@@ -132,12 +131,6 @@ def test_pearson():
     a, b = random.normal(size=(2, 9))
     assert pearson(a, b) == pytest.approx(pearsonr(a, b).statistic, abs=EXACT)
     assert math.isnan(pearson(a, np.zeros(9))) and math.isnan(pearson(a[:1], b[:1]))
-
-
-@pytest.fixture
-def without_type_checks(monkeypatch):
-    """Annotations are enforced in the test run only; here the function's own messages are wanted, as users get them."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize(("call", "message"), [

@@ -2,7 +2,6 @@
 
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -205,12 +204,6 @@ def test_a_correlation_that_is_not_defined_is_left_out():
     assert math.isnan(scores.speakers["still"]["slcc"]) and math.isnan(scores.speakers["short"]["slcc"])
     assert scores.speakers["lively"]["slcc"] == pytest.approx(1.0) == scores.mean["slcc"]
     assert "slcc" not in aggregate([{"lip_intensity_mm": 1.0}], ["deaf"]).mean
-
-
-@pytest.fixture
-def without_type_checks(monkeypatch):
-    """Annotations are enforced in the test run only; here the function's own messages are wanted, as users get them."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.mark.parametrize(("call", "message"), [
