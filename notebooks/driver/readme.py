@@ -33,10 +33,11 @@ def numbers(metrics: dict) -> str:
 
 
 def cost(measured: dict) -> str:
-    """Return what the two commands take."""
+    """Return what the two commands take, and of which release where it is an earlier one."""
     demo, test = measured["make demo"], measured["make test"]
-    return (f"Measured on {measured['machine']}: installing {demo['install_minutes']:.1f} min and {demo['venv_gb']:.1f} GB "
-            f"of disk (once), then `make demo` {demo['minutes']:.1f} min, "
+    release = f" for release {measured['release']}" if "release" in measured else ""
+    return (f"Measured{release} on {measured['machine']}: installing {demo['install_minutes']:.1f} min and "
+            f"{demo['venv_gb']:.1f} GB of disk (once), then `make demo` {demo['minutes']:.1f} min, "
             f"{demo['peak_gib']:.1f} GiB of memory and {demo['data_gb']:.1f} GB of disk; "
             f"`make test` {test['minutes']:.1f} min.")
 
