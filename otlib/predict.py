@@ -32,13 +32,13 @@ class Trained:
     frame_rate: float
 
 
-def load_trained(run: Path) -> Trained:
+def load_trained(run: Path | str) -> Trained:
     """Load the model of a finished run with its encoder.
 
     Raises:
         InputError: there is none, an earlier version trained it, or its encoder is not to be had or has changed since.
     """
-    model, facts = load_model(run)
+    model, facts = load_model(Path(run))
     source = feature_source(facts["encoder"])
     if source.fingerprint != facts["fingerprint"]:
         raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
