@@ -1,6 +1,6 @@
 """Train OT-Talk on a prepared data set.
 
-    python -m otlib.train --data data/fast/corpus --out data/fast/runs/ot_talk
+    python -m otlib.train --data data/fast/corpus --out results/runs/first
     torchrun --standalone --nproc_per_node 2 -m otlib.train --data ... --out ...     two processes, one GPU each or the CPU
 
 The same seed and number of processes give the same model on the same machine, whatever the kills on the way: every random
