@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 SINGLE = 1e-4  # the figures are rounded to four digits
 MM = 1e-3
+ONE_OR_MANY = {"rtol": 0.0, "atol": 2e-7}  # metres: one frame is posed by other kernels than many, in float32
 SHAPES = {"ɑː": {"jaw": 0.7, "aperture": 0.7}, "m": {"press": 0.8}, "uː": {"round": 0.9, "aperture": 0.1},
           "f": {"tuck": 1.0, "aperture": 0.1}, "iː": {"spread": 0.8, "aperture": 0.2}}  # a sound each, held for long
 VISEME = dict(zip(SHAPES, ("a", "p b m", "u", "f v", "i"), strict=True))
@@ -136,7 +137,7 @@ def test_visemes_are_frames_of_their_sounds(spoken):
     subject, frames = card_page.find_visemes(spoken)
     assert subject == "s0" and list(frames) == list(card_page.VISEMES)
     for sound, shape in SHAPES.items():
-        assert np.array_equal(frames[VISEME[sound]], pose(make_head(), still(**shape)[None])[0])
+        np.testing.assert_allclose(frames[VISEME[sound]], pose(make_head(), still(**shape)[None])[0], **ONE_OR_MANY)
 
 
 def test_the_speaker_who_holds_sounds_longest_is_shown(tmp_path, spoken):
