@@ -52,7 +52,7 @@ test: $(STAMP) ## the whole test suite, notebooks included
 	$(BIN)/python -m pytest -p no:xdist tests/remade
 	@echo "all tests passed; the numbers are in results/runs/fast/metrics.json, the notebooks open with make lab"
 
-quick: $(STAMP) ## the fast tests, in under a minute, to develop by
+quick: $(STAMP) ## the fast tests, in two minutes at most, to develop by
 	@OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests --ignore=tests/remade --ignore=tests/browser
 
 lab: $(STAMP) ## JupyterLab on copies of the notebooks, in results/runs/<run>/lab
