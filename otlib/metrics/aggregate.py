@@ -15,6 +15,11 @@ AVERAGES = ("frames", "clips", "speakers")
 RATIOS = {
     "closure_recall": ("closures_found", "closures"),
     "closure_precision": ("closures_found", "closures_claimed"),
+    "found_near": ("bilabials_near", "bilabials"),
+    "found_shut": ("bilabials_shut", "bilabials"),
+    "false_share": ("closures_false", "closures_made"),
+    "false_per_s": ("closures_false", "loud_s"),
+    "shut_in_pauses": ("pause_frames_near", "pause_frames"),
 }
 """Ratios whose numerator and denominator are summed over a speaker's clips: a clip may have no closure at all."""
 

@@ -18,26 +18,21 @@ class ClosureSettings:
     Attributes:
         threshold_mm: the lips are closed while their gap exceeds that of the neutral face by less than this. 2 mm is
             an eighth of the range of a real clip (0.8 to 16.5 mm), and sounds with lips that are near but open (w, f)
-            stay above it. None uses only ``threshold_share``.
-        threshold_share: the lips are closed while their gap is in this share, from below, of the range of gaps of the
-            clip itself: for recordings without a truth or a neutral face in scale. None uses only ``threshold_mm``.
+            stay above it. Without a neutral face in scale see :mod:`otlib.metrics.closures_of_speech`.
         margin: seconds by which a closure may come early or late, one frame at 30 frames a second: the error of phoneme
             times, and less than an observer notices.
         core: middle share of any other sound that has to be closed throughout for a false closure. Half leaves room
             for the lips' way to and from a neighbouring closure.
     """
 
-    threshold_mm: float | None = 2.0
-    threshold_share: float | None = None
+    threshold_mm: float = 2.0
     margin: float = 0.034
     core: float = 0.5
 
     def __post_init__(self) -> None:
-        if (self.threshold_mm is None) == (self.threshold_share is None):
-            raise ValueError("give one of threshold_mm and threshold_share, and None for the other")
-        for name in ("threshold_mm", "threshold_share", "margin", "core"):
+        for name in ("threshold_mm", "margin", "core"):
             value = getattr(self, name)
-            if value is not None and not 0 <= value < float("inf"):
+            if not 0 <= value < float("inf"):
                 raise ValueError(f"{name} must be finite and not negative, not {value}")
 
 
@@ -109,8 +104,6 @@ def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phone
 def _closed(gap: ndarray, rest: float, settings: ClosureSettings) -> ndarray:
     if gap.ndim != 1 or len(gap) == 0 or not np.isfinite(gap).all():
         raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}")
-    if settings.threshold_share is not None:
-        return gap <= gap.min() + settings.threshold_share * np.ptp(gap)
     return gap < rest + settings.threshold_mm
 
 

@@ -1,0 +1,146 @@
+"""Whether lips meet at p, b and m of a recording and nowhere else, judged by the lip gap alone: people have no true motion.
+
+The unit is the clip's own range of gaps, so that heads of any scale can be compared. A mouth that often shuts finds many
+closures by chance: set every count beside that of the same model on another recording (``of_another_recording``).
+"""
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy import ndarray
+from scipy.ndimage import label
+
+from otlib.metrics.aggregate import RATIOS, ratio
+from otlib.phonemes.timed_phoneme import Phoneme
+
+NEAR, SHUT = 0.25, 0.15
+"""Shares of the range of gaps, from below, under which lips are near each other and shut (our choice)."""
+
+MARGIN_FRAMES = 1
+"""Frames by which a closure may come early or late: what an observer does not notice at 30 frames a second."""
+
+LEAST_FRAMES = 2
+"""Loud frames in a row that lips must be shut for a closure to be seen (our choice)."""
+
+LOUD = 0.1
+"""Share of a recording's loudest frames (their 95th percentile) above which a frame is loud: -20 dB (our choice)."""
+
+LARGEST_LAG = 5
+"""Frames by which closures are sought earlier and later."""
+
+_LABIAL = frozenset("pbmfvɸβɱʋ")
+_OPEN, _CLOSE = frozenset("aɑæɐɒ"), frozenset("iɪuʊyɨʉɯ")
+
+
+def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme], loud: Bool[ndarray, " T"],
+                       frame_rate: float | int) -> dict[str, float]:
+    """Count the closures that lips make at p, b and m of a recording, and those they make where nothing asks for them.
+
+    Args:
+        gap_mm: lip gap of each frame.
+        phonemes: with their times; those without a frame in the clip are left out.
+        loud: frames with sound, from :func:`loud_frames`.
+        frame_rate: frames a second; frame t is at t / frame_rate.
+
+    Returns:
+        Numbers by name, for :func:`otlib.metrics.aggregate`.
+
+        ===================================  ==================================================================
+        bilabials                            p, b and m
+        bilabials_near, bilabials_shut       those at which the gap falls under 25 % and under 15 % of the range, within
+                                             the sound or a frame beside it
+        pause_frames, pause_frames_near      frames in the middle half of pauses, and those of them under 25 %
+        closures_false                       runs of two or more loud frames under 15 %, none of them in p, b, m, f, v or a
+                                             pause, or beside one
+        closures_made                        bilabials_shut and closures_false
+        loud_s                               seconds of loud frames
+        open_vowel_mm, close_vowel_mm        mean gap in the middle half of open and of close vowels (NaN without any)
+        closure_lag_frames                   delay at which the mean gap at p, b and m is least; late is positive
+        found_near, found_shut, false_share, false_per_s, shut_in_pauses   ratios of these
+        ===================================  ==================================================================
+
+    Raises:
+        ValueError: a gap that is empty, not finite or the same in all frames, or ``loud`` of another length.
+    """
+    if not len(gap_mm) or not np.isfinite(gap_mm).all() or np.ptp(gap_mm) == 0:
+        raise ValueError("gap_mm: must be finite numbers that change, one a frame")
+    if len(loud) != len(gap_mm):
+        raise ValueError(f"loud has {len(loud)} frames and gap_mm {len(gap_mm)}")
+    share = (gap_mm - gap_mm.min()) / np.ptp(gap_mm)
+    asked = np.zeros(len(share), bool)
+    smallest, middles, kinds = [], [], {"open": [], "close": [], "pause": []}
+    for phoneme in phonemes:
+        span = _frames(phoneme.start, phoneme.end, frame_rate, len(share), MARGIN_FRAMES)
+        if not phoneme.symbol or _LABIAL & set(_letters(phoneme.symbol)):
+            asked[span] = True
+        if phoneme.is_bilabial and span.stop > span.start:
+            smallest.append(share[span].min())
+            middles.append(phoneme.middle * frame_rate)
+        quarter = (phoneme.end - phoneme.start) / 4
+        if kind := _kind(phoneme.symbol):
+            kinds[kind].extend(range(*_frames(phoneme.start + quarter, phoneme.end - quarter, frame_rate, len(share), 0)
+                                     .indices(len(share))))
+    runs, _ = label((share < SHUT) & loud & ~asked)
+    shut, false = float((np.array(smallest) < SHUT).sum()), float((np.bincount(runs.ravel())[1:] >= LEAST_FRAMES).sum())
+    result = {"bilabials": float(len(smallest)), "bilabials_near": float((np.array(smallest) < NEAR).sum()),
+              "bilabials_shut": shut, "closures_false": false, "closures_made": shut + false,
+              "loud_s": float(loud.sum() / frame_rate), "closure_lag_frames": _lag(share, np.array(middles)),
+              "pause_frames": float(len(kinds["pause"])), "pause_frames_near": float((share[kinds["pause"]] < NEAR).sum())}
+    result |= {f"{kind}_vowel_mm": float(gap_mm[kinds[kind]].mean()) if kinds[kind] else np.nan
+               for kind in ("open", "close")}
+    return result | {name: ratio(*(result[part] for part in parts)) for name, parts in RATIOS.items() if parts[0] in result}
+
+
+def of_another_recording(gaps_mm: Sequence[Float[ndarray, " _"]], place: int, frames: int) -> Float[ndarray, " frames"]:
+    """Return the chance level's gap for recording ``place``: that of the next recording, repeated or cut to ``frames``.
+
+    Raises:
+        ValueError: there is no other recording.
+    """
+    if len(gaps_mm) < 2:
+        raise ValueError("there is one recording only; name two or more, so that each has another beside it")
+    return np.resize(gaps_mm[(place + 1) % len(gaps_mm)], frames)
+
+
+def loud_frames(samples: Float[ndarray, " S"], sample_rate: int, frames: int,
+                frame_rate: float | int) -> Bool[ndarray, " T"]:
+    """Tell for each frame whether its sound is loud: the root mean square within half a frame to each side.
+
+    Args:
+        samples: sound, full scale 1.
+        sample_rate: samples a second.
+        frames: T.
+        frame_rate: frames a second; frame t is at t / frame_rate.
+    """
+    edges = np.clip(np.round((np.arange(frames + 1) - 0.5) / frame_rate * sample_rate), 0, len(samples)).astype(np.int64)
+    energy = np.concatenate([[0.0], np.cumsum(np.square(samples, dtype=np.float64))])[edges]
+    power = np.maximum(np.diff(energy), 0.0) / np.maximum(np.diff(edges), 1)
+    return power > LOUD**2 * np.percentile(power, 95)
+
+
+def _lag(share: ndarray, middles: ndarray) -> float:
+    """Return the delay, in whole frames, at which the lips are nearest at the middles of p, b and m; NaN without any."""
+    frames = np.arange(len(share))
+    delays = np.arange(-LARGEST_LAG, LARGEST_LAG + 1)
+    means = [np.interp(middles + delay, frames, share).mean() for delay in delays] if len(middles) else []
+    return float(delays[np.argmin(means)]) if means else np.nan
+
+
+def _kind(symbol: str) -> str | None:
+    letters = set(_letters(symbol))
+    if not letters:
+        return None if symbol else "pause"
+    return "open" if letters <= _OPEN else "close" if letters <= _CLOSE else None
+
+
+def _letters(symbol: str) -> list[str]:
+    return [letter for letter in unicodedata.normalize("NFD", symbol) if unicodedata.category(letter) == "Ll"]
+
+
+def _frames(start: float, end: float, frame_rate: float, count: int, margin: int) -> slice:
+    """Frames whose time lies in [start, end], and ``margin`` more to each side."""
+    first = int(np.ceil(start * frame_rate - 1e-9)) - margin
+    last = int(np.floor(end * frame_rate + 1e-9)) + margin
+    return slice(min(max(0, first), count), max(0, min(last + 1, count)))
