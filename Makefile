@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PY ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# a recording to animate: make demo AUDIO=path/to/any.wav
+# a recording to animate, sound or video, and more options: make demo AUDIO=path/to/any.m4a DEMO=--no-film
 AUDIO ?=
+DEMO ?=
 PROFILE ?= fast
 # what a run leaves is kept apart under its name, in results/runs: make demo RUN=mine (as the profile, where none is given)
 RUN ?=
@@ -21,10 +22,16 @@ PAPER ?=
 RECORDINGS ?=
 CLAIMS ?=
 STAMP := $(VENV)/.installed
-NAMED = $(if $(RUN),--run "$(RUN)")
+NAMED = $${RUN:+"--run=$$RUN"}
+WITH = $(BIN)/python -m notebooks.driver.more_options
+
+# What a person writes stays text: neither make nor a shell expands it, and it reaches the commands by the environment.
+TEXTS := AUDIO DEMO PROFILE RUN TORCH_INDEX NAME SWEEP DATA RAW PAPER RECORDINGS CLAIMS
+$(foreach name,$(TEXTS),$(eval override $(name) := $$(value $(name))))
+export $(TEXTS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lab reference sweep paper bench bench-model claims lint clean
+.PHONY: help demo test quick lab reference sweep paper bench bench-model claims fuzz lint clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,15 +42,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (a minute or two the first time)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip
 ifneq ($(TORCH_INDEX),)
-	@$(BIN)/python -m pip install -q -c constraints.txt --index-url $(TORCH_INDEX) torch torchaudio
+	@$(BIN)/python -m pip install -q -c constraints.txt --index-url "$$TORCH_INDEX" torch torchaudio
 endif
 	@$(BIN)/python -m pip install -q -c constraints.txt -e '.[all]'
 	@$(BIN)/python -m pip check
 	@touch $@
 
 demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
-	@$(BIN)/python -m notebooks.driver.run --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
-	@$(BIN)/python -m notebooks.driver.demo_summary --profile $(PROFILE) $(NAMED) $(if $(AUDIO),--audio "$(AUDIO)")
+	@$(WITH) DEMO notebooks.driver.run "--profile=$$PROFILE" $(NAMED) $${AUDIO:+"--audio=$$AUDIO"}
+	@$(BIN)/python -m notebooks.driver.demo_summary "--profile=$$PROFILE" $(NAMED) $${AUDIO:+"--audio=$$AUDIO"}
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
@@ -57,16 +64,16 @@ quick: $(STAMP) ## the fast tests, in two minutes at most, to develop by
 
 lab: $(STAMP) ## JupyterLab on copies of the notebooks, in results/runs/<run>/lab
 	@$(BIN)/python -m notebooks.driver.copy_notebooks $(NAMED)
-	@$(BIN)/jupyter lab --notebook-dir=. results/runs/$(or $(RUN),fast)/lab/01_corpus.ipynb
+	@$(BIN)/jupyter lab --notebook-dir=. "results/runs/$${RUN:-fast}/lab/01_corpus.ipynb"
 
 reference: $(STAMP) ## for maintainers: what make demo has left becomes results/reference, the notebooks and the README's numbers
 	@$(BIN)/python -m notebooks.driver.update_reference
 
 sweep: $(STAMP) ## the trainings of a sweep of notebooks/suite.yaml (NAME=ablation), resumed where it was stopped
-	@$(BIN)/python -m notebooks.driver.sweep "$(NAME)" $(NAMED) $(SWEEP)
+	@$(WITH) SWEEP notebooks.driver.sweep "$$NAME" $(NAMED)
 
 paper: $(STAMP) ## the row of a published table (DATA=vocaset RAW=the folder with its files, which you must hold)
-	@$(BIN)/python -m notebooks.driver.published_table "$(DATA)" --raw "$(RAW)" $(NAMED) $(PAPER)
+	@$(WITH) PAPER notebooks.driver.published_table "$$DATA" "--raw=$$RAW" $(NAMED)
 
 bench: $(STAMP) ## time the sliced Wasserstein distance beside POT, and the encoder (at most 25 minutes)
 	@$(BIN)/python -m tests.benchmarks.bench_sliced $(NAMED)
@@ -76,10 +83,14 @@ bench-model: $(STAMP) ## time OT-Talk beside a FaceFormer-like baseline (at most
 	@$(BIN)/python -m tests.benchmarks.bench_model $(NAMED)
 
 claims: $(STAMP) ## measure again what the project promises: closures on RECORDINGS, a remesh, ten minutes, kills (after make demo)
-	@$(BIN)/python -m tests.benchmarks.bench_claims $(NAMED) $(RECORDINGS) $(CLAIMS)
+	@$(WITH) RECORDINGS,CLAIMS tests.benchmarks.bench_claims $(NAMED)
+
+fuzz: $(STAMP) ## hand thousands of bad and odd inputs to every command (10 minutes)
+	@$(BIN)/python -m tests.fuzz
 
 lint: $(STAMP) ## style
 	@$(BIN)/python -m ruff check .
 
-clean: ## remove corpora, models and executed notebooks; keep the environment, and the runs' results and your notebooks
-	rm -rf data .cache results/runs/*/notebooks results/runs/*/models results/runs/*/yours results/runs/*/sweeps/*/work
+clean: ## remove the corpora, models and executed notebooks that were made here, and nothing of yours
+	@test -x $(BIN)/python || { echo "$(VENV) is not there, with which to look at what may be removed; run make demo first"; exit 2; }
+	@$(BIN)/python -m notebooks.driver.clean

@@ -17,7 +17,11 @@ Run ``python -m data_prep.make_direction_designs``; it takes about two minutes o
 fixed starts. The last digits depend on the linear algebra library, but any set with the same residuals serves as well.
 """
 
-import argparse
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 from math import comb
 from pathlib import Path
 
@@ -27,6 +31,7 @@ from scipy.optimize import minimize
 from scipy.special import eval_gegenbauer
 from tqdm import tqdm
 
+from otlib.commands import Parser, command
 from otlib.files import atomic_write
 
 SIZES = {
@@ -99,15 +104,12 @@ def make_design(count: int, dimension: int) -> np.ndarray:
     return min(candidates, key=lambda pair: pair[1])[0]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+@command
+def main(arguments: list[str] | None = None) -> None:
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", type=Path, default=TARGET)
-    target = parser.parse_args().target
+    target = parser.parse_args(arguments).target
     jobs = [(dimension, count) for dimension, counts in SIZES.items() for count in counts]
     sets = {f"d{dimension}_L{count}": make_design(count, dimension) for dimension, count in tqdm(jobs, desc="designs")}
     with atomic_write(target) as temporary:
         np.savez(temporary, **sets)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from otlib.data.check import quick_faults
+from otlib.data.check import FARTHEST, is_within_reach, quick_faults
 from otlib.data.manifest import FORMAT, MANIFEST, SPLITS, VERSION
-from otlib.data.whole_folder import FileTable, FolderFormat, whole_folder, writable
+from otlib.data.whole_folder import FileTable, FolderFormat, whole_folder
+from otlib.errors import InputError
 from otlib.files import write_json
+from otlib.own_files import writable
 from otlib.topology import Topology
 
 DATA_SET = FolderFormat("a data set", MANIFEST, FORMAT, VERSION)
@@ -146,7 +148,7 @@ class DatasetWriter:
 
     def _finish(self) -> None:
         if faults := quick_faults(self.folder, self._manifest):
-            raise ValueError(f"{self.path}: would not be a valid data set: {faults[0]}")
+            raise InputError(f"{self.path}: would not be a valid data set ({faults[0]}), so it is not written")
         write_json(self.folder / MANIFEST, self._manifest)
 
 
@@ -166,8 +168,8 @@ def _write(folder: Path, relative: str, content: bytes, files: FileTable) -> str
 
 
 def _write_array(folder: Path, relative: str, array: np.ndarray, dtype: type, files: FileTable) -> str:
-    if not np.isfinite(array).all():
-        raise ValueError(f"{relative}: holds a value that is not finite")
+    if dtype == np.float32 and not is_within_reach(array).all():
+        raise ValueError(f"{relative}: holds a value that is not finite, or beyond {FARTHEST:g} m")
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array, dtype=dtype), allow_pickle=False)
     return _write(folder, relative, buffer.getvalue(), files)

@@ -8,17 +8,23 @@ import nbval.kernel
 import pytest
 from jupyter_client.manager import KernelManager
 
-from notebooks.driver.execution import kernel_config
+from notebooks.driver.execution import kernel_config, own_kernels
 from notebooks.experiments.folders import Folders
+from otlib.errors import InputError
 
 os.environ["TQDM_DISABLE"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # as the driver has it: rounding does not depend on how many cores there are
 
 
 def pytest_configure(config):
-    """Have nbval's kernels talk as the driver's do, without ports that another process may take."""
+    """Have nbval's kernels talk as the driver's do, without ports that another process may take, and write into a run."""
+    try:
+        Folders().claimed()
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from error
     with contextlib.ExitStack() as stack:
-        nbval.kernel.KernelManager = functools.partial(KernelManager, config=stack.enter_context(kernel_config()))
+        _, own = stack.enter_context(kernel_config())
+        nbval.kernel.KernelManager = functools.partial(KernelManager, config=own, kernel_spec_manager=own_kernels())
         config.add_cleanup(stack.pop_all().close)
 
 

@@ -6,17 +6,23 @@
     python -m otlib sliced one.obj other.ply --unit mm
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from otlib.commands import Parser, command
 from otlib.errors import InputError
+from otlib.settings import SEEDS, Range, number_of
 
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_MOST_DIRECTIONS = 100_000  # the error falls with their root or faster, and these take 5 MB
+_DIRECTIONS = Range(1, 100_000)  # the error falls with their root or faster, and these take 5 MB
 
 
 def _prepare(arguments: Sequence[str]) -> int:
@@ -50,16 +56,13 @@ def _add_sliced(commands: Any) -> None:
     parser.add_argument("--unit", choices=_METRES, default="m", help="of the files (%(default)s)")
     parser.add_argument("--measure", choices=("varifold", "barycentres"), default="varifold",
                         help="of the faces: middles and normals, a normal worth 10 mm, or middles alone (%(default)s)")
-    parser.add_argument("--directions", type=int, default=500, metavar="L", help="lines to project on (%(default)s)")
+    parser.add_argument("--directions", type=number_of(int, _DIRECTIONS), default=500, metavar="L",
+                        help="lines to project on (%(default)s)")
     parser.add_argument("--p", type=float, default=2.0, help="exponent of the cost, at least 1 (%(default)g)")
-    parser.add_argument("--seed", type=int, default=0, help="of the directions (%(default)s)")
+    parser.add_argument("--seed", type=number_of(int, SEEDS), default=0, help="of the directions (%(default)s)")
 
 
 def _distance_mm(options: argparse.Namespace) -> float:
-    if not 1 <= options.directions <= _MOST_DIRECTIONS:
-        raise InputError(f"--directions is {options.directions}, it must be 1 to {_MOST_DIRECTIONS}")
-    if not 0 <= options.seed < 2**63:
-        raise InputError(f"--seed is {options.seed}, it must be 0 to {2**63 - 1}")
     import torch
 
     from data_prep.raw.mesh_files import read_mesh
@@ -86,28 +89,17 @@ def _distance_mm(options: argparse.Namespace) -> float:
 HANDED_ON = {"prepare": _prepare, "train": _train, "align": _align}
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status: 0, 2 for bad input, 130 when interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m otlib", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m otlib", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, command in HANDED_ON.items():
-        commands.add_parser(name, help=command.__doc__)
+    for name, handed_on in HANDED_ON.items():
+        commands.add_parser(name, help=handed_on.__doc__)
     _add_sliced(commands)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        if arguments and arguments[0] in HANDED_ON:
-            return HANDED_ON[arguments[0]](arguments[1:])
-        print(f"{_distance_mm(parser.parse_args(arguments)):.6g} mm")
-        return 0
-    except InputError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return 130
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # an exception, so that half-written files go
-    sys.exit(main())
+    if arguments and arguments[0] in HANDED_ON:
+        return HANDED_ON[arguments[0]](arguments[1:])
+    print(f"{_distance_mm(parser.parse_args(arguments)):.6g} mm")
+    return 0

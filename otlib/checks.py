@@ -1,4 +1,4 @@
-"""Checks that several packages share: are all values finite?"""
+"""Checks that several packages share: is it a tensor, and are all values finite?"""
 
 import math
 
@@ -6,13 +6,24 @@ import torch
 from torch import Tensor
 
 
+class NotFiniteError(ValueError):
+    """A number is NaN, infinite, or so small that its type cannot hold it: it must not go on as if it were one."""
+
+
+def check_tensor(name: str, value: object) -> None:
+    """Raise ValueError naming ``name`` unless its value is a tensor."""
+    if not isinstance(value, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, not {type(value).__module__}.{type(value).__name__}")
+
+
 def check_finite(name: str, values: Tensor) -> None:
-    """Raise ValueError naming ``name`` and the index of its first value that is NaN or infinite."""
+    """Raise NotFiniteError naming ``name`` and the index of its first value that is NaN or infinite."""
+    values = values.detach()
     low, high = extremes(values)
     if not math.isfinite(high - low):
-        bad = (~torch.isfinite(values.detach())).nonzero()
+        bad = (~torch.isfinite(values)).nonzero()
         where = f"at index {tuple(bad[0].tolist())}" if len(bad) else "(their range overflows)"
-        raise ValueError(f"{name} must be finite, found {float(values[tuple(bad[0])]) if len(bad) else high} {where}")
+        raise NotFiniteError(f"{name} must be finite, found {float(values[tuple(bad[0])]) if len(bad) else high} {where}")
 
 
 def extremes(values: Tensor) -> tuple[float, float]:

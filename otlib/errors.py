@@ -1,9 +1,31 @@
 """The error for bad input: the user can fix it, without touching code."""
 
+LONGEST_LINE = 1_000  # characters of a line of a message; of a longer one begin and end are kept, which say what and why
+
 
 class InputError(ValueError):
     """A file or setting from the user cannot be used.
 
     The message is one sentence: which file, what is wrong with it, what to do. Command lines print it and exit with
     status 2; nothing is written.
+
+    Args:
+        lines: one sentence each; what a terminal would not show as it is (:func:`shown`) is escaped.
     """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*map(shown, lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+def shown(text: object) -> str:
+    """Return a text, such as a file's name, as one line that any terminal prints.
+
+    Newlines, escapes and stray bytes are escaped, and the middle of a megabyte is left out. What was shown before stays as
+    it is.
+    """
+    text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))
+    half = LONGEST_LINE // 2 - 1
+    return text if len(text) <= LONGEST_LINE else f"{text[:half]}…{text[-half:]}"

@@ -1,38 +1,231 @@
-"""Files that are either complete or absent: written under a temporary name, then renamed."""
+"""Files: read within bounds or refused in one sentence; written whole or not at all, under a temporary name first."""
 
 import contextlib
 import hashlib
 import json
+import math
 import os
-import secrets
-from collections.abc import Iterator
+import stat
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+import numpy as np
 
 from otlib.errors import InputError
+from otlib.own_files import atomic_write
+
+MOST_BYTES = 1 << 31  # of a file that is read whole; what may be larger is mapped
+_MOST_TEXT = 1 << 25  # bytes of JSON: an object takes thirty times as many in memory
+_MOST_YAML = 1 << 20  # bytes; PyYAML reads a megabyte in ten seconds
+_DEEPEST = 64  # lists in lists
+_LARGEST_WHOLE = 1 << 64
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; rename it to ``path`` on success, remove it on failure.
+def opened(path: Path | str, most: int | None = None) -> Iterator[BinaryIO]:
+    """Open a file for reading, at once: what is no file, such as a named pipe that nobody writes to, is refused.
 
-    The temporary name keeps the suffix, because many writers choose the format by it.
+    Args:
+        path: the file.
+        most: bytes that it may have.
 
     Raises:
-        InputError: the folder cannot be written or the disk is full.
+        InputError: no such file, a folder, a pipe or a device, no permission, or too large.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from error
+    if fault := _fault(os.fstat(descriptor), most):
+        os.close(descriptor)
+        raise InputError(f"{path}: is {fault}")
+    with open(descriptor, "rb") as file:
+        try:
+            yield file
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def _fault(found: os.stat_result, most: int | None) -> str | None:
+    if stat.S_ISDIR(found.st_mode):
+        return "a folder; give a file"
+    if not stat.S_ISREG(found.st_mode):
+        return "a pipe or a device; give a file"
+    large = most is not None and found.st_size > most
+    return f"too large, {found.st_size:,} bytes; give a file of at most {most:,} bytes" if large else None
+
+
+def unreadable(path: Path | str, error: Exception) -> InputError:
+    """Return the error that says why the system did not let a file or folder be read."""
+    return InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})")
+
+
+def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: the file.
+        most: bytes that it may have.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    with opened(path, most) as file:
+        return file.read()
+
+
+def read_text(path: Path | str, most: int = _MOST_TEXT) -> str:
+    """Read a UTF-8 text, with or without a byte order mark; arguments and errors as of :func:`read_bytes`."""
+    try:
+        return read_bytes(path, most).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def read_json(path: Path | str) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        InputError: it cannot be read, is not JSON, or holds a name twice or what no data of this project is: lists in lists
+            64 deep, numbers that are not finite or have 20 digits, or letters that are no Unicode.
+    """
+    return parsed_json(read_text(path), path)
+
+
+def read_object(path: Path | str) -> dict[str, Any]:
+    """Read a JSON file that holds an object; errors as of :func:`read_json`."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: is not a JSON object of names and values")
+    return value
+
+
+def parsed_json(text: str, path: Path | str) -> Any:
+    """Return what a JSON text says, which lies in the file ``path``; errors as of :func:`read_json`."""
+    try:
+        return _plain(json.loads(text, object_pairs_hook=_names_once), _DEEPEST)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from error
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read a YAML file; errors as of :func:`parsed_yaml`."""
+    return parsed_yaml(read_text(path, _MOST_YAML), path)
+
+
+def parsed_yaml(text: str, where: Path | str) -> Any:
+    """Return what a YAML text says, with the kinds of JSON alone: dates stay text, and nothing refers to anything else.
+
+    Args:
+        text: YAML.
+        where: the file or option that it comes from, to be named.
+
+    Raises:
+        InputError: it is no YAML, has anchors, tags or names that are no text, or what :func:`read_json` refuses.
+    """
+    import yaml
+
+    no_json = [f"tag:yaml.org,2002:{name}" for name in ("timestamp", "merge", "value")]
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {first: [pair for pair in pairs if pair[0] not in no_json]
+                                   for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if getattr(event := self.peek_event(), "anchor", None):
+                raise ValueError(f"line {event.start_mark.line + 1} has the anchor {event.anchor!r}")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[str, Any]:
+            return _names_once([(self.construct_object(key, True), self.construct_object(value, True))
+                                for key, value in node.value])
+
+    Loader.add_constructor("tag:yaml.org,2002:map", Loader.construct_mapping)
+    try:
+        return _plain(yaml.load(text, Loader), _DEEPEST)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"{where}: not YAML ({' '.join(str(error).split())})") from error
+
+
+def _names_once(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
+    names = set()
+    for name, _ in pairs:
+        if not isinstance(name, str):
+            raise ValueError(f"the name {name!r} is not text")
+        if name in names:
+            raise ValueError(f"the name {name!r} comes twice")
+        names.add(name)
+    return dict(pairs)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """Return a value as it is once all in it is seen to be plain."""
+    if isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"it is nested more than {_DEEPEST} deep")
+        for part in (value, value.values()) if isinstance(value, dict) else (value,):
+            for one in part:
+                _plain(one, depth - 1)
+    elif isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+            raise ValueError(f"the text {value!r} is not Unicode")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("it holds a number that is not finite")
+    elif isinstance(value, int):
+        if abs(value) >= _LARGEST_WHOLE:
+            raise ValueError("it holds a number of 20 digits or more")
+    elif value is not None:
+        raise ValueError(f"it holds a {type(value).__name__}")
+    return value
+
+
+def map_array(path: Path | str) -> np.ndarray:
+    """Map a .npy file of numbers read-only; nothing is unpickled.
+
+    Raises:
+        InputError: it cannot be read, is cut short, or is no array of numbers with an axis.
+    """
+    with opened(path):
+        pass
+    try:
+        with np.errstate(over="raise"):  # of a shape without end
+            array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load it knows no archives and no pickles
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose "
-                         "another folder") from error
-    finally:
-        with contextlib.suppress(OSError):  # if nothing could be written, there is nothing to remove
-            temporary.unlink(missing_ok=True)
+        raise unreadable(path, error) from error
+    except Exception as error:  # whatever numpy trips over, in a header that anyone may have written
+        raise InputError(f"{path}: is not a whole .npy array of numbers; copy it again") from error
+    if array.dtype.kind not in "iuf" or not array.ndim:
+        raise InputError(f"{path}: is not a .npy array of numbers")
+    return array
+
+
+def read_array(path: Path | str) -> np.ndarray:
+    """Read a .npy file of numbers; errors as of :func:`map_array`."""
+    return np.array(map_array(path))
+
+
+def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read a safetensors file: its tensors, and the texts that lie beside them.
+
+    Raises:
+        InputError: it cannot be read, or is cut short or damaged.
+    """
+    import safetensors
+
+    with opened(path):
+        pass
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except Exception as error:  # safetensors' own, and torch's over kinds of numbers that it does not know
+        raise InputError(f"{path}: is not a whole safetensors file ({error})") from error
 
 
 def write_json(path: Path | str, value: Any) -> None:
@@ -42,21 +235,43 @@ def write_json(path: Path | str, value: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def read_json(path: Path | str) -> Any:
-    """Read a JSON file.
+def sha256(path: Path | str) -> str:
+    """Return the SHA-256 of a file's bytes as a hex string; errors as of :func:`opened`."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def on_disk(blocks: Iterable[np.ndarray], folder: Path | str | None = None) -> np.ndarray:
+    """Lay blocks end to end in a file without a name and return it as one array, which takes the memory of one block.
+
+    The system removes the file when nobody reads it any more, also where the process is killed.
+
+    Args:
+        blocks: (n, ...) of one dtype, alike beyond the first axis; at least one.
+        folder: on whose disk the file lies; the system's folder for temporary files when None.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the disk is full, or the folder cannot be written.
     """
+    folder = Path(folder or tempfile.gettempdir())
+    length, block = 0, None
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
+        file = tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    with file:
+        for block in blocks:
+            try:
+                file.write(np.ascontiguousarray(block).data)
+                file.flush()
+            except OSError as error:
+                raise _unwritable(folder, error) from error
+            length += len(block)
+        if not length:  # which no system maps
+            return block
+        return np.asarray(np.memmap(file, block.dtype, "r+", shape=(length, *block.shape[1:])))
 
 
-def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a file's bytes as a hex string."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(f"{folder}: cannot be written ({error.strerror or error}); free some space, or name another "
+                      "folder for temporary files (TMPDIR)")

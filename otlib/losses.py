@@ -9,13 +9,16 @@ import torch
 from jaxtyping import Float, Int, Integer
 from torch import Tensor
 
+from otlib.checks import NotFiniteError
 from otlib.measures.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_directions
 from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
+from otlib.settings import bounded, check, one_of
 from otlib.topology import Topology
 
 MILLIMETRES = 1000.0
 _CLOSED_MM = 1.0  # opening at which a frame's extra weight as a closure has fallen to a third
+_HEAVIEST = 1e6  # weight of a term: beyond it float32 has no digits left for the others
 _RINGS = 2  # edges from the lips to the rim of the mouth region: the skin that opening the mouth stretches most
 
 
@@ -35,39 +38,29 @@ class LossSettings:
             half open is safe wherever p, b and m may be meant, and never shuts. Closed frames are few and count for more.
         region: where transport is measured: "mouth", the lips and the skin around them, or "face", the whole mesh. On the
             whole mesh the pull on a half-open mouth points mostly elsewhere, since the opening changes every atom's share
-            of the area and with it all ranks; on the mouth it points home (notebook 03 measures both).
+            of the area and with it all ranks; on the mouth it points home at most lip vertices (notebook 03, in several
+            poses).
         measure: "varifold" (barycentres with normals) or "barycentres".
         normal_weight: length in metres that a unit of normal counts as, of the varifold.
         directions: L; sampler of otlib.measures.directions.
         frames: random frames of each clip of a step on which transport is measured (its cost is bounded by them).
     """
 
-    reconstruction: float = 1.0
-    velocity: float = 5.0
-    transport: float = 1.0
-    lips: float = 10.0
-    opening: float = 0.8
-    closure: float = 30.0
-    region: str = "mouth"
-    measure: str = "varifold"
-    normal_weight: float = NORMAL_WEIGHT
-    directions: int = TRAINING_DIRECTIONS[6]
-    sampler: str = "design"
-    frames: int = 3
+    reconstruction: float = bounded(1.0, 0, _HEAVIEST)
+    velocity: float = bounded(5.0, 0, _HEAVIEST)
+    transport: float = bounded(1.0, 0, _HEAVIEST)
+    lips: float = bounded(10.0, 0, _HEAVIEST)
+    opening: float = bounded(0.8, 0, _HEAVIEST)
+    closure: float = bounded(30.0, 0, _HEAVIEST)
+    region: str = one_of("mouth", ("mouth", "face"))
+    measure: str = one_of("varifold", ("varifold", "barycentres"))
+    normal_weight: float = bounded(NORMAL_WEIGHT, 0, 10)
+    directions: int = bounded(TRAINING_DIRECTIONS[6], 1, 10_000)
+    sampler: str = one_of("design", SAMPLERS)
+    frames: int = bounded(3, 1, 1000)
 
     def __post_init__(self) -> None:
-        if self.measure not in ("varifold", "barycentres"):
-            raise ValueError(f"measure {self.measure!r} is neither 'varifold' nor 'barycentres'")
-        if self.region not in ("mouth", "face"):
-            raise ValueError(f"region {self.region!r} is neither 'mouth' nor 'face'")
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"sampler {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
-        for name in ("reconstruction", "velocity", "transport", "lips", "opening", "closure", "normal_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be finite and not negative, but is {getattr(self, name)}")
-        for name in ("directions", "frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, but is {getattr(self, name)}")
+        check(self)
 
 
 @lru_cache(maxsize=8)
@@ -172,7 +165,8 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
         generators: of random frames and directions, one for each clip of the batch.
 
     Raises:
-        ValueError: a topology without the regions that the terms need, a single frame, or meshes that do not fit.
+        ValueError: a topology without the regions that the terms need, a single frame, or meshes that do not fit; of the
+            kind NotFiniteError, a term that is NaN or infinite, by its name.
     """
     topology.check("truth", truth.shape)
     weights = vertex_weights(truth.shape[-2], topology, settings.lips).to(truth)
@@ -183,5 +177,8 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
     if settings.transport > 0:
         faces = torch.from_numpy(transport_faces(topology, settings.region)).to(truth.device)
         terms["transport"] = transport(prediction, truth, faces, settings, generators)
-    total = torch.stack([getattr(settings, name) * term for name, term in terms.items()]).sum()
-    return {**terms, "total": total}
+    terms["total"] = torch.stack([getattr(settings, name) * term for name, term in terms.items()]).sum()
+    finite = torch.stack([*terms.values()]).isfinite().tolist()
+    if spoilt := [name for name, fine in zip(terms, finite, strict=True) if not fine]:
+        raise NotFiniteError(f"the loss has no finite value in the terms {', '.join(spoilt)}")
+    return terms

@@ -14,7 +14,7 @@ from otlib.errors import InputError
 from otlib.models.ottalk import Geometry, OTTalk, prepare_geometry
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.speech.overlapping_windows import Windows
-from otlib.speech.recording import SAMPLE_RATE, Recording, resampled
+from otlib.speech.recording import SAMPLE_RATE, Recording, heard
 from otlib.topology import Topology
 from otlib.train.batches import shared_hierarchy
 from otlib.train.checkpoint import load_model
@@ -63,7 +63,7 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, topology:
         topology: of the template; where lips are named, they get a denser coarse graph.
         speaker: name, for the styles that know their training speakers.
     """
-    rate, samples = trained.frame_rate, resampled(recording)
+    rate, samples = trained.frame_rate, heard(recording)
     lead = round(LEAD_IN * rate)
     silence = round(lead / rate * SAMPLE_RATE)
     vertices = torch.from_numpy(np.asarray(template, np.float32))

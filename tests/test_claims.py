@@ -3,18 +3,26 @@
 import importlib
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 
-from notebooks.experiments.folders import Folders
 from otlib.errors import InputError
+from otlib.metrics import aggregate
 from otlib.phonemes import Phoneme
+from otlib.speech.recording import Recording
 
 LINEAR = {"rtol": 0.0, "atol": 1e-6}  # float32 positions of size one
 RATE = 10.0
-TRAINING = "import pathlib, sys, time; time.sleep(float(sys.argv[2])); pathlib.Path(sys.argv[1]).write_text('whole')"
+TRAINING = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+time.sleep(float(sys.argv[2]))
+pathlib.Path(sys.argv[1]).write_text("whole")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -47,46 +55,48 @@ def closure_rows(claims, gap, *spans):
 ])
 def test_the_smallest_gap_is_that_within_a_closure_and_a_frame_beside_it(claims, span, smallest):
     [row] = closure_rows(claims, [10, 9, 9.5, 8, 4, 3, 0, 0.5, 2, 6], span)
-    assert row["smallest_gap_mm"] == smallest and row["share_of_range"] == smallest / 10
-    assert row["closed"] == (smallest < 2.5)
+    assert row["smallest_gap_mm"] == smallest
 
 
 def test_only_p_b_and_m_within_the_clip_are_closures(claims):
     spans = ("", 0.0, 0.1), ("p", 0.1, 0.2), ("f", 0.1, 0.2), ("m", 0.2, 0.3), ("b", 5.0, 5.1)
-    rows = closure_rows(claims, [4, 0, 1, 4], *spans)
-    assert [row["phoneme"] for row in rows] == ["p", "m"]
+    assert [row["phoneme"] for row in closure_rows(claims, [4, 0, 1, 4], *spans)] == ["p", "m"]
 
 
-def test_a_quarter_is_of_the_range_and_not_of_the_gap(claims):
-    """From 8 to 12 mm the lips never come near each other, and yet 8.9 mm is in the lowest quarter; 9 is not under it."""
-    gap = [12, 12, 8.9, 12, 12, 9, 12, 8]
-    assert [row["closed"] for row in closure_rows(claims, gap, ("p", 0.2, 0.2), ("b", 0.5, 0.5))] == [True, False]
-    with pytest.raises(ValueError, match="gap_mm: is the same in all frames"):
-        closure_rows(claims, [1, 1, 1], ("p", 0.0, 0.1))
+def speaking_heads(heads, moves):
+    """A model that moves the heads' lips as ``moves`` says for a recording's length, on a corpus of these test speakers."""
+    corpus = SimpleNamespace(select=lambda split: [SimpleNamespace(subject=head, template=head) for head in heads],
+                             frame_rate=RATE)
+    return SimpleNamespace(corpus=corpus, gap_mm=lambda recording, head: moves[len(recording.samples) // 100, head])
 
 
-def test_closures_are_those_of_every_head_and_recording(claims):
-    """Two heads and two recordings of one name: the second head's lips stay apart at the first recording's p."""
-    heads = [SimpleNamespace(subject=name, template=name) for name in ("a", "b", "a")]  # clips of two speakers
-    gaps = {("one", "a"): [9, 0, 5], ("one", "b"): [0, 6, 8], ("two", "a"): [0, 1, 2], ("two", "b"): [2, 1, 0]}
-    setting = SimpleNamespace(corpus=SimpleNamespace(select=lambda split: heads, frame_rate=RATE),
-                              gap_mm=lambda recording, head: np.array(gaps[recording, head], float))
-    rows = claims("closures")._closures(setting, [("say.wav", "one", [Phoneme("p", 0.2, 0.2)]),
-                                                  ("say.wav", "two", [Phoneme("a", 0.0, 0.1), Phoneme("m", 0.0, 0.0)])])
-    assert [row["phoneme"] for row in rows] == ["p", "m"] and {row["recording"] for row in rows} == {"say.wav"}
-    assert [row["share_of_range"] for row in rows] == [{"a": 0.0, "b": 0.75}, {"a": 0.0, "b": 0.5}]
-    assert [row["frames"] for row in rows] == [2, 2]
-    assert [row["frames_closed"] for row in rows] == [{"a": 1, "b": 0}, {"a": 1, "b": 0}]
+def test_closures_of_people_stand_beside_those_of_another_recording(claims):
+    """Two recordings with m at different places: lips that are right on both are right by chance on neither."""
+    sounds = {"one.wav": [Phoneme("m", 0.4, 0.5), Phoneme("a", 0.5, 2.0)],
+              "two.wav": [Phoneme("a", 0.0, 1.4), Phoneme("b", 1.5, 1.6)]}
+    speech = {name: (Recording(np.ones(100 * frames, np.float32), 1000), phonemes)
+              for (name, phonemes), frames in zip(sounds.items(), (20, 21), strict=True)}
+    gaps = {20: np.where(np.isin(np.arange(20), (4, 5)), 0.0, 9.0), 21: np.where(np.isin(np.arange(21), (15, 16)), 0.0, 9.0)}
+    setting = speaking_heads("ab", {(length, head): gap for length, gap in gaps.items() for head in "ab"})
+    own, chance = claims("closures").scores_of(setting, speech)
+    assert own.mean["found_shut"] == 1.0 and own.mean["bilabials"] == 4 and own.mean["false_share"] == 0.0
+    assert chance.mean["found_shut"] == 0.0 and chance.mean["closures_false"] == 4
+    assert set(own.speakers) == set(sounds)
+    alone, nothing = claims("closures").scores_of(setting, {"one.wav": speech["one.wav"]})
+    assert alone.mean["found_shut"] == 1.0 and nothing is None
 
 
-def test_only_trainings_that_have_ended_are_counted_beside_the_demo(claims, tmp_path):
-    for seed, files in {2: ("run.json", "log.jsonl"), 0: ("run.json",), 1: ("state.safetensors",)}.items():
-        folder = tmp_path / "results/runs/fast/sweeps/full_corpus/work" / f"ot_talk_seed{seed}" / "run"
-        folder.mkdir(parents=True)
-        for file in files:
-            (folder / file).touch()
-    found = claims("bench").full_corpus_runs(Folders(root=tmp_path))
-    assert [run.parent.name for run in found] == ["ot_talk_seed0", "ot_talk_seed2"]
+def test_a_summary_has_intervals_over_recordings_where_there_are_enough(claims):
+    scores = [{"bilabials": 2.0, "bilabials_shut": float(shut), "bilabials_near": 2.0, "closures_false": 1.0,
+               "closures_made": 1.0 + shut, "loud_s": 2.0, "pause_frames": 0.0, "pause_frames_near": 0.0,
+               "found_shut": shut / 2, "found_near": 1.0, "false_share": 1.0, "false_per_s": 0.5,
+               "shut_in_pauses": float("nan"), "open_vowel_mm": 5.0 + shut, "close_vowel_mm": 3.0,
+               "closure_lag_frames": 0.0} for shut in (0, 1, 2, 2, 2)]
+    row = claims("closures").summary(aggregate(scores, list("abcde")))
+    assert row["found_shut"]["mean"] == 0.7 and row["found_shut"]["interval"][0] < 0.7 < row["found_shut"]["interval"][1]
+    assert row["false_per_s"] == {"mean": 0.5, "interval": [0.5, 0.5], "recordings": 5}
+    assert row["shut_in_pauses"]["interval"] is None and row["shut_in_pauses"]["recordings"] == 0
+    assert claims("closures").summary(aggregate(scores[:2], list("ab")))["found_shut"]["interval"] is None
 
 
 def test_a_linear_field_is_carried_exactly(claims, gl):
@@ -174,8 +184,30 @@ def test_every_kill_meets_the_program_at_work(claims, program, tmp_path, capsys)
         (tmp_path / "result").unlink()
 
     counts = claims("kills").kill_again_and_again(program(60, 0, 60, 0), [0.05, 3.0], ended)
-    assert counts == {"kills": 2, "ended": 2} and found == ["whole", "whole"]
+    assert counts == {"kills": 2, "ended": 2, "left": 0} and found == ["whole", "whole"]
     assert capsys.readouterr().out.count("killed") == 2
+
+
+def test_a_process_that_outlives_its_program_is_counted_and_ended(claims, tmp_path, monkeypatch):
+    kills, once = claims("kills"), tmp_path / "once"
+    program = ("import subprocess, sys, time, pathlib\nonce = pathlib.Path(sys.argv[1])\nif once.exists(): sys.exit()\n"
+               "child = subprocess.Popen(['sleep', '60'])\nonce.write_text(str(child.pid))\ntime.sleep(60)\n")
+    monkeypatch.setattr(kills, "MOMENT_S", 0.2)
+    counts = kills.kill_again_and_again(lambda: subprocess.Popen([sys.executable, "-c", program, once]), [3.0], list)
+    assert counts == {"kills": 1, "ended": 1, "left": 1}
+    child = int(once.read_text())
+    end = time.monotonic() + 10
+    while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+        time.sleep(0.05)
+    assert time.monotonic() < end
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["corpus", "conversion"])
+def test_what_is_killed_once_ends_as_what_was_not(claims, tmp_path, program):
+    """The short part of the claim; driver and sweep have tests of their own."""
+    counts = getattr(claims("kills"), f"kill_{program}")(tmp_path, 1)
+    assert counts["kills"] == 1 and counts["same"] == counts["ended"] >= 1 and counts["left"] == 0
 
 
 def test_a_program_that_fails_or_is_too_short_is_refused(claims, program):
@@ -197,8 +229,8 @@ def test_a_goal_is_reached_or_said_to_be_missed(claims, measured, wanted, least,
 
 
 @pytest.mark.parametrize(("arguments", "sentence"), [
-    ([], "manifest.json: is not there; run `make demo` first, which makes the corpus and trains the model"),
-    (["--recording", "no.wav", "words"], "no.wav: no such recording; name a sound file and the text that is said in it"),
+    ([], "manifest.json: is not there; run `make demo` first, which makes the corpus and trains the models"),
+    (["--recording", "no.wav", "words"], "no.wav: is not there; name a sound file and what is said in it"),
 ])
 def test_what_is_not_there_is_named_in_one_sentence(claims, tmp_path, capsys, arguments, sentence):
     status = claims("bench").main(["--root", str(tmp_path), "--target", str(tmp_path / "claims.json"), *arguments])

@@ -4,16 +4,24 @@ Prints one phoneme a line, with its start and end in seconds; an empty one is a 
 recognised, which is less sure. espeak-ng turns the text into phonemes; without a text it is not needed.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
 import importlib.util
 import sys
 from pathlib import Path
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
+from otlib.commands import Parser, command
+from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
 from otlib.files import atomic_write, write_json
+from otlib.own_files import check_replaceable
 from otlib.phonemes import BACK_ENDS, Phoneme, load_aligner
-from otlib.speech.recording import SILENCE_DB, read_recording, resampled
+from otlib.speech.recording import SILENCE_DB, heard, read_recording
 
 
 def default_back_end(text: str | None, voice: str = "en-us", model: str | None = None) -> str:
@@ -40,11 +48,11 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
         InputError: the recording cannot be read, is silent or cannot be aligned, or something needed is not installed.
     """
     recording = read_recording(file)
-    if recording.peak_db < SILENCE_DB:
+    if recording.is_silent:
         raise InputError(f"{file}: is silent (it never rises above {SILENCE_DB:g} dB); give a recording of speech")
     transcript = text_to_phonemes(text, voice) if text is not None else None
     back_end = back_end or default_back_end(text, voice, model)
-    return load_aligner(back_end, model).phonemes(resampled(recording), transcript, name=str(file))
+    return load_aligner(back_end, model).phonemes(heard(recording), transcript, name=str(file))
 
 
 def draw(file: Path, rows: dict[str, tuple[Phoneme, ...]], picture: Path) -> None:
@@ -63,10 +71,11 @@ def draw(file: Path, rows: dict[str, tuple[Phoneme, ...]], picture: Path) -> Non
         figure.savefig(temporary, dpi=110, bbox_inches="tight", format="png", metadata={"Software": None})
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.align", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m data_prep.align", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, help="any sound file")
     parser.add_argument("--text", help="what is said; without it the sounds are recognised")
     parser.add_argument("--backend", choices=BACK_ENDS,
@@ -76,22 +85,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the phonemes there, as the corpus stores them")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw waveform and phonemes")
     options = parser.parse_args(arguments)
+    for written, begin in ((options.json, b"JSON"), (options.picture, b"\x89PNG")):
+        if written:
+            refuse_overlap(written, [options.recording])
+            check_replaceable(written, begin)
     back_end = options.backend or default_back_end(options.text, options.voice, options.model)
-    try:
-        phonemes = align(options.recording, options.text, back_end, options.model, options.voice)
-        if options.json:
-            write_json(options.json, [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in phonemes])
-        if options.picture:
-            draw(options.recording, {back_end: phonemes}, options.picture)
-    except InputError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+    phonemes = align(options.recording, options.text, back_end, options.model, options.voice)
+    if options.json:
+        write_json(options.json, [{"phoneme": symbol, "start": start, "end": end} for symbol, start, end in phonemes])
+    if options.picture:
+        draw(options.recording, {back_end: phonemes}, options.picture)
     if options.backend is None:
         print(f"aligned by {back_end}; --backend names another", file=sys.stderr)
     for symbol, start, end in phonemes:
         print(f"{start:8.3f} {end:8.3f}  {symbol}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,6 +5,7 @@ Every number on the page is one of :func:`data_prep.card.measure`'s, which lie b
 
 import argparse
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,10 @@ import numpy as np
 from data_prep.card.measure import CLOSED_GAP_MM, measure
 from data_prep.corpus.articulatory_targets import LABIODENTALS, letters
 from otlib.data.dataset import Dataset, Sequence
-from otlib.errors import InputError
+from otlib.data.whole_folder import refuse_overlap
+from otlib.errors import InputError, shown
 from otlib.files import atomic_write, write_json
+from otlib.own_files import own_folder
 from otlib.phonemes.timed_phoneme import BILABIALS, Phoneme
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 
@@ -67,7 +70,7 @@ def write_page(dataset: Dataset, folder: Path | str, figures: dict[str, Any] | N
 
     Args:
         dataset: any data set.
-        folder: to write into; files of an earlier card are replaced.
+        folder: to write into; files of an earlier card are replaced, unless they were changed.
         figures: of :func:`data_prep.card.measure`, where they have been measured before.
 
     Raises:
@@ -85,16 +88,22 @@ def write_page(dataset: Dataset, folder: Path | str, figures: dict[str, Any] | N
         ensure_rendering()
     except RenderingUnavailable as error:
         unable = error
-    shown = []
+    pictures = []
     for name, figure, alt in _pictures(dataset, in_3d=unable is None):
         show(figure, alt, folder / name)
-        shown.append(f"![{alt}]({name})\n\n{alt}")
+        alt = escaped(alt)
+        pictures.append(f"![{alt}]({name})\n\n{alt}")
     write_json(folder / FIGURES, figures)
     with atomic_write(folder / PAGE) as temporary:
-        temporary.write_text(page(dataset, figures, shown), encoding="utf-8")
+        temporary.write_text(page(dataset, figures, pictures), encoding="utf-8")
     if unable:
         raise unable
     return folder / PAGE
+
+
+def escaped(text: Any) -> str:
+    """Return a text, such as a name, as one line of Markdown that shows it as it is; a very long one is cut."""
+    return re.sub(r"[\\`*_\[\]<>&|~$#!@]|(?<=[a-z]):(?=//)|(?<=www)\.", r"\\\g<0>", shown(text))
 
 
 def page(dataset: Dataset, figures: dict[str, Any], pictures: list[str]) -> str:
@@ -102,15 +111,17 @@ def page(dataset: Dataset, figures: dict[str, Any], pictures: list[str]) -> str:
     provenance = dataset.provenance
     made = ", ".join(f"{name} {provenance[name]}" for name in ("tool", "seed") if name in provenance)
     versions = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
-    facts = {"Made by": made, "With": versions, "Licence": provenance.get("licence"),
-             "Parameters": _in_words(provenance.get("parameters")), "Checksum": f"`{figures['checksum']}`",
+    given = {"Made by": made, "With": versions, "Licence": provenance.get("licence"),
+             "Parameters": _in_words(provenance.get("parameters"))}
+    facts = {name: escaped(value) for name, value in given.items() if value} | {
+             "Checksum": f"`{figures['checksum']}`",
              "Mesh": f"{figures['vertices']:,} vertices, {figures['faces']:,} faces, {dataset.frame_rate:g} frames a second"}
     sizes = [(split, *(f"{amount[key]:,}" for key in ("speakers", "sentences", "sequences")), f"{amount['minutes']:.1f}")
              for split, amount in figures["splits"].items()]
     kept = [(what, measured, "yes" if good else "**no**") for what, measured, good in promises(figures)]
     return "\n\n".join([
-        f"# Data card: {dataset.name}",
-        "\n".join(f"- {name}: {value}" for name, value in facts.items() if value),
+        f"# Data card: {escaped(dataset.name)}",
+        "\n".join(f"- {name}: {value}" for name, value in facts.items()),
         _table(("split", "speakers", "sentences", "sequences", "minutes"), sizes),
         *pictures,
         "## How it moves",
@@ -232,10 +243,13 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure, then print the figures or write the page.
 
     Raises:
-        InputError: the data set cannot be read, the page cannot be written, or heads cannot be drawn.
+        InputError: the data set cannot be read, the page cannot be written or would change what is not a card's, or heads
+            cannot be drawn.
     """
     dataset = Dataset.open(arguments.dataset)
     if arguments.page is None:
         print(json.dumps(measure(dataset), indent=1))
     else:
-        print(write_page(dataset, arguments.page))
+        refuse_overlap(arguments.page, [arguments.dataset])
+        with own_folder(arguments.page):
+            print(write_page(dataset, arguments.page))

@@ -5,14 +5,12 @@ number of processes.
 """
 
 import argparse
+import contextlib
 import math
 import os
-import signal
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,8 +23,9 @@ from data_prep.corpus.sentences import corpus_sentences
 from data_prep.corpus.sound_variations import SEMITONES, SPEEDS, draw_variation
 from data_prep.corpus.speakers import Speaker, draw_speakers, named_generator, speak
 from data_prep.writer import DatasetWriter, FileTable, NewSequence, write_sequence
+from otlib.commands import Workers
 from otlib.data.manifest import SPLITS
-from otlib.errors import InputError
+from otlib.settings import COPIES, HOURS, SEEDS, THREADS, number_of
 from otlib.topology import Topology
 
 FRAME_RATE = 30.0
@@ -114,8 +113,9 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
         for speaker in speakers:
             writer.add_subject(speaker.id, face.template(speaker.identity), **_described(speaker))
         writer.set_topology(face.topology)
-        with tqdm(total=len(utterances), desc=name, unit="sentence") as progress:
-            for written in _run(writer.folder, face, seed, jobs, workers or os.cpu_count() or 1):
+        with (tqdm(total=len(utterances), desc=name, unit="sentence") as progress,
+              contextlib.closing(_run(writer.folder, face, seed, jobs, workers or os.cpu_count() or 1)) as done):
+            for written in done:
                 for entry, files in written:
                     writer.add_sequence(entry, files)
                 progress.update(len(written))
@@ -140,17 +140,8 @@ def _run(folder: Path, face: Face, seed: int, jobs: list[_Job], workers: int) ->
     if workers == 1:
         yield from map(write, jobs)
         return
-    # fresh processes: a fork of a process with threads (a notebook, torch) may hang
-    with ProcessPoolExecutor(min(workers, len(jobs)), get_context("spawn"), _ignore_interrupts) as executor:
-        try:
-            yield from executor.map(write, jobs)
-        except BaseException:
-            executor.shutdown(wait=True, cancel_futures=True)
-            raise
-
-
-def _ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; only the parent handles it
+    with Workers(min(workers, len(jobs))) as pool:
+        yield from pool.map(write, jobs)
 
 
 def _write_job(folder: Path, face: Face, seed: int, job: _Job) -> _Written:
@@ -191,16 +182,18 @@ def add_size_arguments(parser: argparse.ArgumentParser, profiles: Mapping[str, P
     parser.add_argument("--profile", choices=profiles, default="fast",
                         help="; ".join(f"{name}: {_in_words(profile)}" for name, profile in profiles.items())
                              + " (default: %(default)s)")
-    parser.add_argument("--hours", type=float, metavar="N",
+    parser.add_argument("--hours", type=number_of(float, HOURS), metavar="N",
                         help="about N hours of training speech, with more or fewer sentences for each training speaker of "
                              "the profile")
-    parser.add_argument("--augment", type=int, default=0, metavar="N",
+    parser.add_argument("--augment", type=number_of(int, COPIES), default=0, metavar="N",
                         help="add N copies of each training recording, each at another speed ({:g} to {:g}) and pitch "
                              "({:g} to {:+g} semitones), in another room, by another microphone, with noise and at another "
                              "level; the motion stays in step, and the originals do not change (default: 0)"
                              .format(*SPEEDS, *SEMITONES))
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same bytes (default: 0)")
-    parser.add_argument("--workers", type=int, metavar="N", help="number of processes (default: one for each core)")
+    parser.add_argument("--seed", type=number_of(int, SEEDS), default=0, metavar="N",
+                        help="the same seed gives the same bytes (default: 0)")
+    parser.add_argument("--workers", type=number_of(int, THREADS), metavar="N",
+                        help="number of processes (default: one for each core)")
 
 
 def _in_words(profile: Profile) -> str:
@@ -212,18 +205,7 @@ def _in_words(profile: Profile) -> str:
 
 
 def chosen_profile(arguments: argparse.Namespace, profiles: Mapping[str, Profile]) -> Profile:
-    """Return the profile that the options select; ``--resolution`` may be among them.
-
-    Raises:
-        InputError: an option is out of range.
-    """
-    for name in ("hours", "workers"):
-        value = getattr(arguments, name)
-        if value is not None and not 0 < value < math.inf:
-            raise InputError(f"--{name} is {value:g}, it must be above 0")
-    for name in ("seed", "augment"):
-        if getattr(arguments, name) < 0:
-            raise InputError(f"--{name} is {getattr(arguments, name)}, it must not be negative")
+    """Return the profile that the options select; ``--resolution`` may be among them."""
     profile = profiles[arguments.profile]
     if arguments.resolution is not None:
         profile = replace(profile, resolution=arguments.resolution)

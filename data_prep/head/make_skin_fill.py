@@ -1,6 +1,10 @@
 """Make skin_fill.npz: the points that fill the skin of the built-in head at its three resolutions."""
 
-import argparse
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +13,7 @@ from tqdm import tqdm
 from data_prep.head import parts as head_parts
 from data_prep.head.mesh import DETAILS, build
 from data_prep.head.skin_fill import STORED, fill, store_fill
+from otlib.commands import Parser, command
 from otlib.files import atomic_write
 
 
@@ -26,14 +31,11 @@ def make_fill() -> dict[str, np.ndarray]:
     return arrays
 
 
-def main() -> None:
+@command
+def main(arguments: list[str] | None = None) -> None:
     """Run from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--target", type=Path, default=Path(__file__).with_name(STORED))
-    target = parser.parse_args().target
+    target = parser.parse_args(arguments).target
     with atomic_write(target) as temporary:
         np.savez_compressed(temporary, **make_fill())
-
-
-if __name__ == "__main__":
-    main()

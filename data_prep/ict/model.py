@@ -4,6 +4,7 @@ Every shape is one OBJ file of the same topology, in centimetres; what a shape a
 The order of the 26,719 vertices is the kit's own and means something: parts of the head follow each other.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -115,7 +116,7 @@ def model_folder(path: Path) -> Path:
         InputError: there is no model in either.
     """
     for folder in (path, path / "FaceXModel"):
-        if (folder / NEUTRAL).is_file():
+        if os.path.isfile(folder / NEUTRAL):
             return folder
     raise InputError(f"{path}: holds no {NEUTRAL}, neither in itself nor in FaceXModel; give a checkout of ICT-FaceKit")
 
@@ -132,7 +133,7 @@ def read_model(folder: Path, required: Sequence[str], optional: Sequence[str], r
     Raises:
         InputError: a required file is missing, or a file is not of this model; all that are missing are named at once.
     """
-    missing = [name for name in (INDICES, *(f"{name}.obj" for name in required)) if not (folder / name).is_file()]
+    missing = [name for name in (INDICES, *(f"{name}.obj" for name in required)) if not os.path.isfile(folder / name)]
     if missing:
         raise InputError(f"{folder}: lacks {', '.join(missing)}; give a whole checkout of ICT-FaceKit (its FaceXModel)")
     count = RESOLUTIONS[resolution]
@@ -148,7 +149,7 @@ def read_model(folder: Path, required: Sequence[str], optional: Sequence[str], r
             raise InputError(f"{folder / name}: has other faces than {NEUTRAL}; take both from one checkout")
         return ((mesh.vertices - neutral.vertices)[:count] / _METRE).astype(np.float32)
 
-    names = tuple(name for name in (*required, *optional) if (folder / f"{name}.obj").is_file())
+    names = tuple(name for name in (*required, *optional) if os.path.isfile(folder / f"{name}.obj"))
     identities = sorted(path.name for path in folder.iterdir() if _IDENTITY.fullmatch(path.name))
     read = _reader(difference, len(names) + len(identities))
     return FaceModel(

@@ -14,6 +14,7 @@ import trimesh
 from trimesh.resolvers import Resolver
 
 from otlib.errors import InputError
+from otlib.files import read_bytes
 
 SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
 _OPTIONS = {"process": False, "maintain_order": True, "skip_materials": True, "fix_texture": False}
@@ -41,10 +42,7 @@ def read_mesh(path: Path | str) -> Mesh:
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: is not an OBJ, PLY, glTF or GLB file")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_bytes(path)
     try:
         vertices, faces = _read_obj(content) if path.suffix.lower() == ".obj" else _read_scene(content, path)
     except InputError:
@@ -143,10 +141,10 @@ class _Beside(Resolver):
         if PurePosixPath(name).name != name or "\\" in name or path.is_symlink():
             raise InputError(f"{self._mesh}: names the file {name!r}, which does not lie beside it; export it as GLB")
         try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(f"{self._mesh}: names the file {name!r}, which cannot be read ({error.strerror}); put it "
-                             "beside the mesh, or export it as GLB") from error
+            return read_bytes(path)
+        except InputError as error:
+            raise InputError(f"{self._mesh}: names the file {name!r}, and {error}; put it beside the mesh, or export it as "
+                             "GLB") from error
 
     def keys(self) -> list[str]:
         return [path.name for path in self._mesh.parent.iterdir()]

@@ -6,26 +6,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from otlib.data.check import FARTHEST, is_within_reach
 from otlib.errors import InputError
+from otlib.files import map_array, opened
+from otlib.settings import SOUND_RATES
+from otlib.speech.recording import read_recording
 
 _UNKNOWN_LENGTH = (0, 0xFFFFFFFF)  # what a program that writes wav into a pipe leaves in the header
-
-
-def map_numbers(path: Path) -> np.ndarray:
-    """Map a .npy file of numbers read-only; nothing is unpickled.
-
-    Raises:
-        InputError: no such file, cut short, or no array of numbers.
-    """
-    try:
-        array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load it knows no archives and no pickles
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (ValueError, EOFError) as error:
-        raise InputError(f"{path}: is not a whole .npy array of numbers; copy it again") from error
-    if array.dtype.kind not in "iuf":
-        raise InputError(f"{path}: is not a .npy array of numbers")
-    return array
 
 
 def map_motion(path: Path, vertex_count: int) -> np.ndarray:
@@ -38,7 +25,7 @@ def map_motion(path: Path, vertex_count: int) -> np.ndarray:
     Raises:
         InputError: it cannot be read, holds no floating-point numbers, or another number of vertices.
     """
-    array = map_numbers(path)
+    array = map_array(path)
     if array.dtype.kind != "f":
         raise InputError(f"{path}: holds numbers of the type {array.dtype}, expected floating-point numbers")
     if not array.ndim or not len(array) or array.shape[1:] not in ((3 * vertex_count,), (vertex_count, 3)):
@@ -47,49 +34,50 @@ def map_motion(path: Path, vertex_count: int) -> np.ndarray:
 
 
 def check_finite(frames: np.ndarray, source: Path | str) -> np.ndarray:
-    """Return the frames (T, V, 3).
+    """Return the frames (T, V, 3), in metres.
 
     Raises:
-        InputError: one of them holds a value that is not finite.
+        InputError: one of them holds a value that is not finite, or so large that the format refuses it.
     """
-    finite = np.isfinite(frames).all((1, 2))
-    if not finite.all():
-        raise InputError(f"{source}: frame {int((~finite).argmax())} holds a value that is not finite; leave the clip out")
+    fine = is_within_reach(frames).all((1, 2))
+    if not fine.all():
+        raise InputError(f"{source}: frame {int((~fine).argmax())} holds a value that is not finite, or beyond {FARTHEST:g} "
+                         "m; leave the clip out")
     return frames
 
 
 def read_sound(path: Path) -> tuple[np.ndarray, int]:
-    """Read a wav file as (S,) int16 and its rate in Hz; 16-bit mono comes through as it is, channels are averaged.
+    """Read a wav file as (S,) int16 and its rate in Hz; 16-bit mono comes through as it is.
+
+    The rest is as :func:`otlib.speech.recording.read_recording` has it: one of several channels, peaks beyond one scaled.
 
     Raises:
         InputError: no such file, no wav file, cut short, no samples, or a sample that is not finite.
     """
     check_sound(path)
-    samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-    if not len(samples) or not np.isfinite(samples).all():
-        raise InputError(f"{path}: has {'a sample that is not finite' if len(samples) else 'no samples'}; export it again")
-    return np.clip(np.rint(samples.mean(1) * 2**15), -(2**15), 2**15 - 1).astype(np.int16), rate
+    recording = read_recording(path, frame_rate=None)
+    samples = np.clip(np.rint(recording.samples * np.float32(2**15)), -(2**15), 2**15 - 1)
+    return samples.astype(np.int16), recording.sample_rate
 
 
 def check_sound(path: Path) -> None:
     """Check a wav file by its header.
 
     Raises:
-        InputError: no such file, no wav file, or cut short.
+        InputError: no such file, no wav file, cut short, or of an impossible rate.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file")
     try:
         if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
             raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
-        soundfile.info(path)
+        if (rate := soundfile.info(path).samplerate) not in SOUND_RATES:
+            raise InputError(f"{path}: has {rate} samples a second, which must be {SOUND_RATES}; export it again")
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: is not a wav file that can be read; convert it to 16-bit wav") from error
 
 
 def _promised_bytes(path: Path) -> int:
     """Return how long a wav file must be by its own header; libsndfile reads a shorter one without a word."""
-    with open(path, "rb") as file:
+    with opened(path) as file:
         if file.read(12)[:4] != b"RIFF":
             return 0
         while len(header := file.read(8)) == 8:

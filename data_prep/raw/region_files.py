@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from data_prep.raw.npy_and_wav import map_numbers
 from data_prep.raw.safe_pickle import read_pickle
 from otlib.errors import InputError
+from otlib.files import map_array, read_text
 
 FLAME_VERTICES = 5023
 FLAME_LIP_GAP = (3531, 3504)  # upper and lower vertex on the midline of FLAME's lips
@@ -29,14 +29,13 @@ def read_indices(path: Path, vertex_count: int, first: int = 0) -> np.ndarray:
         InputError: no such file, anything but whole numbers, or a vertex that is not there.
     """
     if path.suffix.lower() == ".npy":
-        numbers = map_numbers(path).ravel()
+        numbers = map_array(path).ravel()
     else:
+        words = [word for word in _SEPARATORS.split(read_text(path)) if word]
         try:
-            words = [word for word in _SEPARATORS.split(path.read_text(encoding="utf-8")) if word]
             numbers = np.array([float(word) for word in words])
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise InputError(f"{path}: cannot be read as a list of vertices ({reason})") from error
+        except ValueError as error:
+            raise InputError(f"{path}: cannot be read as a list of vertices ({error})") from error
     return _checked(numbers, vertex_count, first, path, "")
 
 

@@ -22,7 +22,7 @@ class Folder:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise InputError(f"{path}: no such folder; give --raw the folder that holds the files")
         self.path, self._root = path, Path(os.path.realpath(path))
 
@@ -48,7 +48,7 @@ class Folder:
 
     def holds_folder(self, name: str) -> bool:
         """Return whether there is a folder of that name in it."""
-        return (self.path / name).is_dir()
+        return os.path.isdir(self.path / name)
 
     def files(self, suffixes: Collection[str]) -> list[Path]:
         """Return the files with one of the suffixes (lower case), sorted; InputError as for both methods beside it."""
@@ -73,7 +73,7 @@ class Folder:
         """Yield each entry's name, without a file's suffix, and its path, or why it cannot be used under that name."""
         folded: dict[str, Path] = {}
         for path in entries:
-            name = path.name if path.is_dir() else path.stem
+            name = path.name if os.path.isdir(path) else path.stem
             try:
                 if (other := folded.setdefault(name.casefold(), path)) is not path:
                     raise InputError(f"{path}: has the name of {other.name}; keep one of the two")

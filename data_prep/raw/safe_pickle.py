@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from otlib.errors import InputError
+from otlib.files import opened
 
 _NUMBER = re.compile(r"[|<>=]?[biufc]\d{1,2}")  # the code of a number's type; never objects, structures or references
 _SCALARS = (bool, int, float, complex, str, bytes, type(None))
@@ -36,13 +37,11 @@ def read_pickle(path: Path | str) -> Any:
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             value = _PlainUnpickler(file, path).load()
         return _finished(value, {})
     except InputError:
         raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except _NotPlain as error:
         raise InputError(f"{path}: {error}, which is not read from a pickle; {_ADVICE}") from error
     except Exception as error:  # whatever the machine of opcodes trips over, in bytes that anyone may have written

@@ -21,6 +21,7 @@ through it already, and that cannot be undone; by default its unit is taken for 
 
 import argparse
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -250,7 +251,7 @@ def _regions(arguments: argparse.Namespace, folder: Folder, source: Source) -> d
     for name, option, file in (("lips", "--lips", "lve.txt"), ("upper_face", "--upper-face", "fdd.txt")):
         if name not in regions:
             places = [folder.file(f"regions/{file}"), folder.file(file)]
-            path = next((place for place in places if place.is_file()), None)
+            path = next((place for place in places if os.path.lexists(place)), None)
             if path is None:
                 raise InputError(f"{folder}: holds no {file}, neither in regions/ nor beside it; put it there, or "
                                  f"name a list of vertices with {option}")

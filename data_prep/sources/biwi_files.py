@@ -1,11 +1,13 @@
 """BIWI's own files: one .vl a frame, one template a subject, sounds under several names."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.raw.safe_folder import Folder
 from otlib.errors import InputError
+from otlib.files import read_bytes
 
 _HEADER = np.dtype("<u4")
 _POSITION = np.dtype("<f4")
@@ -25,10 +27,7 @@ def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
         InputError: it cannot be read, is longer or shorter than its header says, has another number of vertices, or holds
             a value that is not finite.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    content = read_bytes(path)
     if len(content) < _HEADER.itemsize:
         raise InputError(f"{path}: is cut short, {len(content)} bytes; unpack it again")
     count = int(np.frombuffer(content, _HEADER, 1)[0])
@@ -61,7 +60,7 @@ def check_sizes(files: list[Path], vertex_count: int) -> None:
     """
     size = _HEADER.itemsize + 3 * _POSITION.itemsize * vertex_count
     for path in files:
-        if path.stat().st_size != size:
+        if not os.path.isfile(path) or os.path.getsize(path) != size:
             read_vl(path, vertex_count)
 
 

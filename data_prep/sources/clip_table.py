@@ -10,6 +10,7 @@ The table, clips.csv, has a line of names of columns and then a line for each re
 
 import csv
 import io
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from data_prep.raw.safe_folder import safe_name
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
+from otlib.files import read_text
 
 TABLE = "clips.csv"
 _COLUMNS = ("name", "subject", "sentence", "split", "text")
@@ -49,17 +51,20 @@ def read_rows(path: Path, names: Collection[str], problems: list[str]) -> dict[s
         problems: everything that is wrong with the table is added here, one sentence each.
     """
     rows = {name: row_by_name(name) for name in names}
-    if not path.exists():
+    if not os.path.lexists(path):
         return rows
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: cannot be read ({getattr(error, 'strerror', None) or 'not UTF-8 text'})")
+        text = read_text(path)
+    except InputError as error:
+        problems.append(str(error))
         return rows
     first = text.partition("\n")[0]
     reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
-    columns = [str(column).strip().lower() for column in reader.fieldnames or ()]
-    reader.fieldnames = columns
+    try:
+        columns = reader.fieldnames = [str(column).strip().lower() for column in reader.fieldnames or ()]
+    except csv.Error as error:
+        problems.append(f"{path}: its first line cannot be read ({error})")
+        return rows
     if "name" not in columns or (odd := sorted(set(columns) - set(_COLUMNS))):
         problems.append(f"{path}: has " + ("no column name" if "name" not in columns else f"the column {odd[0]!r}")
                         + f"; its first line names some of {', '.join(_COLUMNS)}")

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from data_prep.raw.npy_and_wav import check_finite
 from data_prep.writer import DatasetWriter, NewSequence, write_sequence
-from otlib.data.check import AUDIO_TOLERANCE_FRAMES
+from otlib.data.check import AUDIO_TOLERANCE_FRAMES, FARTHEST, is_within_reach
 from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
 from otlib.topology import Topology
@@ -93,6 +93,9 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
     with DatasetWriter(out, name=source.name, frame_rate=source.frame_rate, provenance=provenance) as writer:
         writer.set_topology(source.topology)
         for subject in dict.fromkeys(clip.subject for clip in source.clips):
+            if not is_within_reach(source.templates[subject]).all():
+                raise InputError(f"{source.name}: the template of {subject} holds a value that is not finite, or beyond "
+                                 f"{FARTHEST:g} m; see that its unit is right")
             writer.add_subject(subject, source.templates[subject], **source.subject_extras.get(subject, {}))
         for clip in tqdm(source.clips, desc=source.name, unit="clip"):
             try:
@@ -110,7 +113,7 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
                 entry["cut_seconds"] = cut[clip.name] = round(apart, 4)
             writer.add_sequence(entry, files)
         if problems:
-            raise InputError("\n".join(problems))
+            raise InputError(*problems)
     return _account(source, cut)
 
 

@@ -31,9 +31,10 @@ from tqdm import tqdm
 from data_prep.raw.safe_pickle import read_pickle
 from otlib.data.dataset import Dataset, Sequence
 from otlib.data.manifest import SPLITS
-from otlib.data.whole_folder import FolderFormat, file_table, refuse_overlap, whole_folder, writable
+from otlib.data.whole_folder import FolderFormat, file_table, refuse_overlap, whole_folder
 from otlib.errors import InputError
 from otlib.files import write_json
+from otlib.own_files import writable
 
 HELP = "a prepared data set in the processed layout, for the peers' code"
 

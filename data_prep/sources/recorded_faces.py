@@ -33,7 +33,8 @@ from data_prep.raw.region_files import add_region_arguments, named_regions
 from data_prep.sources.conversion import Source, SourceClip, convert, read_clip, with_lips
 from data_prep.sources.recorded_faces_folder import EVERYONE, Recordings, Take, look_through
 from otlib.data.check import REQUIRED_REGIONS
-from otlib.errors import InputError
+from otlib.errors import InputError, shown
+from otlib.settings import FRAME_RATES, number_of
 
 HELP = "your own recordings: wav, and one mesh a frame or one .npy, in any topology; or the peers' processed layout"
 
@@ -69,8 +70,9 @@ def read_frames(take: Take, chosen: range, vertex_count: int, faces: np.ndarray,
     """Return some frames of a recording, (N, V, 3) float32 in metres; errors as for :func:`read_take`."""
     frames = np.empty((len(chosen), vertex_count, 3), np.float32)
     if not take.meshes:
-        frames[:] = map_motion(take.motion, vertex_count)[chosen.start:chosen.stop:chosen.step]
-        return np.multiply(frames, metres, out=frames, dtype=np.float32)
+        with np.errstate(over="ignore"):  # what is infinite then is refused
+            frames[:] = map_motion(take.motion, vertex_count)[chosen.start:chosen.stop:chosen.step]
+            return np.multiply(frames, metres, out=frames, dtype=np.float32)
     for frame, number in zip(frames, chosen, strict=True):
         mesh = read_mesh(take.meshes[number])
         if len(mesh.vertices) != vertex_count:
@@ -78,7 +80,8 @@ def read_frames(take: Take, chosen: range, vertex_count: int, faces: np.ndarray,
         if not np.array_equal(mesh.faces, faces):
             raise InputError(f"{take.meshes[number]}: has other faces than the template, so it is cut short or its vertices "
                              "may be in another order")
-        frame[:] = metres * mesh.vertices
+        with np.errstate(over="ignore"):
+            frame[:] = metres * mesh.vertices
     return frames
 
 
@@ -92,8 +95,6 @@ def problems_of(found: Recordings, folder: Path, options: argparse.Namespace) ->
         told = _apparent_rate(found.takes)
         problems.append(f"{folder}: the frame rate is not known; say it with --frame-rate"
                         + (f" (motion and sound are equally long at {told:g})" if told else ""))
-    elif not 0 < options.frame_rate < np.inf:
-        problems.append(f"--frame-rate is {options.frame_rate:g}, it must be above 0")
     return problems
 
 
@@ -139,19 +140,19 @@ def build(out: Path | str, found: Recordings, folder: Path, options: argparse.Na
         wrong |= _faults(clips, None if problems else options.frame_rate)
         clips = [clip for clip in clips if clip.name not in wrong]
         if problems or not clips or not options.leave_out:
-            raise InputError(_listed(folder, problems + list(wrong.values())))
+            raise InputError(*_listed(folder, problems + list(wrong.values())))
     derived = [name for name in REQUIRED_REGIONS if name not in regions]
     if derived:
         regions |= {name: region for name, region in _derived(found, templates, options.unit).items() if name in derived}
-    provenance = {"tool": "data_prep recordings", "source": folder.resolve().name, "metres_per_unit": options.unit,
+    provenance = {"tool": "data_prep recordings", "source": shown(folder.resolve().name), "metres_per_unit": options.unit,
                   "regions_found_from_motion": derived, "licence": "the recordings' owner's"}
     left_out = {name: reason.removeprefix(f"{name}: ") for name, reason in wrong.items()}
-    source = Source(folder.resolve().name, options.frame_rate, with_lips(found.faces, regions),
+    source = Source(shown(folder.resolve().name), options.frame_rate, with_lips(found.faces, regions),
                     {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, left_out, {}, provenance)
     try:
         account = convert(source, out, thorough=True)
     except InputError as error:
-        raise InputError(_listed(folder, str(error).splitlines())) from error
+        raise InputError(*_listed(folder, error.args)) from error
     if derived:
         account += ("\nfound from the motion, so look at them in a picture or name your own: "
                     + ", ".join(f"{name} ({len(regions[name])} vertices)" for name in derived))
@@ -182,10 +183,10 @@ def _faults(clips: Sequence[SourceClip], frame_rate: float | None) -> dict[str, 
     return wrong
 
 
-def _listed(folder: Path, problems: Sequence[str]) -> str:
+def _listed(folder: Path, problems: Sequence[str]) -> list[str]:
     if len(problems) == 1:
-        return problems[0]
-    return "\n".join([f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {one}" for one in problems)])
+        return list(problems)
+    return [f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {one}" for one in problems)]
 
 
 def _derived(found: Recordings, templates: Mapping[str, np.ndarray], metres: float) -> dict[str, np.ndarray]:
@@ -204,7 +205,7 @@ def _derived(found: Recordings, templates: Mapping[str, np.ndarray], metres: flo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m data_prep recordings`."""
     parser.add_argument("--raw", type=Path, required=True, metavar="DIR", help="the folder of recordings")
-    parser.add_argument("--frame-rate", type=float, metavar="N",
+    parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
                         help="frames a second of the motion; without it the run says what the lengths of sound and motion "
                              "suggest, and ends")
     parser.add_argument("--unit", type=_unit, default=1.0, metavar="UNIT",

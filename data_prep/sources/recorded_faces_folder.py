@@ -5,6 +5,7 @@ Motion is looked at by its headers and names here; nothing but templates is read
 
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ def look_through(path: Path, faces: Path | None = None) -> Recordings:
 
 
 def _is_motion(path: Path) -> bool:
-    return path.suffix.lower() == ".npy" or (path.is_dir() and path.name not in (_TEMPLATE_FOLDER, SOUND))
+    return path.suffix.lower() == ".npy" or (os.path.isdir(path) and path.name not in (_TEMPLATE_FOLDER, SOUND))
 
 
 def _by_name(folder: Folder, part: str, chosen: Callable[[Path], bool], result: Recordings) -> dict[str, Path]:
@@ -177,7 +178,7 @@ def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, fold
         with _collected(lacking):
             check_sound(sound)
     with _collected(lacking):
-        if motion is not None and motion.is_dir():
+        if motion is not None and os.path.isdir(motion):
             meshes = _in_order(folder.folder(motion.relative_to(folder.path)))
             frames = len(meshes)
         elif motion is not None and templates:

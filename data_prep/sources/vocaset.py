@@ -13,6 +13,7 @@ as they are, in metres. data_verts.npy (14 GB) is mapped, never loaded. Pickles 
 """
 
 import argparse
+import os
 import reprlib
 from collections.abc import Mapping
 from functools import partial
@@ -22,7 +23,6 @@ from typing import Any
 import numpy as np
 
 from data_prep.raw.mesh_files import read_mesh
-from data_prep.raw.npy_and_wav import map_numbers
 from data_prep.raw.region_files import (
     FLAME_LIP_GAP,
     FLAME_VERTICES,
@@ -37,6 +37,8 @@ from data_prep.sources.conversion import Source, convert, with_lips
 from data_prep.sources.gather_published import Held, Look, PublishedClip, gather, look_in, one_hot
 from data_prep.sources.peers_layout import find_faces_file, is_processed_layout, read_processed_layout, read_templates
 from otlib.errors import InputError
+from otlib.files import map_array
+from otlib.settings import SOUND_RATES
 
 HELP = "VOCASET, for those who hold it: raw release or processed layout"
 
@@ -73,7 +75,7 @@ def look_through(folder: Folder, faces: Path | None, regions: Mapping[str, np.nd
     Raises:
         InputError: a file is missing, damaged or of another form, or the folder is of neither or of both.
     """
-    processed, raw = is_processed_layout(folder), folder.file(VERTICES).is_file()
+    processed, raw = is_processed_layout(folder), os.path.lexists(folder.file(VERTICES))
     if processed == raw:
         both = f"holds both {VERTICES} and vertices_npy/; move one of them away"
         none = f"holds neither {VERTICES} (raw release) nor vertices_npy/ (processed layout)"
@@ -93,7 +95,7 @@ def look_through(folder: Folder, faces: Path | None, regions: Mapping[str, np.nd
 def _raw_release(folder: Folder, mesh_file: Path, step: int) -> tuple[Mapping[str, np.ndarray], Look]:
     templates = read_templates(folder.file(TEMPLATES), FLAME_VERTICES, mesh_file)
     vertices, row_file, sound_file = (folder.file(name) for name in (VERTICES, ROWS, SOUND))
-    table = map_numbers(vertices)
+    table = map_array(vertices)
     if table.dtype.kind != "f" or table.shape[1:] != (FLAME_VERTICES, 3):
         raise InputError(f"{vertices}: has {table.dtype} of shape {table.shape}, expected floating-point numbers "
                          f"of shape (N, {FLAME_VERTICES}, 3)")
@@ -143,7 +145,7 @@ def _sound(sound: Any, name: str, path: Path) -> tuple[np.ndarray, int]:
     samples, rate = (sound.get("audio"), sound.get("sample_rate")) if isinstance(sound, dict) else (None, None)
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise InputError(f"{path}: {name} has no audio of 16-bit samples")
-    if not _is_whole(rate) or not 1000 <= rate <= 1_000_000:
+    if not _is_whole(rate) or rate not in SOUND_RATES:
         raise InputError(f"{path}: {name} has the sample_rate {reprlib.repr(rate)}")
     return samples, int(rate)
 
@@ -175,7 +177,7 @@ def run(arguments: argparse.Namespace) -> None:
     regions = {"lip_gap": np.array(FLAME_LIP_GAP)} | named_regions(arguments, FLAME_VERTICES)
     if not {"lips", "upper_face"} <= regions.keys():
         masks = arguments.masks or folder.file(MASKS)
-        if arguments.masks is None and not masks.is_file():
+        if arguments.masks is None and not os.path.lexists(masks):
             raise InputError(f"{folder}: holds no {MASKS}; put FLAME's vertex masks there, name them with --masks, "
                              "or give lists of vertices with --lips and --upper-face")
         regions = read_flame_masks(masks) | regions

@@ -6,9 +6,14 @@ A run is named as --run names it; `reference` is the committed one. The page goe
 Exit status: 0 done, 2 a run is not there or cannot be read.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
+import io
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +24,11 @@ from matplotlib.figure import Figure
 from notebooks.experiments.folders import REFERENCE, ROOT, Folders
 from notebooks.experiments.record import COLUMNS
 from notebooks.experiments.sweep_results import HIGHER_IS_BETTER, NEARER_ZERO_IS_BETTER
+from otlib.commands import Parser, command
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json
+from otlib.files import atomic_write, read_object
 from otlib.metrics.intervals import IntervalUndefined, paired_comparison, speaker_interval
+from otlib.own_files import claim
 from otlib.viz import palette
 
 OURS = "OT-Talk"
@@ -138,21 +145,26 @@ def compare(first: str, second: str, root: Path = ROOT) -> str:
     if first == second:
         raise InputError(f"{first} and {second} are one run; name two")
     target = target_of(first, second, root)
+    metrics, records = (tuple(read_object(folder / file) for folder in folders) for file in ("metrics.json", "run.json"))
+    curves = tuple(read_object(file) if (file := folder / "curves.json").is_file() else {} for folder in folders)
+    picture = io.BytesIO()
     try:
-        metrics, records = (tuple(read_json(folder / file) for folder in folders) for file in ("metrics.json", "run.json"))
         same = records[0]["data"]["checksum"] == records[1]["data"]["checksum"]
         scores, settings = score_lines(names, metrics, same), setting_lines(names, records)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{first} and {second}: metrics.json or run.json lacks {error}; run both again") from error
+        if any(curves):
+            draw_curves(names, curves).savefig(picture, dpi=120, metadata={"Software": None})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{first} and {second}: metrics.json, run.json or curves.json is not as a run leaves it "
+                         f"({type(error).__name__}: {error}); run both again") from error
+    claim(target)
     lines = [f"# {first} and {second}", "", *scores, ""]
     if not same:
         lines += ["The runs have other corpora, so their numbers cannot be compared.", ""]
     elif lacking := [name for name, one in zip(names, metrics, strict=True) if "speakers" not in one]:
         lines += [f"No scores of single speakers in {' and '.join(lacking)}, so nothing is paired.", ""]
-    curves = tuple(read_json(file) if (file := folder / "curves.json").is_file() else {} for folder in folders)
     if any(curves):
         with atomic_write(target / "curves.png") as temporary:
-            draw_curves(names, curves).savefig(temporary, dpi=120, metadata={"Software": None})
+            temporary.write_bytes(picture.getvalue())
         lines += ["![Loss and validation error of both runs against the step](curves.png)", ""]
     lines += [f"No curves in {name}." for name, one in zip(names, curves, strict=True) if not one]
     lines += ["", *settings, ""]
@@ -165,19 +177,12 @@ def compare(first: str, second: str, root: Path = ROOT) -> str:
     return f"{text}\nwritten to {target.relative_to(root)}"
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.compare", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m notebooks.driver.compare", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs=2, metavar="RUN", help="names of two runs, or `reference`")
     options = parser.parse_args(arguments)
-    try:
-        print(compare(*options.runs))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    print(compare(*options.runs))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,10 +9,14 @@ again it goes on. Options that it does not know are handed to `python -m data_pr
 cannot be used.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
 import dataclasses
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,9 +28,10 @@ from data_prep import __main__ as preparation
 from notebooks.experiments.folders import PAPER, ROOT, Folders
 from notebooks.experiments.quoted import QuotedTable, read_quoted
 from notebooks.experiments.record import run_record
+from otlib.commands import Parser, command
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.files import read_json, write_json
+from otlib.files import read_json, read_object, write_json
 from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_error_mm, published_scores
 from otlib.metrics.intervals import IntervalUndefined, speaker_interval
 from otlib.predict import Predictor, load_trained
@@ -59,14 +64,15 @@ def prepared(name: str, raw: Path, options: list[str], corpus: Path) -> Dataset:
     """
     stamp = corpus.with_name("source.json")
     asked = {"raw": str(raw.resolve()), "options": options}
-    if corpus.is_dir() and stamp.is_file() and read_json(stamp) == asked:
+    stored = read_json(stamp) if corpus.is_dir() and stamp.is_file() else {}
+    if stored | asked == stored and (made := Dataset.open(corpus)).checksum == stored["data"]:
         print(f"{name}: converted before, in {corpus}")
-        return Dataset.open(corpus)
-    stamp.unlink(missing_ok=True)
+        return made
     if preparation.main([name, "--raw", str(raw), "--out", str(corpus), *options]) != 0:
         raise InputError(f"{name}: could not be converted")
-    write_json(stamp, asked)
-    return Dataset.open(corpus)
+    made = Dataset.open(corpus)
+    write_json(stamp, asked | {"data": made.checksum})
+    return made
 
 
 def pairs(dataset: Dataset, predict: Callable[[Sequence], np.ndarray]) -> Iterator[ClipPair]:
@@ -125,6 +131,7 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
         raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
     quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
     folders = folders_of(name, run, root)
+    folders.claimed()
     dataset, model = prepared(name, raw, options, folders.corpus), folders.models / "ot_talk"
     train(dataset.path, model, settings, cache=folders.features)
     found = scores(dataset, Predictor(load_trained(model), dataset, folders.features))
@@ -136,10 +143,11 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
     return text
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.published_table", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m notebooks.driver.published_table", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of the data set, vocaset or biwi")
     parser.add_argument("--raw", type=Path, required=True, metavar="DIR", help="its files, which you must hold")
     parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the data set)")
@@ -149,15 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the training (0)")
     options, more = parser.parse_known_args(arguments)
     torch.set_num_threads(1)  # as everywhere: more threads change rounding
-    try:
-        values = {"steps": STEPS, **(read_json(options.settings) if options.settings else {})}
-        given = {key: getattr(options, key) for key in ("encoder", "steps", "seed") if getattr(options, key) is not None}
-        print(make_row(options.name, options.raw, more, settings_from(values | given), options.run))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    values = {"steps": STEPS, **(read_object(options.settings) if options.settings else {})}
+    given = {key: getattr(options, key) for key in ("encoder", "steps", "seed") if getattr(options, key) is not None}
+    print(make_row(options.name, options.raw, more, settings_from(values | given), options.run))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,15 @@
 """Fill the marked blocks of README.md and results/README.md from results/reference: numbers are read, never typed."""
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import re
-import sys
 
 from notebooks.experiments.folders import REFERENCE, ROOT
 from notebooks.experiments.record import ScoreTable
+from otlib.commands import command
 from otlib.files import atomic_write, read_json
 
 PAGES = (ROOT / "README.md", REFERENCE.with_name("README.md"))
@@ -113,14 +118,11 @@ def filled(text: str) -> str:
     return text
 
 
-def main() -> int:
+@command
+def main(arguments: object = None) -> int:
     """Write both pages; return the exit status."""
     for page in PAGES:
         text = filled(page.read_text(encoding="utf-8"))
         with atomic_write(page) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

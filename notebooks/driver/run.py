@@ -9,18 +9,23 @@ A notebook is done when it ran to its end with the same code, parameters and inp
 Exit status: 0 done, 1 a notebook failed, 2 something handed in cannot be used (one sentence says what).
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
-import ast
+import contextlib
 import hashlib
 import json
+import math
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
 from notebooks.driver.execution import (
@@ -30,12 +35,18 @@ from notebooks.driver.execution import (
     default_parameters,
     execute_notebook,
     failed_copy,
+    notebook_threads,
+    parse_parameter,
 )
+from notebooks.driver.suite_file import read_suite_file
 from notebooks.driver.time_left import TimeLeft
 from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
 from otlib.code_checksum import code_checksum
+from otlib.commands import Parser, command
+from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
 from otlib.files import read_json, sha256, write_json
+from otlib.own_files import claim, own_folder, remove
 from otlib.speech.recording import read_recording
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
 
@@ -72,40 +83,49 @@ class Step:
         return NOTEBOOKS / f"{self.name}.ipynb"
 
 
-def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = None) -> list[Step]:
+def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = None, film: bool = True) -> list[Step]:
     """Read the suite in the order in which it runs.
 
     Args:
         folders: of the run, with its profile: fast, full, or what else suite.yaml has.
         audio: a recording of the user's, for the notebooks that have a parameter AUDIO.
         out: the folder for the talking head, if the user names one.
+        film: whether the notebooks that have a parameter FILM leave a film.
 
     Raises:
-        InputError: the profile is not there, or a notebook needs one that does not come before it.
+        InputError: suite.yaml or a notebook cannot be used, the profile is not there, or the recording cannot be read.
     """
     profile = folders.profile
-    suite = yaml.safe_load((NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
+    suite = read_suite_file(NOTEBOOKS / "suite.yaml")
     if profile not in suite["profiles"]:
         raise InputError(f"suite.yaml: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
+    seconds = math.ceil(read_recording(audio).seconds) if audio else 0
     head = out or (folders.talk(audio) if audio else folders.results)
     places = {"profile": profile, "run": folders.results.relative_to(ROOT).as_posix(),
               "head": (head.relative_to(ROOT) if head.is_relative_to(ROOT) else head).as_posix()}
     steps: list[Step] = []
     for entry in suite["notebooks"]:
         chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
-        unknown = set(needs) - {step.name for step in steps}
-        if unknown:
-            raise InputError(f"suite.yaml: {entry['name']} needs {', '.join(sorted(unknown))}, which must stand before it")
         outputs, reads = (tuple(path.format(**places) for path in entry.get(key, ())) for key in ("outputs", "reads"))
         step = Step(entry["name"], needs, outputs, reads, {"PROFILE": profile, **chosen.get("parameters", {})},
-                    chosen["budget"], chosen["usual"])
+                    chosen["budget"] + seconds * entry.get("budget_a_second", 0), chosen["usual"])
         own = default_parameters(step.source)
         if folders.run and "RUN" in own:
             step.parameters["RUN"] = folders.run
         if audio and "AUDIO" in own:
-            step.parameters["AUDIO"] = str(audio.resolve())
+            step.parameters["AUDIO"] = _unicode(audio.resolve())
+        if not film and "FILM" in own:
+            step.parameters["FILM"] = False
+            step = replace(step, outputs=tuple(path for path in outputs if not path.endswith(".mp4")))
         steps.append(step)
     return steps
+
+
+def _unicode(path: Path) -> str:
+    try:
+        return str(path).encode().decode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: the name is not Unicode, so no notebook can hold it; rename the file") from error
 
 
 def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:
@@ -144,8 +164,9 @@ def is_done(step: Step, key: str, folder: Path) -> bool:
 
 def execute(step: Step, folder: Path, draws: bool) -> None:
     """Run one notebook of the suite and leave the executed copy in ``folder``; see :func:`execute_notebook`."""
-    execute_notebook(step.source, _executed(folder, step), step.parameters, name=step.name, budget=step.budget,
-                     cwd=ROOT, draws=draws)
+    with notebook_threads(1) as submit:
+        submit(execute_notebook, step.source, _executed(folder, step), step.parameters, name=step.name, budget=step.budget,
+               cwd=ROOT, draws=draws).result()
 
 
 def unfinished(steps: list[Step], folder: Path) -> list[str]:
@@ -184,7 +205,7 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
     records: dict[str, Any] = {}
     ran: list[str] = []
     bar = TimeLeft(sum(step.usual for step in chosen), folder.parent / "models")
-    try:
+    with own_folder(folder.parent, others=True), contextlib.closing(bar):
         for step in chosen:
             key = key_of(step, records, draws)
             if is_done(step, key, folder) and not (force and step.name in wanted):
@@ -200,14 +221,12 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
                 ran.append(step.name)
                 tqdm.write(f"{step.name}: {time.monotonic() - start:.0f} s", file=sys.stdout)
             records[step.name] = read_json(_stamp(folder, step))
-    finally:
-        bar.close()
     return ran
 
 
 def _run_step(step: Step, key: str, folder: Path, draws: bool) -> None:
     for left in (_stamp(folder, step), _executed(folder, step), failed_copy(_executed(folder, step))):
-        left.unlink(missing_ok=True)  # of an earlier run: nothing old may look like this one's
+        remove(left)  # of an earlier run: nothing old may look like this one's
     execute(step, folder, draws)
     outputs = {path: fingerprint(ROOT / path) for path in step.outputs}
     absent = [path for path, value in outputs.items() if value is None]
@@ -224,45 +243,29 @@ def _executed(folder: Path, step: Step) -> Path:
     return folder / f"{step.name}.ipynb"
 
 
-def parse_value(text: str) -> Any:
-    """Read a parameter from the command line: 3, 1e-3 or [1, 2] as Python does, true as YAML does, else text."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return yaml.safe_load(text)
-
-
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.run", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m notebooks.driver.run", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default=DEFAULT_RUN, help="of suite.yaml (%(default)s)")
     parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the profile)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks and what they need")
-    parser.add_argument("--audio", type=Path, help="a recording to animate, any format that libsndfile reads")
+    parser.add_argument("--audio", type=Path, help="a recording to animate, sound or video")
+    parser.add_argument("--no-film", action="store_true", help="leave out the film, which takes longest")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="set a parameter of the notebooks named by --only")
     parser.add_argument("--force", action="store_true", help="run again what is done")
     options = parser.parse_args(arguments)
     os.environ["TQDM_DISABLE"] = "1"
-    try:
-        return _main(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except StepFailed as error:
-        print(f"{error}\nThe notebook as far as it came is in results/runs/{options.run or options.profile}/notebooks",
-              file=sys.stderr)
-        return 1
+    return _main(options)
 
 
 def _main(options: argparse.Namespace) -> int:
     folders = Folders(options.profile, "" if options.run == options.profile else options.run, ROOT)
-    if options.audio:
-        read_recording(options.audio)  # refused now, not after minutes of training
-    parameters = {name: parse_value(value) for name, value in options.parameter}
-    out = Path(os.path.abspath(parameters["OUT"])) if parameters.get("OUT") else None  # from where the command was given
-    steps = read_suite(folders, options.audio, out)
+    texts = dict(options.parameter)
+    out = Path(os.path.abspath(texts["OUT"])) if texts.get("OUT") else None  # from where the command was given
+    steps = read_suite(folders, options.audio, out, film=not options.no_film)
     names = [step.name for step in steps]
     wanted = set(options.only or names)
     if unknown := wanted - set(names):
@@ -270,23 +273,23 @@ def _main(options: argparse.Namespace) -> int:
     if options.parameter and not options.only:
         raise InputError("--parameter needs --only, to say whose parameter it is")
     for name, option in (("AUDIO", "the recording by --audio, which looks at it before anything runs"),
-                         ("PROFILE", "it by --profile"), ("RUN", "it by --run")):
-        if name in parameters:
+                         ("PROFILE", "it by --profile"), ("RUN", "it by --run"), ("FILM", "--no-film")):
+        if name in texts:
             raise InputError(f"--parameter {name}: give {option}")
     for step in steps:
         if options.only and step.name in wanted:
-            step.parameters.update(parameters | ({"OUT": str(out)} if out else {}))
+            step.parameters.update({name: parse_parameter(step.source, name, text) for name, text in texts.items()})
+            step.parameters.update({"OUT": str(out)} if out else {})
     try:
         ensure_rendering()
         unable = None
     except RenderingUnavailable as error:
         unable = error
         print(f"{error}. Everything but the pictures is done now.", file=sys.stderr)
+    if out:
+        refuse_overlap(out, [options.audio] if options.audio else [])
+        claim(out)
     run(steps, wanted, folders.notebooks, force=options.force, draws=unable is None)
     if unable:
         raise unable
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,32 +10,40 @@ way; what was run with other code, data or parameters is run again. A cell that 
 Exit status: 0 all whole, 1 a cell failed, 2 something handed in cannot be used, 130 interrupted.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
 import os
-import shutil
 import sys
 import time
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
 from notebooks.driver import run as suite
-from notebooks.driver.execution import StepFailed, check_parameters, code_cells, execute_notebook
+from notebooks.driver.execution import StepFailed, check_parameters, code_cells, execute_notebook, notebook_threads
+from notebooks.driver.suite_file import read_suite_file
 from notebooks.experiments.folders import DEFAULT_RUN, Folders
 from notebooks.experiments.record import COLUMNS
 from notebooks.experiments.sweep_results import TABLE, read_sweep, sweep_table
 from otlib.code_checksum import code_checksum
+from otlib.commands import Parser, command
 from otlib.data.dataset import Dataset
 from otlib.errors import InputError
-from otlib.files import read_json, write_json
+from otlib.files import read_json, read_object, write_json
+from otlib.own_files import clear, own_folder, remove
+from otlib.settings import THREADS, Range, number_of
 from otlib.viz.can_render import RenderingUnavailable
 
+SEEDS = Range(1, 10_000)  # as suite_file has it
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
 FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint
 
@@ -91,7 +99,7 @@ def read_sweep_plan(name: str, run: str = DEFAULT_RUN) -> Sweep:
     Raises:
         InputError: there is no sweep, or can be no run, of that name, or a cell has a parameter that the notebook lacks.
     """
-    plan = yaml.safe_load((suite.NOTEBOOKS / "suite.yaml").read_text(encoding="utf-8"))
+    plan = read_suite_file(suite.NOTEBOOKS / "suite.yaml")
     sweeps = {entry["name"]: entry for entry in plan.get("sweeps", ())}
     if name not in sweeps:
         raise InputError(f"suite.yaml: no sweep {name!r}; there are {', '.join(sweeps) or 'none'}")
@@ -118,7 +126,7 @@ def facts_of(sweep: Sweep, cell: str, seed: int, origin: dict[str, str]) -> dict
 def is_whole(sweep: Sweep, facts: dict[str, Any]) -> bool:
     """Say whether a cell has been run to its end with the same parameters, code and data."""
     file = sweep.result(facts["cell"], facts["seed"])
-    return file.is_file() and (done := read_json(file)) | facts == done
+    return file.is_file() and (done := read_object(file)) | facts == done
 
 
 def run_cell(sweep: Sweep, facts: dict[str, Any]) -> float:
@@ -129,12 +137,13 @@ def run_cell(sweep: Sweep, facts: dict[str, Any]) -> float:
     """
     cell, seed = facts["cell"], facts["seed"]
     folder, start = sweep.work(cell, seed), time.monotonic()
-    if not (folder / FACTS).is_file() or read_json(folder / FACTS) != facts:  # its checkpoint is of no use any more
-        shutil.rmtree(folder, ignore_errors=True)
-        write_json(folder / FACTS, facts)
-    (folder / SCORES).unlink(missing_ok=True)
-    execute_notebook(sweep.notebook, folder / "notebook.ipynb", facts["parameters"], name=f"{cell}, seed {seed}",
-                     budget=sweep.budget, cwd=suite.ROOT)
+    with own_folder(folder):
+        if not (folder / FACTS).is_file() or read_json(folder / FACTS) != facts:  # its checkpoint is of no use any more
+            clear(folder)
+            write_json(folder / FACTS, facts)
+        remove(folder / SCORES)
+        execute_notebook(sweep.notebook, folder / "notebook.ipynb", facts["parameters"], name=f"{cell}, seed {seed}",
+                         budget=sweep.budget, cwd=suite.ROOT)
     if not (folder / SCORES).is_file():
         raise StepFailed(f"{cell}, seed {seed}: ended without leaving {SCORES}")
     seconds = time.monotonic() - start
@@ -146,12 +155,11 @@ def run_all(sweep: Sweep, waiting: Sequence[dict[str, Any]], jobs: int) -> list[
     """Run cells, ``jobs`` at a time, and say how each one went; return what the failed ones say."""
     failures: list[str] = []
     start = time.monotonic()
-    pool = ThreadPoolExecutor(jobs)  # the work is done in the notebooks' own processes, which end when this one is killed
-    running: dict[Future, str] = {pool.submit(run_cell, sweep, facts): f"{facts['cell']}, seed {facts['seed']}"
-                                  for facts in waiting}
-    bar = tqdm(total=len(waiting), desc=sweep.name, unit="cell", file=sys.stderr, disable=None)
-    with warnings.catch_warnings():
+    with (warnings.catch_warnings(), notebook_threads(jobs) as submit,
+          tqdm(total=len(waiting), desc=sweep.name, unit="cell", file=sys.stderr, disable=None) as bar):
         warnings.simplefilter("ignore")  # here, since filters are shared by all threads
+        running: dict[Future, str] = {submit(run_cell, sweep, facts): f"{facts['cell']}, seed {facts['seed']}"
+                                      for facts in waiting}
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in [future for future in running if future in finished]:  # in their order, as a set has none
@@ -167,8 +175,6 @@ def run_all(sweep: Sweep, waiting: Sequence[dict[str, Any]], jobs: int) -> list[
                 tqdm.write(f"{said}; {done} of {len(waiting)}" + (f", about {left / 60:.0f} min left" if running else ""),
                            file=sys.stdout)
                 sys.stdout.flush()
-    bar.close()
-    pool.shutdown()
     return failures
 
 
@@ -184,25 +190,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.sweep", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m notebooks.driver.sweep", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", help="of a sweep in suite.yaml")
     parser.add_argument("--run", default=DEFAULT_RUN, metavar="NAME", help="to which the results belong (%(default)s)")
     parser.add_argument("--only", nargs="+", metavar="CELL", help="these cells")
-    parser.add_argument("--seeds", type=int, help="how many seeds, counted from 0 (as suite.yaml says)")
-    parser.add_argument("--jobs", type=int, default=cores(), help="cells at a time, one core each (%(default)s)")
+    parser.add_argument("--seeds", type=number_of(int, SEEDS), help="how many seeds, counted from 0 (as suite.yaml says)")
+    parser.add_argument("--jobs", type=number_of(int, THREADS), default=cores(),
+                        help="cells at a time, one core each (%(default)s)")
     options = parser.parse_args(arguments)
     os.environ |= {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}  # one core a cell, in all kernels
-    try:
-        return _main(options)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except StepFailed as error:
-        print(error, file=sys.stderr)
-        return 1
+    return _main(options)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -210,22 +211,18 @@ def _main(options: argparse.Namespace) -> int:
     seeds = sweep.seeds if options.seeds is None else options.seeds
     if unknown := set(options.only or ()) - set(sweep.cells):
         raise InputError(f"sweep {sweep.name}: no cell {', '.join(sorted(unknown))}; there are {', '.join(sweep.cells)}")
-    if seeds < 1 or options.jobs < 1:
-        raise InputError(f"--seeds and --jobs must be at least 1, but are {seeds} and {options.jobs}")
     _prepare(sweep)
     corpus = Dataset.open(sweep.folders.corpus)
+    sweep.folders.claimed()
     origin = {"code": code_of(sweep.notebook), "data": corpus.checksum}
     chosen = [cell for cell in sweep.cells if not options.only or cell in options.only]
     wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in chosen]
     waiting = [facts for facts in wanted if not is_whole(sweep, facts)]
     print(f"{sweep.name}: {len(wanted) - len(waiting)} of {len(wanted)} done before and skipped, {len(waiting)} to run, "
           f"{options.jobs} at a time", flush=True)
-    try:
+    with own_folder(sweep.results, others=True):
         failures = run_all(sweep, waiting, options.jobs)
-    except KeyboardInterrupt:
-        print(f"{sweep.name}: interrupted; run it again to go on", file=sys.stderr, flush=True)
-        os._exit(130)  # the pool's threads wait for notebooks, whose processes end with this one
-    write_table(sweep, origin)
+        write_table(sweep, origin)
     for failure in failures:
         print(failure, file=sys.stderr)
     print(f"{sweep.name}: {len(wanted) - len(failures)} of {len(wanted)} cells whole, in "
@@ -244,7 +241,3 @@ def _prepare(sweep: Sweep) -> None:
         draws = False
     folders = Folders(sweep.folders.profile, root=suite.ROOT)  # the profile's own run, so that it need not be done again
     suite.run(suite.read_suite(folders), set(sweep.needs), folders.notebooks, force=False, draws=draws)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

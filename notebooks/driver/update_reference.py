@@ -8,10 +8,14 @@ The demo is taken over whole, as `make demo` leaves it in a checkout without cha
 reference's sweeps: after taking over a sweep, run `make demo` again, then this. Exit status: 0 done, 2 refused.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
-import contextlib
 import shutil
-import sys
+import subprocess
 from pathlib import Path
 
 import nbformat
@@ -20,6 +24,7 @@ from notebooks.driver import readme
 from notebooks.driver import run as suite
 from notebooks.experiments.folders import DEFAULT_RUN, REFERENCE, Folders
 from notebooks.experiments.sweep_results import TABLE, read_sweep
+from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json
 
@@ -76,12 +81,9 @@ def take_demo(folders: Folders) -> None:
         except ValueError as error:
             raise InputError(f"{step.source.name}: {error}") from error
     files = [file for step in steps for path in step.outputs if (file := suite.ROOT / path).parent == folders.results]
-    REFERENCE.mkdir(parents=True, exist_ok=True)
-    for old in REFERENCE.iterdir():
-        if old.name not in KEPT:
-            shutil.rmtree(old) if old.is_dir() else old.unlink()
-    for file in files:
-        (shutil.copytree if file.is_dir() else shutil.copyfile)(file, REFERENCE / file.name)
+    _replace([old for old in REFERENCE.glob("*") if old.name not in KEPT],
+             {REFERENCE / one.relative_to(folders.results): one for file in files for one in (file, *file.rglob("*"))
+              if one.is_file()})
     for source, notebook in ready.items():
         with atomic_write(source) as temporary:
             nbformat.write(notebook, temporary)
@@ -98,11 +100,27 @@ def take_sweep(folders: Folders, name: str) -> None:
     if not (own / TABLE).is_file():
         raise InputError(f"{own}: holds no sweep; run `make sweep NAME={name}`")
     read_sweep(own)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(taken)
-    taken.mkdir(parents=True)
-    for file in sorted(own.glob("*.json")):
-        shutil.copyfile(file, taken / file.name)
+    _replace([taken], {taken / file.name: file for file in sorted(own.glob("*.json"))})
+
+
+def _replace(old: list[Path], new: dict[Path, Path]) -> None:
+    """Remove files and folders of the reference and put copies of others into it, by their places.
+
+    Raises:
+        InputError: something that would go is not committed and does not come again, so that it would be lost.
+    """
+    words = ["--no-optional-locks", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *old]
+    listing = subprocess.run(["git", "-C", suite.ROOT, *words], capture_output=True, encoding="utf-8", check=False)
+    if listing.returncode:
+        raise InputError(f"{suite.ROOT}: git does not say what of the reference is committed ({listing.stderr.strip()})")
+    for path in (suite.ROOT / line[3:] for line in listing.stdout.split("\0")[:-1]):
+        if path.exists() and not (path in new and new[path].read_bytes() == path.read_bytes()):
+            raise InputError(f"{path}: is not committed, so it is not replaced; commit it or move it away")
+    for path in old:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for place, file in new.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
 
 
 def take_bench(folders: Folders, name: str) -> None:
@@ -133,31 +151,24 @@ def take_cost(file: Path) -> None:
     shutil.copyfile(file, REFERENCE / "cost.json")
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m notebooks.driver.update_reference", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m notebooks.driver.update_reference", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", default=DEFAULT_RUN, metavar="NAME", help="whose results (%(default)s)")
     parser.add_argument("--sweep", nargs="+", default=[], metavar="NAME", help="take over these sweeps of the run")
     parser.add_argument("--bench", nargs="+", default=[], metavar="NAME",
                         help="take over these files of the run's folder bench: sliced_wasserstein, encoder, model, claims")
     parser.add_argument("--cost", type=Path, help="take over a JSON of what the two commands were measured to cost")
     options = parser.parse_args(arguments)
-    try:
-        folders = Folders(run="" if options.run == DEFAULT_RUN else options.run, root=suite.ROOT)
-        for name in options.sweep:
-            take_sweep(folders, name)
-        for name in options.bench:
-            take_bench(folders, name)
-        if options.cost:
-            take_cost(options.cost)
-        if not (options.sweep or options.bench or options.cost):
-            take_demo(folders)
-        return readme.main()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    folders = Folders(run="" if options.run == DEFAULT_RUN else options.run, root=suite.ROOT)
+    for name in options.sweep:
+        take_sweep(folders, name)
+    for name in options.bench:
+        take_bench(folders, name)
+    if options.cost:
+        take_cost(options.cost)
+    if not (options.sweep or options.bench or options.cost):
+        take_demo(folders)
+    return readme.main()

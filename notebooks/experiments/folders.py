@@ -10,6 +10,7 @@ from pathlib import Path
 
 from otlib.errors import InputError
 from otlib.files import sha256
+from otlib.own_files import claim
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
@@ -62,6 +63,15 @@ class Folders:
     def results(self) -> Path:
         """All that the run leaves."""
         return self.root / "results" / "runs" / self.name
+
+    def claimed(self) -> "Folders":
+        """Make the run's folder, if it is new, one that this project may write into; return the same folders.
+
+        Raises:
+            InputError: somebody else made it (:func:`otlib.own_files.claim`).
+        """
+        claim(self.results)
+        return self
 
     @property
     def models(self) -> Path:

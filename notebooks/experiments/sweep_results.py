@@ -10,7 +10,7 @@ import numpy as np
 from notebooks.experiments.folders import REFERENCE, Folders
 from otlib.errors import InputError
 from otlib.files import read_json
-from otlib.metrics.intervals import PairedComparison, paired_comparison
+from otlib.metrics.intervals import IntervalUndefined, PairedComparison, paired_comparison
 
 TABLE = "table.json"
 HIGHER_IS_BETTER = frozenset({"closure_recall", "closure_precision", "slcc", "speech_lip_correlation"})
@@ -110,20 +110,25 @@ class Difference:
     Attributes:
         cell, metric: what is compared.
         comparison: cell first, baseline second; the interval is over speakers, each speaker's number the mean over seeds.
-        by_seed: the mean difference over speakers of each seed: how far chance of training alone moves it.
+            None where so few speakers have no interval.
+        by_seed: the mean difference over speakers of each seed that has any: how far chance of training alone moves it.
+        undefined: why there is no interval; empty where there is one.
     """
 
     cell: str
     metric: str
-    comparison: PairedComparison
+    comparison: PairedComparison | None
     by_seed: tuple[float, ...]
+    undefined: str = ""
 
     @property
     def better(self) -> bool | None:
         """Whether the cell is better than the baseline; None where the interval leaves it open.
 
-        Not defined for what has a sign and is best at zero, lags and FDD: there it is None, too.
+        Not defined for what has a sign and is best at zero, lags and FDD, nor without an interval: there it is None, too.
         """
+        if self.comparison is None:
+            return None
         gap = self.comparison.difference
         if self.metric in NEARER_ZERO_IS_BETTER or not gap.excludes(0.0):
             return None
@@ -142,7 +147,7 @@ def difference(results: Iterable[CellResult], cell: str, baseline: str, metric: 
         generator: of the bootstrap.
 
     Raises:
-        ValueError: a seed is missing, or fewer than two speakers have the metric in both cells.
+        ValueError: a seed is missing.
     """
     results, seeds = list(results), list(seeds)
 
@@ -153,8 +158,11 @@ def difference(results: Iterable[CellResult], cell: str, baseline: str, metric: 
     gaps = []
     for seed in seeds:
         one, two = pair([seed])
-        gaps.append(float(np.mean([one[s] - two[s] for s in one])))
-    return Difference(cell, metric, paired_comparison(*pair(seeds), generator=generator), tuple(gaps))
+        gaps += [float(np.mean([one[s] - two[s] for s in one]))] if one else []
+    try:
+        return Difference(cell, metric, paired_comparison(*pair(seeds), generator=generator), tuple(gaps))
+    except IntervalUndefined as reason:
+        return Difference(cell, metric, None, tuple(gaps), str(reason))
 
 
 def sweep_table(results: Iterable[CellResult], metrics: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.figure import Figure
+from scipy.signal import find_peaks
 
 from otlib.phonemes import Phoneme
 from otlib.viz import palette
@@ -88,6 +89,23 @@ def self_similarity(
     axes.set_xlabel("time (s)")
     figure.colorbar(image, ax=axes, label="cosine of the angle between two frames", shrink=0.7)
     return figure
+
+
+def closed_and_open(gap_mm: Float[np.ndarray, " T"], count: int) -> list[int]:
+    """Return frames of a sentence worth looking at, in order of time: half its tightest closures, half its widest openings.
+
+    A closure lies between two openings, so the silence before and after a sentence is none. A curve with fewer turns of
+    at least a quarter of its range gives fewer frames, one without any its first.
+
+    Args:
+        gap_mm: (T,) millimetres between the lips.
+        count: of frames, at most.
+    """
+    least = np.ptp(gap_mm) / 4  # of a turn that the eye sees as one (our choice)
+    closures, openings = (find_peaks(curve, prominence=least)[0] for curve in (-gap_mm, gap_mm))
+    tightest = closures[np.argsort(gap_mm[closures], kind="stable")][: count // 2]
+    widest = openings[np.argsort(-gap_mm[openings], kind="stable")][: count - count // 2]
+    return sorted(map(int, [*tightest, *widest])) or [0]
 
 
 def probe_layers(

@@ -13,10 +13,12 @@ import numpy as np
 import soundfile
 
 from otlib.data.manifest import (
+    MANIFEST,
     OLDEST,
-    is_number,
-    is_positive,
+    array_files,
+    is_frame_rate,
     manifest_faults,
+    number_files,
     read_manifest,
     referenced_files,
     sequences,
@@ -25,7 +27,9 @@ from otlib.data.manifest import (
     topology_files,
 )
 from otlib.errors import InputError
-from otlib.files import read_json, sha256
+from otlib.files import map_array, opened, read_json, sha256
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.settings import SOUND_RATES
 from otlib.topology import Topology
 
 REQUIRED_REGIONS = ("lips", "upper_face", "lip_gap")  # what the metrics read; other regions are free
@@ -33,7 +37,7 @@ REQUIRED_REGIONS = ("lips", "upper_face", "lip_gap")  # what the metrics read; o
 # Recordings and captures are cut by hand, so sound and motion may part by this much; a wrong frame rate is far outside.
 AUDIO_TOLERANCE_FRAMES = 3
 
-_UNREADABLE = (ValueError, EOFError, OSError)  # what numpy raises for a damaged or pickled .npy
+FARTHEST = 10_000.0  # metres from the origin: beyond it float32 no longer resolves a millimetre
 _CHUNK_FRAMES = 256  # the finiteness check of a long sequence stays in little memory
 
 
@@ -83,26 +87,35 @@ def _load(folder: Path, relative: Any) -> np.ndarray | None:
     if not _readable(folder, relative):
         return None
     try:
-        array = np.load(folder / relative, mmap_mode="r", allow_pickle=False)
-    except _UNREADABLE:
+        return map_array(folder / relative)
+    except InputError:  # _file_faults has said so
         return None
-    return array if isinstance(array, np.ndarray) and array.ndim else None
 
 
 def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     files = manifest.get("files") if isinstance(manifest.get("files"), dict) else {}
+    arrays = array_files(manifest)
     for relative in referenced_files(manifest):
         listed = files.get(relative)
         if not stays_inside(folder, relative):
-            yield f"{relative}: the path leaves the data set's folder"
-        elif not os.path.isfile(folder / relative):
-            yield f"{relative}: no such file"
-        elif not isinstance(listed, dict):
+            yield f"{relative or MANIFEST}: the path leaves the data set's folder"
+            continue
+        try:
+            with opened(folder / relative):
+                if relative in arrays:
+                    map_array(folder / relative)
+        except InputError as error:
+            yield _within(folder, error)
+            continue
+        if not isinstance(listed, dict):
             yield f"{relative}: the manifest has no checksum for it"
         elif (size := os.path.getsize(folder / relative)) != listed.get("bytes"):
             yield f"{relative}: has {size} bytes where the manifest says {listed.get('bytes')}"
-        elif relative.endswith(".npy") and _load(folder, relative) is None:
-            yield f"{relative}: is not a whole .npy array of numbers"
+
+
+def _within(folder: Path, error: InputError) -> str:
+    """Return what an error says, with the file's place in the folder for its path."""
+    return str(error).removeprefix(f"{folder}{os.sep}")
 
 
 def _array_faults(folder: Path, relative: str, shape: tuple[int | None, ...], dtype: type = np.float32) -> Iterator[str]:
@@ -135,7 +148,7 @@ def _topology_faults(folder: Path, manifest: dict[str, Any], vertex_count: int |
             lists[name] = named_lists(folder, manifest, name)
             Topology(faces, vertex_count=vertex_count, **lists)
     except InputError as error:
-        yield str(error)
+        yield _within(folder, error)
     except ValueError as error:
         yield f"{relative}: {error}"
     else:
@@ -175,46 +188,61 @@ def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Itera
         return
     if (info.format, info.subtype, info.channels) != ("WAV", "PCM_16", 1):
         yield f"{relative}: is {info.format} {info.subtype} with {info.channels} channels, expected mono 16-bit WAV"
-    if is_positive(frame_rate) and abs(info.duration * frame_rate - entry["frames"]) > AUDIO_TOLERANCE_FRAMES:
-        yield (f"{relative}: lasts {info.duration:.3f} s, but {entry['id']} has {entry['frames'] / frame_rate:.3f} s "
-               "of motion")
+    if info.samplerate not in SOUND_RATES:
+        yield f"{relative}: has {info.samplerate} samples a second, which must be {SOUND_RATES}"
+    elif is_frame_rate(frame_rate):
+        if abs(info.duration * frame_rate - entry["frames"]) > AUDIO_TOLERANCE_FRAMES:
+            yield (f"{relative}: lasts {info.duration:.3f} s, but {entry['id']} has {entry['frames'] / frame_rate:.3f} s "
+                   "of motion")
+        elif info.duration * frame_rate < 1:
+            yield f"{relative}: lasts {info.duration:.3f} s, which is less than a frame"
 
 
 def _content_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     """Yield what only reading every number shows."""
-    arrays = [entry["template"] for _, entry in subjects(manifest)]
     for entry in sequences(manifest):
-        arrays += [entry[name] for name in ("vertices", "mean_style") if entry.get(name) is not None]
         if _readable(folder, entry.get("phonemes")):
             yield from _phoneme_faults(folder, entry, manifest.get("frame_rate"))
-    for relative in dict.fromkeys(arrays):
+    for relative in number_files(manifest):
         array = _load(folder, relative)
         if array is not None and array.dtype.kind == "f":
             chunks = (array[start:start + _CHUNK_FRAMES] for start in range(0, len(array), _CHUNK_FRAMES))
-            if not all(np.isfinite(chunk).all() for chunk in chunks):
-                yield f"{relative}: holds a value that is not finite"
+            if not all(is_within_reach(chunk).all() for chunk in chunks):
+                yield f"{relative}: holds a value that is not finite, or beyond {FARTHEST:g} m"
+
+
+def is_within_reach(positions: np.ndarray) -> np.ndarray:
+    """Return which coordinates of positions, in metres and of any shape, are finite and can be told apart in float32."""
+    return np.abs(positions) <= FARTHEST
 
 
 def _phoneme_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Iterator[str]:
-    relative = entry["phonemes"]
     try:
-        spans = read_json(folder / relative)
+        spans = read_phonemes(folder / entry["phonemes"])
     except InputError as error:
-        yield str(error)
+        yield _within(folder, error)
         return
+    if is_frame_rate(frame_rate) and spans and spans[-1].end > (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate:
+        yield f"{entry['phonemes']}: the last phoneme ends at {spans[-1].end:g} s, after the motion of {entry['id']}"
+
+
+def read_phonemes(path: Path) -> tuple[Phoneme, ...]:
+    """Read the phonemes of a sequence.
+
+    Raises:
+        InputError: the file cannot be read, or is not a list of phonemes in the order of time.
+    """
+    spans = read_json(path)
     if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
-        yield f"{relative}: is not a list of phoneme, start and end with 0 <= start < end"
-    elif any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
-        yield f"{relative}: the phonemes are not in the order of time"
-    elif is_positive(frame_rate) and spans:
-        latest = (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate
-        if spans[-1]["end"] > latest:
-            yield f"{relative}: the last phoneme ends at {spans[-1]['end']:g} s, after the motion of {entry['id']}"
+        raise InputError(f"{path}: is not a list of phoneme, start and end with 0 <= start < end")
+    if any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
+        raise InputError(f"{path}: the phonemes are not in the order of time")
+    return tuple(Phoneme(span["phoneme"], float(span["start"]), float(span["end"])) for span in spans)
 
 
 def _is_span(span: Any) -> bool:
-    return (isinstance(span, dict) and isinstance(span.get("phoneme"), str) and is_number(span.get("start"))
-            and is_number(span.get("end")) and 0 <= span["start"] < span["end"])
+    return (isinstance(span, dict) and isinstance(span.get("phoneme"), str)
+            and all(type(span.get(name)) in (int, float) for name in ("start", "end")) and 0 <= span["start"] < span["end"])
 
 
 def _checksum_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:

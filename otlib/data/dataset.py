@@ -27,10 +27,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from otlib.data.check import named_lists, quick_faults, validate
+from otlib.data.check import named_lists, quick_faults, read_phonemes, validate
 from otlib.data.manifest import MANIFEST, SPLITS, read_manifest
 from otlib.errors import InputError
-from otlib.files import read_json
+from otlib.files import map_array, read_array
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.topology import Topology
 
@@ -67,7 +67,7 @@ class Sequence:
     @property
     def template(self) -> np.ndarray:
         """The subject at rest, (V, 3) float32, metres."""
-        return np.load(self.folder / self._paths["template"], allow_pickle=False)
+        return read_array(self.folder / self._paths["template"])
 
     @property
     def mean_style(self) -> np.memmap | None:
@@ -87,14 +87,12 @@ class Sequence:
     @property
     def phonemes(self) -> tuple[Phoneme, ...] | None:
         """The phonemes in the order of time, where they are known."""
-        if self._paths["phonemes"] is None:
-            return None
-        return tuple(Phoneme(span["phoneme"], span["start"], span["end"])
-                     for span in read_json(self.folder / self._paths["phonemes"]))
+        path = self._paths["phonemes"]
+        return None if path is None else read_phonemes(self.folder / path)
 
     def _map(self, name: str) -> np.memmap | None:
         path = self._paths[name]
-        return None if path is None else np.load(self.folder / path, mmap_mode="r", allow_pickle=False)
+        return None if path is None else map_array(self.folder / path)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +132,8 @@ class Dataset:
             others = f" (and {len(faults) - 1} more; `python -m data_prep validate` lists them)" if faults[1:] else ""
             raise InputError(f"{folder}: {faults[0]}{others}; prepare the data set again")
         rate, subjects = float(manifest["frame_rate"]), manifest["subjects"]
-        vertex_count = len(np.load(folder / next(iter(subjects.values()))["template"], mmap_mode="r", allow_pickle=False))
-        topology = Topology(np.load(folder / manifest["faces"], allow_pickle=False),
+        vertex_count = len(map_array(folder / next(iter(subjects.values()))["template"]))
+        topology = Topology(read_array(folder / manifest["faces"]),
                             named_lists(folder, manifest, "regions"), named_lists(folder, manifest, "parts"), vertex_count)
         return cls(folder, manifest["name"], rate, manifest["provenance"], subjects,
                    tuple(_sequence(folder, entry, subjects, rate) for entry in manifest["sequences"]),
@@ -156,7 +154,7 @@ class Dataset:
 
     def template(self, subject: str) -> np.ndarray:
         """Return a subject at rest, (V, 3) float32, metres."""
-        return np.load(self.path / self.subjects[subject]["template"], allow_pickle=False)
+        return read_array(self.path / self.subjects[subject]["template"])
 
 
 def _sequence(folder: Path, entry: Mapping[str, Any], subjects: Mapping[str, Any], frame_rate: float) -> Sequence:

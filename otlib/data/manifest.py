@@ -11,6 +11,7 @@ from typing import Any
 
 from otlib.errors import InputError
 from otlib.files import read_json
+from otlib.settings import FRAME_RATES
 
 FORMAT, VERSION, MANIFEST = "otlib-dataset", 2, "manifest.json"
 OLDEST = 1  # version that is still read: it kept the parts among the regions, under "face_parts"
@@ -27,15 +28,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         InputError: there is no such folder, no manifest (a preparation that was interrupted) or another format.
     """
     path = folder / MANIFEST
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such data set folder; `python -m data_prep` makes one")
-    if not path.is_file():
-        raise InputError(f"{folder}: holds no {MANIFEST}, so it is not a data set or its preparation was interrupted; "
-                         "prepare it again")
-    manifest = read_json(path)
+    try:
+        manifest = read_json(path)
+    except InputError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise InputError(f"{folder}: holds no {MANIFEST}, so it is not a data set or its preparation was interrupted; "
+                             "prepare it again") from error
+        raise
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(f"{path}: is not the manifest of an {FORMAT}; choose another folder")
-    if manifest.get("version") not in range(OLDEST, VERSION + 1):
+    if type(manifest.get("version")) is not int or not OLDEST <= manifest["version"] <= VERSION:
         raise InputError(f"{path}: has format version {manifest.get('version')!r}, and this otlib reads {OLDEST} to "
                          f"{VERSION}; prepare the data set again, or use a newer otlib")
     return manifest
@@ -43,8 +47,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def manifest_faults(manifest: dict[str, Any]) -> Iterator[str]:
     """Yield everything in the manifest that the format does not allow, one sentence each."""
-    if not is_positive(manifest.get("frame_rate")):
-        yield f"the frame rate is {manifest.get('frame_rate')!r}, not a positive number"
+    if not is_frame_rate(manifest.get("frame_rate")):
+        yield f"the frame rate is {manifest.get('frame_rate')!r}, not a number {FRAME_RATES}"
     if manifest.get("units") != "m":
         yield f"the units are {manifest.get('units')!r}, not 'm'"
     for name in ("subjects", "files", "provenance"):
@@ -123,11 +127,20 @@ def stays_inside(folder: Path, relative: str) -> bool:
     return Path(os.path.realpath(folder / relative)).is_relative_to(os.path.realpath(folder))
 
 
-def is_number(value: Any) -> bool:
-    """Return whether a value read from JSON is a finite number."""
-    return type(value) in (int, float) and -1e300 < value < 1e300
+def array_files(manifest: dict[str, Any]) -> list[str]:
+    """Return every relative path that the manifest uses as an array."""
+    paths = [manifest["faces"]] if isinstance(manifest.get("faces"), str) else []
+    return paths + number_files(manifest)
 
 
-def is_positive(value: Any) -> bool:
-    """Return whether a value read from JSON is a finite number above zero."""
-    return is_number(value) and value > 0
+def number_files(manifest: dict[str, Any]) -> list[str]:
+    """Return every relative path that the manifest uses as an array of positions, each once."""
+    paths = [entry["template"] for _, entry in subjects(manifest)]
+    for entry in sequences(manifest):
+        paths += [entry[name] for name in ("vertices", "mean_style") if entry.get(name) is not None]
+    return list(dict.fromkeys(paths))
+
+
+def is_frame_rate(value: Any) -> bool:
+    """Return whether a value read from JSON is a number of frames a second."""
+    return type(value) in (int, float) and value in FRAME_RATES

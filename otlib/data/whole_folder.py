@@ -1,31 +1,23 @@
-"""A folder that is either complete or absent, and the only place that decides what it may replace.
+"""A folder that is either complete or absent, with a manifest that decides what of it may be replaced.
 
-Everything is written to a working folder beside the target, `.NAME.otlib-<random>/`. It holds `lock`, `new` (the new
-folder) and, during the swap, `old` (the previous one). The previous folder is removed only if it has a manifest of this
-project's formats that lists every file with its actual size and SHA-256. The next run cleans up after a killed one: the
-lock belongs to the operating system and ends with the process.
+Everything is written to a working folder beside the target (:func:`otlib.own_files.working_folder`), which holds ``new``
+(the new folder) and, during the swap, ``old`` (the previous one). The previous folder is removed only if it has a manifest
+of this project's formats that lists every file with its actual size and SHA-256.
 """
 
 import contextlib
 import os
-import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from otlib.errors import InputError
-from otlib.files import read_json, sha256
+from otlib.files import read_json
+from otlib.own_files import file_entry, only_listed, working_folder, writable
 
-try:
-    import fcntl
-except ModuleNotFoundError:  # Windows: a live run cannot be told from a killed one, so the next run stops
-    fcntl = None
-
-LOCK, NEW, OLD = "lock", "new", "old"
-MARK = b"working folder of python -m data_prep; a later run removes it\n"  # in the lock: shows that the folder is ours
+NEW, OLD = "new", "old"
 
 FileTable = dict[str, dict[str, Any]]  # relative path -> {"sha256", "bytes"}
 
@@ -60,7 +52,7 @@ def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None
             written.
     """
     path = Path(os.path.abspath(path))
-    with _working_folder(path, form) as work:
+    with working_folder(path, lambda work: _clear(work, path, form), single=True) as work:
         with writable(path):
             if os.path.lexists(path):
                 removable(path, form)
@@ -73,6 +65,13 @@ def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None
                 removable(path, form)  # again, since a run takes minutes
                 os.replace(path, work / OLD)
             os.replace(work / NEW, path)
+
+
+def remove_whole(path: Path, form: FolderFormat) -> None:
+    """Remove a folder and what killed runs left of it; errors as of :func:`whole_folder`."""
+    with working_folder(path, lambda work: _clear(work, path, form), single=True), writable(path):
+        if os.path.lexists(path):
+            _remove(path, form)
 
 
 def removable(folder: Path, form: FolderFormat) -> list[Path]:
@@ -89,21 +88,8 @@ def removable(folder: Path, form: FolderFormat) -> list[Path]:
         return []
     if form.manifest not in names:
         raise _foreign(folder, form, f"it holds {names[0]} and no {form.manifest}")
-    files = _listed(folder, form)
-    folders = {str(parent) for file in files for parent in PurePosixPath(file).parents}
-    contents = []
-    for place, inner, outer in os.walk(folder, topdown=False, onerror=_raise):
-        for path in (Path(place, name) for name in sorted(inner + outer)):
-            relative = path.relative_to(folder).as_posix()
-            if relative == form.manifest or (relative in folders and path.is_dir() and not path.is_symlink()):
-                contents.append(path)
-            elif relative not in files:
-                raise _refusal(path, f"is not listed in {form.manifest}")
-            elif path.is_symlink() or not path.is_file() or file_entry(path) != files[relative]:
-                raise _refusal(path, f"differs from what {form.manifest} lists")
-            else:
-                contents.append(path)
-    return sorted(contents, key=lambda path: path == folder / form.manifest)
+    files = {name: [entry] for name, entry in _listed(folder, form).items()} | {form.manifest: None}
+    return sorted(only_listed(folder, files, form.manifest), key=lambda path: path == folder / form.manifest)
 
 
 def refuse_overlap(out: Path | str, read: Iterable[Path | str]) -> None:
@@ -118,24 +104,9 @@ def refuse_overlap(out: Path | str, read: Iterable[Path | str]) -> None:
                              "folder")
 
 
-def file_entry(path: Path) -> dict[str, Any]:
-    """Return a file's entry in a FileTable."""
-    return {"sha256": sha256(path), "bytes": os.path.getsize(path)}
-
-
 def file_table(folder: Path) -> FileTable:
     """Return the entries of all files below a folder."""
     return {path.relative_to(folder).as_posix(): file_entry(path) for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-@contextlib.contextmanager
-def writable(path: Path | str) -> Iterator[None]:
-    """Turn an OSError in the ``with`` block into an InputError that names ``path``."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error}); free some space or choose another "
-                         "folder") from error
 
 
 def _listed(folder: Path, form: FolderFormat) -> dict[str, Any]:
@@ -154,67 +125,10 @@ def _foreign(folder: Path, form: FolderFormat, reason: str) -> InputError:
     return InputError(f"{folder}: exists and is not {form.what} ({reason}), so it is not replaced; choose another folder")
 
 
-def _refusal(path: Path, reason: str) -> InputError:
-    return InputError(f"{path}: {reason}, so nothing is replaced; move it away or choose another folder")
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
 def _lies_in(inner: Path | str, outer: Path | str) -> bool:
     place = Path(os.path.realpath(inner))
     return os.path.exists(outer) and any(os.path.exists(ancestor) and os.path.samefile(ancestor, outer)
                                          for ancestor in (place, *place.parents))
-
-
-@contextlib.contextmanager
-def _working_folder(path: Path, form: FolderFormat) -> Iterator[Path]:
-    with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.parent):
-            _clear_leftovers(path, form)
-            work = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
-            try:
-                lock = os.open(work / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-                _lock(lock)
-                os.write(lock, MARK)
-            except BaseException:
-                shutil.rmtree(work)
-                raise
-    try:
-        yield work
-    finally:
-        with writable(path), _alone(path.parent):
-            os.close(lock)
-            _clear(work, path, form)
-
-
-def _prefix(path: Path) -> str:
-    return f".{path.name}.otlib-"
-
-
-def _clear_leftovers(path: Path, form: FolderFormat) -> None:
-    for work in sorted(path.parent.iterdir()):
-        if not re.fullmatch(re.escape(_prefix(path)) + r"[a-z0-9_]{8}", work.name) or not _is_marked(work):
-            continue
-        lock = os.open(work / LOCK, os.O_RDWR)
-        try:
-            locked = _lock(lock)
-            if locked is None:
-                raise InputError(f"{path}: another run is writing it, or was killed, which cannot be told apart for want of "
-                                 f"file locks; wait until it ends, or remove {work}")
-            if not locked:
-                raise InputError(f"{path}: another run is writing it; wait until it ends, or choose another folder")
-            _clear(work, path, form)
-        finally:
-            os.close(lock)
-
-
-def _is_marked(work: Path) -> bool:
-    lock = work / LOCK
-    return (not os.path.islink(work) and not os.path.islink(lock) and os.path.isfile(lock)
-            and os.path.getsize(lock) == len(MARK) and lock.read_bytes() == MARK)
 
 
 def _clear(work: Path, path: Path, form: FolderFormat) -> None:
@@ -224,35 +138,11 @@ def _clear(work: Path, path: Path, form: FolderFormat) -> None:
         if not os.path.lexists(path):
             os.replace(old, path)
         else:
-            for part in removable(old, form):
-                part.rmdir() if part.is_dir() else part.unlink()
-            old.rmdir()
+            _remove(old, form)
     shutil.rmtree(work)
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other runs from looking for working folders in ``folder`` while this one makes or removes its own."""
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # file systems without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Lock a file; return False if another process holds the lock, None if the system cannot tell."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
+def _remove(folder: Path, form: FolderFormat) -> None:
+    for part in removable(folder, form):
+        part.rmdir() if part.is_dir() else part.unlink()
+    folder.rmdir()

@@ -45,15 +45,19 @@ def write_talking_head(
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
-    if len(audio) == 0 or not np.isfinite(audio).all():
+    if len(audio) == 0 or not np.isfinite([audio.min(), audio.max()]).all():
         raise ValueError("audio: needs at least one sample, all finite")
     pictures = iter(frames)
     first = next(pictures, None)
     if first is None:
         raise ValueError("frames: there are none")
     with atomic_write(path) as temporary, tempfile.TemporaryDirectory() as folder:
-        sound = Path(folder) / "sound.wav"
-        soundfile.write(sound, audio, sample_rate, subtype="FLOAT")  # no rounding, no clipping before AAC
+        sound = Path(folder) / "sound.w64"  # a wav file ends at 4 GB, six hours
+        try:
+            soundfile.write(sound, audio, sample_rate, subtype="FLOAT")  # no rounding, no clipping before AAC
+        except soundfile.LibsndfileError as error:
+            raise InputError(f"{path}: its sound cannot be written to {folder} ({error.error_string}); free some space "
+                             "there") from error
         count = _encode(temporary, itertools.chain([first], pictures), first.shape, frame_rate, sound)
         written = None
         with contextlib.suppress(RuntimeError):  # it is no video

@@ -18,7 +18,7 @@ from otlib.viz.heads import Camera
 from otlib.viz.measures import draw_matches, draw_quantiles
 
 WORDS = {"lips": "lips", "mouth": "mouth", "face": "whole face"}
-ARROW_WORDS = {"gradient": "descent on the loss", "plan": "averaged plan", "none": "no arrows"}
+ARROW_WORDS = {"gradient": "descent, masses held", "plan": "averaged plan", "none": "no arrows"}
 _AXES = {(0.0, 90.0): "height", (90.0, 0.0): "sideways", (0.0, 0.0): "depth"}  # by azimuth and elevation
 _BAND = 2.0  # standard deviations: about 95 %
 

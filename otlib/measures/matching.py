@@ -16,7 +16,7 @@ from otlib.measures import sliced_batched
 from otlib.measures.compiled.matching_numba import add_direction
 from otlib.measures.compiled.sliced_numba import UNIT_MASS
 from otlib.measures.measure import Measure
-from otlib.measures.sliced import check_directions, check_exponent, check_pair
+from otlib.measures.sliced import check_directions, check_exponent, check_pair, check_power
 
 EXACT_ATOMS = 1000
 """Largest number of atoms in :func:`exact_plan`: 0.2 s on our machine; time grows a little faster than quadratically."""
@@ -74,8 +74,9 @@ class AtomTransport:
     Attributes:
         displacement: mean target of the atom's mass under the plan averaged over directions, minus the atom's position.
             It may differ in direction from the gradient: atoms that match in a projection need not be close.
-        descent: minus the gradient of SW_2^2 in the atom's position, per unit of mass and times d / 2. For a pure
-            translation and many directions it equals that translation; gradient descent on the loss steps along it.
+        descent: minus the gradient of SW_2^2 in the atom's position, its mass held, per unit of mass and times d / 2. For a
+            pure translation and many directions it equals that translation. Training steps elsewhere: it moves vertices,
+            which change masses, too, and measures varifolds (notebook 10 sets the two beside each other).
         cost: the atom's share of SW_p^p; the shares sum to SW_p^p.
     """
 
@@ -97,7 +98,8 @@ def exact_plan(x: Measure, y: Measure, p: float = 2.0) -> ExactPlan:
         The plan and its cost W_p^p (not its root).
 
     Raises:
-        ValueError: a batch of measures, incompatible measures, too many atoms, or p below one.
+        ValueError: a batch of measures, incompatible measures, too many atoms, p below one, or (NotFiniteError) a cost
+            that the dtype cannot hold.
 
     Source: Bonneel et al. 2011, as implemented by POT's ``ot.emd``.
     """
@@ -107,8 +109,11 @@ def exact_plan(x: Measure, y: Measure, p: float = 2.0) -> ExactPlan:
     if largest > EXACT_ATOMS:
         raise ValueError(f"exact transport is for at most {EXACT_ATOMS} atoms, got {largest}: choose a smaller region")
     a, b = (measure.weights.detach().double().cpu() for measure in (x, y))
-    cost = torch.cdist(x.points.detach().double(), y.points.detach().double(),
-                       compute_mode="donot_use_mm_for_euclid_dist").cpu() ** p  # N M
+    distance = torch.cdist(x.points.detach().double(), y.points.detach().double(),
+                           compute_mode="donot_use_mm_for_euclid_dist").cpu()  # N M
+    cost = distance ** p
+    dearest = cost.max()
+    check_power("the cost", p, cost, torch.isfinite(dearest) & ((dearest > 0) | (distance.max() == 0)))
     mass = torch.from_numpy(ot.emd((a / a.sum()).numpy(), (b / b.sum()).numpy(), cost.numpy(), numItermax=10_000_000))
     return ExactPlan(mass.to(x.points.device), float((mass * cost).sum()))
 
@@ -126,7 +131,8 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
         Both quantile functions and the pieces of the matching.
 
     Raises:
-        ValueError: a batch of measures, incompatible measures or direction, or p below one.
+        ValueError: a batch of measures, incompatible measures or direction, p below one, or (NotFiniteError) a cost
+            that the dtype cannot hold.
     """
     _check_single(x, y)
     check_directions(direction[None], x)
@@ -136,12 +142,14 @@ def sliced_matching(x: Measure, y: Measure, direction: Float[Tensor, " d"], p: f
     full = pieces.mass[0, 0] > 0
     mass, x_rank, y_rank = (part[0, 0][full] for part in (pieces.mass, pieces.x_rank, pieces.y_rank))
     gap = sorted_x.values[0, 0, x_rank] - sorted_y.values[0, 0, y_rank]
+    cost = (mass * gap.abs() ** p).sum(dtype=torch.float64)
+    check_power("the cost", p, mass, torch.isfinite(cost))
     quantiles = [
         (projected.values[0, 0], projected.order[0, 0], (projected.heights[0, 0].double() / UNIT_MASS).to(mass.dtype))
         for projected in (sorted_x, sorted_y)
     ]
     return SlicedMatching(*quantiles[0], *quantiles[1], mass=mass, x_atom=sorted_x.order[0, 0, x_rank],
-                          y_atom=sorted_y.order[0, 0, y_rank], cost=float((mass * gap.abs() ** p).sum(dtype=torch.float64)))
+                          y_atom=sorted_y.order[0, 0, y_rank], cost=float(cost))
 
 
 def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: float = 2.0) -> AtomTransport:
@@ -157,7 +165,8 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
         Each atom's two displacements and its cost.
 
     Raises:
-        ValueError: a batch of measures, incompatible measures or directions, or p below one.
+        ValueError: a batch of measures, incompatible measures or directions, p below one, or (NotFiniteError) a cost
+            that the dtype cannot hold.
 
     Source: the averaged plan is the expected sliced plan of Liu et al. 2024 (arXiv 2410.12176), summed over targets.
     """
@@ -177,7 +186,9 @@ def atom_transport(x: Measure, y: Measure, directions: Float[Tensor, "L d"], p: 
     share = np.where(massive, mass, 1)
     displacement = np.where(massive, target_sum / share - x_points, 0)
     descent = x_points.shape[1] * pull / share  # zero for massless atoms
-    return AtomTransport(*(torch.from_numpy(result).to(x.points) for result in (displacement, descent, cost / len(axes))))
+    result = AtomTransport(*(torch.from_numpy(part).to(x.points) for part in (displacement, descent, cost / len(axes))))
+    check_power("the cost", p, result.cost, torch.isfinite(result.cost.sum()))
+    return result
 
 
 def sliced_bound(dimension: int, p: float = 2.0) -> float:
@@ -210,5 +221,6 @@ def _check_single(x: Measure, y: Measure) -> None:
 
 def _project(x: Measure, y: Measure, directions: Float[Tensor, "L d"]) -> list[sliced_batched.Projected]:
     masses = sliced_batched.integer_masses(x.weights[None], y.weights[None])
-    return [sliced_batched.project(measure.points.detach()[None], mass, directions[None])
-            for measure, mass in zip((x, y), masses, strict=True)]
+    with torch.autocast(directions.device.type, enabled=False):
+        return [sliced_batched.project(measure.points.detach()[None], mass, directions[None])
+                for measure, mass in zip((x, y), masses, strict=True)]

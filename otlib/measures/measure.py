@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.checks import check_finite, extremes
+from otlib.checks import check_finite, check_tensor, extremes
 from otlib.meshes.geometry import check_mesh, face_areas, face_corners
 
 WEIGHT_SUM_TOLERANCE = 1e-5
@@ -30,8 +30,8 @@ class Measure:
         weights: their non-negative masses, which sum to one for each measure within :data:`WEIGHT_SUM_TOLERANCE`.
 
     Raises:
-        ValueError: wrong shapes, dtypes or devices, no atom, a value that is not finite, a negative weight, or weights
-            that do not sum to one; the message names the offender.
+        ValueError: no tensors, wrong shapes, dtypes or devices, no atom, a value that is not finite, a negative weight, or
+            weights that do not sum to one; the message names the offender.
     """
 
     points: Float[Tensor, "*batch N d"]
@@ -39,6 +39,8 @@ class Measure:
 
     def __post_init__(self) -> None:
         points, weights = self.points, self.weights
+        check_tensor("points", points)
+        check_tensor("weights", weights)
         if points.ndim < 2 or points.shape[:-1] != weights.shape:
             raise ValueError(f"points must have shape (..., N, d) and weights (..., N), got {tuple(points.shape)} and "
                              f"{tuple(weights.shape)}")
@@ -72,6 +74,7 @@ class Measure:
         Raises:
             ValueError: no atom, an index out of range, or a region without mass.
         """
+        check_tensor("atoms", atoms)
         count = self.weights.shape[-1]
         if atoms.numel() == 0 or int(atoms.min()) < 0 or int(atoms.max()) >= count:
             raise ValueError(f"atoms must be a non-empty set of indices in [0, {count}), got {atoms.tolist()[:8]}")

@@ -16,11 +16,10 @@ import importlib.util
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from otlib.checks import extremes
+from otlib.checks import NotFiniteError, check_finite, check_tensor, extremes
 from otlib.measures import sliced_batched
 from otlib.measures.compiled import sliced_cpu
 from otlib.measures.compiled.sliced_numba import MAX_ATOMS
@@ -49,7 +48,7 @@ def sliced_wasserstein(
     Differentiable once, in the points and the weights of both measures. The weights are first scaled to sum to one, so
     a common factor changes nothing, and an optimiser may move them freely as long as none becomes negative. For an atom
     without mass, the gradient in its weight is the change that its first bit of mass would cause. With ``root`` the
-    gradient of a distance of zero is zero.
+    gradient of a distance of zero is zero. ``torch.autocast`` changes nothing: all is computed in the points' own dtype.
 
     Args:
         x: measures in R^d, any batch shape.
@@ -69,6 +68,9 @@ def sliced_wasserstein(
         ValueError: incompatible measures, directions of a wrong shape or not of unit length, p below one, an unknown
             backend, a value that is not finite, or weights that have become negative or all zero since the measure was
             made; the message names the offender.
+        NotFiniteError: a ValueError; the value or, in the backward pass, a gradient leaves the range of the dtype, as SW_p^p
+            of 1 mm does in float32 from p = 13 on.
+        RuntimeError: a gradient is differentiated, as for a gradient penalty.
 
     Source: Bonneel et al. 2015; the mean over directions is taken inside the root, as in Le et al. 2024 and POT.
     """
@@ -87,7 +89,16 @@ def sliced_wasserstein(
         float(p),
         solver,
     ).reshape(batch)
-    return _root(value, p) if root else value
+    check_power("SW_p^p", p, value, torch.isfinite(value.detach()))
+    if not root:
+        return value
+    lost = value.detach() < torch.finfo(value.dtype).tiny
+    if bool(lost.any()):  # the measures are equal, or so near that their power is none: SW_1 tells
+        with torch.no_grad():
+            nearest = sliced_wasserstein(x, y, directions, backend=backend, p=1.0)
+        coordinate = max(abs(bound) for measure in (x, y) for bound in extremes(measure.points))
+        check_power("SW_p^p", p, value, ~(lost & (nearest > torch.finfo(value.dtype).eps * coordinate)))
+    return _root(value, p)
 
 
 class _SlicedWasserstein(torch.autograd.Function):
@@ -98,28 +109,52 @@ class _SlicedWasserstein(torch.autograd.Function):
         x, y = (x_points, x_weights), (y_points, y_weights)
         x_needed, y_needed = any(ctx.needs_input_grad[:2]), any(ctx.needs_input_grad[2:4])
         x_gradients = y_gradients = (None, None)
-        if x_needed or not y_needed:
-            value, *x_gradients = solver(*x, *y, directions, p, x_needed)
-        if y_needed:  # a second pass with the roles swapped
-            value, *y_gradients = solver(*y, *x, directions, p, True)
+        with torch.autocast(x_points.device.type, enabled=False):
+            if x_needed or not y_needed:
+                value, *x_gradients = solver(*x, *y, directions, p, x_needed)
+            if y_needed:  # a second pass with the roles swapped
+                value, *y_gradients = solver(*y, *x, directions, p, True)
         ctx.save_for_backward(*x_gradients, *y_gradients)
+        ctx.inputs = *x, *y  # not saved: they may be overwritten, since the gradients are there already
         return value
 
     @staticmethod
-    @once_differentiable
     def backward(ctx, upstream):
         gradients = [
-            None if gradient is None or not needed else _scaled(gradient, upstream)
+            None if gradient is None or not needed else _scaled(gradient, upstream.detach())
             for gradient, needed in zip(ctx.saved_tensors, ctx.needs_input_grad, strict=False)
         ]
+        for name, gradient in zip(("x.points", "x.weights", "y.points", "y.weights"), gradients, strict=True):
+            if gradient is not None:
+                check_finite(f"the gradient of the distance in {name}", gradient)
+        if torch.is_grad_enabled():  # create_graph=True
+            gradients = [gradient if gradient is None else _Constant.apply(gradient, upstream, *ctx.inputs)
+                         for gradient in gradients]
         return *gradients, None, None, None
+
+
+class _Constant(torch.autograd.Function):
+    """A gradient that depends on inputs, but cannot be differentiated in them.
+
+    ``once_differentiable`` of torch raises only where the way leads through nothing else: else it drops the term.
+    """
+
+    @staticmethod
+    def forward(ctx, gradient, *inputs):
+        return gradient
+
+    @staticmethod
+    def backward(ctx, upstream):
+        raise RuntimeError("the sliced Wasserstein distance is differentiable once; its gradient, as in a gradient penalty, "
+                           "cannot be differentiated")
 
 
 def _scaled(gradient: Tensor, upstream: Float[Tensor, " T"]) -> Tensor:
     """Gradients of T pairs times one number each; on the CPU by numpy, as in :func:`otlib.checks.extremes`."""
     factor = upstream.reshape(-1, *[1] * (gradient.ndim - 1))
     if gradient.device.type == "cpu":
-        return torch.from_numpy(np.multiply(gradient.numpy(), factor.numpy(), order="C"))
+        with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
+            return torch.from_numpy(np.multiply(gradient.numpy(), factor.numpy(), order="C"))
     return gradient * factor
 
 
@@ -156,6 +191,13 @@ def check_exponent(p: float) -> None:
         raise ValueError(f"p must be finite and at least 1, got {p}")
 
 
+def check_power(name: str, p: float, powers: Tensor, fine: Bool[Tensor, "*B"]) -> None:
+    """Raise NotFiniteError unless all ``powers``, of exponent ``p``, are fine; it says where their dtype cannot hold one."""
+    if not bool(fine.all()):
+        raise NotFiniteError(f"{name} with p = {p:g} leaves the range of {powers.dtype} in measure "
+                             f"{tuple((~fine).nonzero()[0].tolist())}: take float64, another unit of length or a smaller p")
+
+
 def check_pair(x: Measure, y: Measure) -> None:
     """Raise ValueError unless two measures share dtype, device, batch and dimension, and hold finite values and mass."""
     for name in ("dtype", "device"):
@@ -183,6 +225,7 @@ def check_pair(x: Measure, y: Measure) -> None:
 
 def check_directions(directions: Tensor, x: Measure) -> None:
     """Raise ValueError unless ``directions`` are unit vectors that fit ``x`` in shape, dtype and device."""
+    check_tensor("directions", directions)
     dimension = x.points.shape[-1]
     shared = directions.ndim == 2
     if directions.shape[-1:] != (dimension,) or directions.ndim < 2 or directions.shape[-2] == 0 or not (

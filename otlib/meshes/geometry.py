@@ -1,11 +1,10 @@
 """Triangle meshes as tensors: corners, areas, unit normals and barycentres of the faces."""
 
-
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from otlib.checks import check_finite
+from otlib.checks import check_finite, check_tensor
 
 
 def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> None:
@@ -16,9 +15,11 @@ def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"])
         faces: indices of the three corners of each face, int32 or int64, shared by the whole batch.
 
     Raises:
-        ValueError: a wrong shape or dtype, no face, an index out of range, a position that is not finite, or tensors
-            on different devices; the message names the first offender.
+        ValueError: no tensors, a wrong shape or dtype, no face, an index out of range, a position that is not finite, or
+            tensors on different devices; the message names the first offender.
     """
+    check_tensor("vertices", vertices)
+    check_tensor("faces", faces)
     if vertices.ndim < 2 or vertices.shape[-1] != 3 or not vertices.is_floating_point():
         raise ValueError(f"vertices must be floating point of shape (..., V, 3), got {vertices.dtype} "
                          f"{tuple(vertices.shape)}")
@@ -33,7 +34,6 @@ def check_mesh(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"])
         face = int(outside.any(dim=1).nonzero()[0, 0])
         raise ValueError(f"face {face} has corners {faces[face].tolist()}, but the mesh has {vertices.shape[-2]} vertices")
     check_finite("vertices", vertices)
-
 
 
 def face_corners(

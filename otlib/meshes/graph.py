@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+from scipy.sparse.linalg import ArpackError, eigsh
 from torch import Tensor
 
 from otlib.meshes.sparse import sparse_matrix
@@ -85,13 +85,15 @@ def largest_eigenvalue(connectivity: Tensor | np.ndarray, vertex_count: int) -> 
         ValueError: bad connectivity, or Lanczos does not converge (for so large a graph, 2 is the better choice).
     """
     laplacian = scaled_laplacian(connectivity, vertex_count, lambda_max=2.0, dtype=torch.float64).cpu()  # L - I
+    if len(laplacian.values()) == 0:
+        return 1.0  # no edges: L = I, and Lanczos has nothing to start from
     if vertex_count <= DENSE_EIGENVALUES:
         return 1.0 + torch.linalg.eigvalsh(laplacian.to_dense())[-1].item()
     start = np.cos(np.arange(vertex_count, dtype=float))  # fixed, so the result is too; unlike ones, not symmetric
     matrix = csr_array((laplacian.values().numpy(), tuple(laplacian.indices().numpy())), shape=tuple(laplacian.shape))
     try:
         return 1.0 + float(eigsh(matrix, k=1, which="LA", v0=start, return_eigenvectors=False)[0])
-    except ArpackNoConvergence as error:
+    except ArpackError as error:
         raise ValueError("the largest eigenvalue did not converge: pass lambda_max=2.0, a bound of all graphs") from error
 
 

@@ -102,8 +102,8 @@ def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phone
 
 
 def _closed(gap: ndarray, rest: float, settings: ClosureSettings) -> ndarray:
-    if gap.ndim != 1 or len(gap) == 0 or not np.isfinite(gap).all():
-        raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}")
+    if gap.ndim != 1 or len(gap) == 0 or not np.isfinite([*gap, rest]).all():
+        raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}; so must be that at rest")
     return gap < rest + settings.threshold_mm
 
 

@@ -164,14 +164,17 @@ def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[s
 
     Raises:
         IntervalUndefined: too few speakers (two are, at 95 %: Student's interval is 13 times as wide as what lies between
-            them, and no resample lies beyond), or a statistic for which BCa is not defined.
+            them, and no resample lies beyond), or a statistic that is not finite or for which BCa is not defined.
         ValueError: different speakers, or a number that is not finite (drop the speaker or the metric, knowingly).
     """
     data = _columns(columns)
     count = data.shape[1]
     if settings.quantile_level(count) == 1.0:
         raise IntervalUndefined(f"{count} speakers are too few for a {settings.level:.0%} interval")
-    estimate = float(statistic(*data, axis=-1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        estimate = float(statistic(*data, axis=-1))
+    if not math.isfinite(estimate):
+        raise IntervalUndefined(f"the statistic is {estimate} for these numbers")
     if (np.ptp(data, axis=1) == 0).all():  # no speaker differs: every resample is the sample, and BCa is undefined
         return Interval(estimate, estimate, estimate, count, settings)
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
@@ -179,7 +182,7 @@ def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[s
         result = bootstrap(tuple(data), statistic, paired=True, vectorized=True, n_resamples=settings.resamples,
                            method=settings.method, confidence_level=settings.quantile_level(count), rng=generator)
     low, high = (float(bound) for bound in result.confidence_interval)
-    if math.isnan(low) or math.isnan(high):
+    if not (math.isfinite(low) and math.isfinite(high)):
         raise IntervalUndefined(f"the {settings.method} interval is not defined for these numbers; take "
                                 "method='percentile'")
     return Interval(estimate, low, high, count, settings)

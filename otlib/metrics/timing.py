@@ -9,7 +9,7 @@ from numpy import ndarray
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from otlib.metrics.vertices import check_region
+from otlib.metrics.vertices import check_motion, check_region
 
 SMOOTHING = 2.0
 """Standard deviation, in frames, of the Gaussian that smooths lip gaps, as in the code of MTM's authors."""
@@ -123,6 +123,7 @@ def correlation_lag(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarr
 def lip_speed(vertices: Float[ndarray, "T V 3"], lips: Integer[ndarray, " N"]) -> Float[ndarray, " T-1"]:
     """Return the mean distance that the lip vertices move from each frame to the next, metres a frame, float64."""
     check_region("lips", lips, vertices.shape[1])
+    check_motion("the lips' motion", vertices[:, lips])
     return np.linalg.norm(np.diff(vertices[:, lips].astype(float), axis=0), axis=-1).mean(axis=1)
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from jaxtyping import Float, Integer
 from numpy import ndarray
 
+from otlib.checks import NotFiniteError
+
 MILLIMETRES = 1000.0
 FRAMES_AT_ONCE = 256
 """Frames that are held in float64 at a time where all vertices count: 28 MB at 5,023 vertices."""
@@ -25,10 +27,15 @@ def check_pair(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3
         raise ValueError(f"truth must have shape (T, V, 3) with T, V > 0, not {truth.shape}")
     if prediction.shape != truth.shape:
         raise ValueError(f"prediction has shape {prediction.shape}, truth {truth.shape}")
-    for name, motion in (("truth", truth), ("prediction", prediction)):
-        if not np.isfinite(motion).all():
-            where = np.argwhere(~np.isfinite(motion))[0].tolist()
-            raise ValueError(f"{name} must be finite, and is {motion[tuple(where)]} at index {where}")
+    check_motion("truth", truth)
+    check_motion("prediction", prediction)
+
+
+def check_motion(name: str, motion: Float[ndarray, "*T V 3"]) -> None:
+    """Refuse a motion with a value that is not finite: a score of NaN would say "not defined" and leave the clip out."""
+    if not np.isfinite(motion).all():
+        where = np.argwhere(~np.isfinite(motion))[0].tolist()
+        raise NotFiniteError(f"{name} must be finite, and is {motion[tuple(where)]} at index {where}")
 
 
 def check_region(name: str, region: Integer[ndarray, " N"], count: int) -> None:
@@ -88,12 +95,13 @@ def motion_variation(motion: Float[ndarray, "T V 3"], template: Float[ndarray, "
         region: vertices, such as the upper face.
 
     Raises:
-        ValueError: shapes that do not match, or a region out of range.
+        ValueError: shapes that do not match, a region out of range, or a value that is not finite.
     """
     if motion.ndim != 3 or motion.shape[1:] != template.shape:
         raise ValueError(f"motion of shape {motion.shape} does not fit a template of {template.shape}")
     check_region("region", region, len(template))
     displacement = motion[:, region].astype(float) - template[region].astype(float)  # T N 3
+    check_motion("the displacement", displacement)
     return float(np.square(displacement).sum(axis=-1).std(axis=0).mean())
 
 

@@ -12,7 +12,7 @@ displacements to all vertices.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -24,12 +24,14 @@ from otlib.meshes.hierarchy import MeshHierarchy, build_hierarchy
 from otlib.models.dropout import forget, perturb
 from otlib.models.style import STYLES, SpeakerStyle
 from otlib.models.temporal import TemporalTransformer
+from otlib.settings import bounded, check, one_of
 from otlib.topology import Topology
 
 DISPLACEMENT_UNIT = 0.01  # metres: the last layer works in centimetres, the size of a mouth's motion
 POSITION_UNIT = 0.1  # metres: half a head, so that positions are about one
 _FREQUENCIES = (1.0, 2.0, 4.0)  # of the position encoding, in half periods per POSITION_UNIT
 GEOMETRY_CHANNELS = 3 + 3 + 6 * len(_FREQUENCIES)
+_MOST_LEVELS = 16
 
 
 @dataclass(frozen=True)
@@ -54,30 +56,28 @@ class ModelSettings:
         speakers: names of the training speakers, for the last two styles; set by the data.
     """
 
-    feature_layers: int
-    feature_channels: int
-    width: int = 128
-    layers: int = 2
-    heads: int = 4
-    radius: int = 12
-    dropout: float = 0.1
-    lost: float = 0.2
-    shift: float = 0.3
-    forgotten: float = 0.5
-    channels: int = 32
-    terms: int = 5
-    levels: tuple[int, ...] = (256, 64)
-    style: str = "template"
+    feature_layers: int = bounded(MISSING, 1, 256)
+    feature_channels: int = bounded(MISSING, 1, 16_384)
+    width: int = bounded(128, 1, 2048)
+    layers: int = bounded(2, 1, 32)
+    heads: int = bounded(4, 1, 64)
+    radius: int = bounded(12, 0, 1000)
+    dropout: float = bounded(0.1, 0, 1, below=True)
+    lost: float = bounded(0.2, 0, 1, below=True)
+    shift: float = bounded(0.3, 0, 100)
+    forgotten: float = bounded(0.5, 0, 1, below=True)
+    channels: int = bounded(32, 1, 1024)
+    terms: int = bounded(5, 1, 32)
+    levels: tuple[int, ...] = bounded((256, 64), 1, 100_000)
+    style: str = one_of("template", STYLES)
     speakers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.style not in STYLES:
-            raise ValueError(f"style {self.style!r} is not one of {', '.join(map(repr, STYLES))}")
-        for name in ("lost", "forgotten"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, but is {getattr(self, name)}")
-        if not 0 <= self.shift < float("inf"):
-            raise ValueError(f"shift must be finite and not negative, but is {self.shift}")
+        check(self)
+        if not 1 <= len(self.levels) <= _MOST_LEVELS or list(self.levels) != sorted(self.levels, reverse=True):
+            raise ValueError(f"levels must be 1 to {_MOST_LEVELS} numbers, the largest first, but are {self.levels}")
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
 
 
 @dataclass(frozen=True)

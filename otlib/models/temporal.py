@@ -25,9 +25,10 @@ def drop(x: Float[Tensor, "B T C"], share: float, generators: Sequence[torch.Gen
 class LocalAttention(nn.Module):
     """Self-attention over time with a learned bias for each distance, and nothing beyond a radius.
 
-    The peers bias attention by periodic ALiBi (FaceFormer, causal). Here the bias of each head and distance is learned,
-    starts as ALiBi's slopes, and tells before from after; the radius lets a recording of any length be cut in windows
-    that overlap (our choice).
+    The peers bias attention by periodic ALiBi (FaceFormer, causal). Here the bias of each head and distance is learned and
+    tells before from after. It starts with slopes of 1/2, 1/4 and so on, each half the one before, as ALiBi has them for
+    eight heads; for four ALiBi would take 1/4 to 1/256. The radius lets a recording of any length be cut in windows that
+    overlap (our choice).
 
     Args:
         width: channels C, divisible by ``heads``.

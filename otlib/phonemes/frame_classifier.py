@@ -7,6 +7,7 @@ each sound follows each other one.
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from otlib.errors import InputError
-from otlib.files import atomic_write
-from otlib.speech import small_hubert as hubert
-from otlib.speech.encoder import BUNDLED, Encoder, encode
+from otlib.files import atomic_write, parsed_json, read_tensors
+from otlib.speech.encoder import Encoder, encode, encoder_folder
 
 FILE = "phonemes.safetensors"
 COMMAND = "python -m data_prep.encoder.phoneme_classifiers"
@@ -86,7 +86,7 @@ class PhonemeHeads:
             tensors[f"{name}.convolution.weight"] = tensors[f"{name}.convolution.weight"].half()
         metadata = {"labels": json.dumps(self.labels, ensure_ascii=False), "encoder_digest": self.encoder_digest}
         with atomic_write(file) as temporary:
-            safetensors.torch.save_file(tensors, temporary, metadata)
+            temporary.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
 def weights_digest(encoder: Encoder) -> str:
@@ -107,22 +107,35 @@ def load_heads(encoder: Encoder, file: Path | None = None) -> PhonemeHeads:
     Raises:
         InputError: no such file, damaged, or trained on another encoder.
     """
-    file = file or (hubert.BUNDLED if encoder.name == BUNDLED else Path(encoder.name)) / FILE
+    file = file or encoder_folder(encoder.name) / FILE
     remedy = f"`{COMMAND} --encoder {encoder.name}` trains them"
-    if not file.is_file():
+    if not os.path.lexists(file):
         raise InputError(f"{file}: no phoneme heads for the encoder {encoder.name!r}; {remedy}")
     try:
-        with safetensors.safe_open(file, "pt") as opened:
-            metadata = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name).float() for name in opened.keys()}
-        labels = tuple(json.loads(metadata["labels"]))
-        frames, ctc = (_classifier(tensors, name) for name in ("frames", "ctc"))
-        heads = PhonemeHeads(labels, frames, ctc, tensors["prior"], tensors["transitions"], metadata["encoder_digest"])
-    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        stored, metadata = read_tensors(file)
+    except InputError as error:
+        raise InputError(f"{error}; {remedy} again") from error
+    try:
+        heads = _heads({name: tensor.float() for name, tensor in stored.items()}, metadata, file)
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{file}: the phoneme heads are damaged; {remedy} again") from error
     if heads.encoder_digest != weights_digest(encoder):
         raise InputError(f"{file}: the phoneme heads were trained on another encoder than {encoder.name!r}; {remedy} anew")
     return heads
+
+
+def _heads(tensors: dict[str, Tensor], metadata: dict[str, str], file: Path) -> PhonemeHeads:
+    labels = tuple(parsed_json(metadata["labels"], file))
+    frames, ctc = (_classifier(tensors, name) for name in ("frames", "ctc"))
+    prior, transitions = tensors["prior"], tensors["transitions"]
+    count = len(labels)
+    if not all(isinstance(label, str) for label in labels) or labels[0] or len(set(labels)) != count or not (
+            len(frames.convolution.bias) == len(ctc.convolution.bias) == count and prior.shape == (count,)
+            and transitions.shape == (count, count)):
+        raise ValueError("labels and tensors do not belong together")
+    if not all(tensor.isfinite().all() for tensor in (prior, *frames.state_dict().values(), *ctc.state_dict().values())):
+        raise ValueError("a value is not finite")
+    return PhonemeHeads(labels, frames, ctc, prior, transitions, metadata["encoder_digest"])
 
 
 def _classifier(tensors: dict[str, Tensor], name: str) -> FrameClassifier:

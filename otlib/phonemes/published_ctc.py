@@ -4,22 +4,22 @@ Its vocabulary must be phonemes in IPA, as that of facebook/wav2vec2-lv-60-espea
 symbols); a model that names letters cannot say when a phoneme is.
 """
 
-import json
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCTC, PreTrainedModel
-from transformers.utils import cached_file
 
 from otlib.errors import InputError
+from otlib.files import read_object
 from otlib.phonemes.ctc import FrameClock, ctc_phonemes
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.words import PAUSE, Transcript
-from otlib.speech.encoder import local_first, silently
+from otlib.speech.encoder import silently
+from otlib.speech.hub import local_model
 from otlib.speech.small_hubert import SAMPLE_RATE
 
 PUBLISHED = "facebook/wav2vec2-lv-60-espeak-cv-ft"
@@ -72,7 +72,8 @@ def load_published(name: str) -> PublishedAligner:
     """Load a CTC model that names phonemes.
 
     Args:
-        name: a folder in transformers' format, or a name on the hub, which is asked only for what the local cache lacks.
+        name: a folder in transformers' format, or a name on the hub with its revision, see
+            :func:`otlib.speech.hub.local_model`; nothing of the model's own code is run.
 
     Raises:
         InputError: no such model, weights that are damaged or not whole, or a vocabulary that is not one of phonemes.
@@ -81,36 +82,36 @@ def load_published(name: str) -> PublishedAligner:
         return InputError(f"{name}: {reason}; give the folder of a CTC model of phonemes in transformers' format, or use "
                           "the aligner 'frames', which comes with the project")
 
+    folder, _ = local_model(name, "no CTC model by that name, neither as a folder, nor in the local cache, nor on the hub",
+                            refusal)
+    try:
+        vocabulary = read_object(folder / "vocab.json")
+        preprocessor = folder / "preprocessor_config.json"
+        # not every model brings one; zero mean and unit variance is what wav2vec 2.0 was trained on
+        standardised = read_object(preprocessor).get("do_normalize", True) if os.path.lexists(preprocessor) else True
+    except InputError as error:
+        raise refusal(str(error).removeprefix(f"{folder}{os.sep}")) from error
     with silently():
         try:
-            config = local_first(AutoConfig.from_pretrained, name)
-            vocabulary = _read(name, "vocab.json")
-        except Exception as error:  # whatever transformers, json and the hub raise over a file that is not as it should be
-            raise refusal("no CTC model by that name, neither as a folder, nor in the local cache, nor on the hub"
-                          ) from error
-        labels = _labels(vocabulary, config.vocab_size)
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:  # whatever transformers raises over what is not as it should be
+            raise refusal("its config.json is damaged, or of a kind of model that transformers does not know") from error
+        labels = _labels(vocabulary, getattr(config, "vocab_size", 0))
         if not _ONLY_IPA & set("".join(labels)):
             raise refusal("its vocabulary is not one of phonemes in IPA")
+        if type(config.pad_token_id) is not int or not 0 <= config.pad_token_id < len(labels):
+            raise refusal("its config.json names no blank (pad_token_id)")
         try:
-            model, report = local_first(AutoModelForCTC.from_pretrained, name, dtype=torch.float32,
-                                        output_loading_info=True)
+            model, report = AutoModelForCTC.from_pretrained(
+                folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True,
+                trust_remote_code=False)
         except Exception as error:  # likewise, of safetensors and pickle
             raise refusal("its weights are missing, damaged or do not fit its config.json") from error
         if missing := set(report["missing_keys"]) - {f"{model.base_model_prefix}.masked_spec_embed"}:
             raise refusal(f"its weights are not a whole CTC model's (missing: {', '.join(sorted(missing)[:3])})")
-        try:
-            standardised = bool(_read(name, "preprocessor_config.json").get("do_normalize", True))
-        except Exception:  # not every model brings one; zero mean and unit variance is what wav2vec 2.0 was trained on
-            standardised = True
-    return PublishedAligner(model.eval().requires_grad_(False), labels, config.pad_token_id, standardised)
-
-
-def _read(name: str, file: str) -> dict[str, Any]:
-    path = local_first(cached_file, name, filename=file)
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{file} is not a table")
-    return content
+    if damaged := [key for key, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
+        raise refusal(f"its weights are damaged ({damaged[0]} holds a value that is not a number)")
+    return PublishedAligner(model.eval().requires_grad_(False), labels, config.pad_token_id, bool(standardised))
 
 
 def _labels(vocabulary: dict[str, Any], size: int) -> tuple[str, ...]:

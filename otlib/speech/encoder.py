@@ -3,10 +3,10 @@
 import contextlib
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -16,6 +16,7 @@ from transformers import HubertConfig, HubertModel
 
 from otlib.errors import InputError
 from otlib.speech import small_hubert as hubert
+from otlib.speech.hub import local_model
 from otlib.speech.overlapping_windows import Windows
 
 BUNDLED = "bundled"
@@ -59,12 +60,22 @@ class Encoder:
         return hidden_layers(self.model, scaled_input(samples, self.local))
 
 
+def encoder_folder(name: str) -> Path:
+    """Return where an encoder lies that is "bundled", comes with the project by that name, or is a folder."""
+    if name == BUNDLED:
+        return hubert.BUNDLED
+    own = {folder.name: folder for folder in hubert.ENCODERS.iterdir() if folder.is_dir()}
+    return own.get(name, Path(name))
+
+
 def load_encoder(name: str = BUNDLED) -> Encoder:
     """Load a pre-trained HuBERT.
 
     Args:
-        name: "bundled" for the small one that comes with the project, a folder in transformers' format, or a name on
-            the hub such as "facebook/hubert-base-ls960" (the hub is asked only for what the local cache lacks).
+        name: "bundled" for the small one that comes with the project, the name of another one that does (a folder of
+            ``otlib/speech/encoders``), a folder in transformers' format, or a name on the hub with its revision, see
+            :func:`otlib.speech.hub.local_model`; "facebook/hubert-base-ls960" means one
+            revision of it (the hub is asked only for what the local cache lacks).
 
     Raises:
         InputError: no such model, not a HuBERT, or weights that are damaged or do not fit; never falls back to random
@@ -74,40 +85,30 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
         source, remedy = str(hubert.BUNDLED), "install the project again, or give the folder of another HuBERT"
         missing = f"the encoder that comes with the project is not in {source}"
     else:
-        source, remedy = name, ("give the folder of a HuBERT in transformers' format, or use the encoder that comes with "
-                                f"the project (encoder = '{BUNDLED}')")
+        source = str(folder) if (folder := encoder_folder(name)).is_dir() else name
+        remedy = ("give the folder of a HuBERT in transformers' format, or use the encoder that comes with the project "
+                  f"(encoder = '{BUNDLED}')")
         missing = "no HuBERT by that name, neither as a folder, nor in the local cache, nor on the hub"
-    if Path(source).is_dir():
-        missing = "its config.json is missing or damaged"
 
     def refusal(reason: str) -> InputError:
         return InputError(f"{name}: {reason}; {remedy}")
 
+    folder, _ = local_model(source, missing, refusal)
     with silently():
         try:
-            config = local_first(HubertConfig.from_pretrained, source)
-        except Exception as error:  # whatever transformers, json and the hub raise over a file that is not as it should be
-            raise refusal(missing) from error
+            config = HubertConfig.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # whatever transformers raises over what is not as it should be
+            raise refusal("its config.json is damaged") from error
         if config.model_type != "hubert":
             raise refusal(f"is a {config.model_type}, not a HuBERT")
         attention = hubert.ATTENTION if _is_local(config) else "sdpa"
         try:
-            model, report = local_first(HubertModel.from_pretrained, source, config=config, dtype=torch.float32,
-                                         output_loading_info=True, attn_implementation=attention)
+            model, report = HubertModel.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True,
+                                                        output_loading_info=True, attn_implementation=attention)
         except Exception as error:  # likewise, of safetensors and pickle
             raise refusal("its weights are missing, damaged or do not fit its config.json") from error
     _check_weights(model, set(report["missing_keys"]), refusal)
     return Encoder(name, model.eval().requires_grad_(False), _fingerprint(model), _is_local(config))
-
-
-def local_first(load: Callable, source: str, **settings: Any) -> Any:
-    """Call ``from_pretrained`` without the network and only then with it: what is cached waits for no hub."""
-    try:
-        return load(source, local_files_only=True, **settings)
-    except OSError:
-        if Path(source).is_dir():
-            raise
-        return load(source, **settings)
 
 
 @contextlib.contextmanager
@@ -118,7 +119,8 @@ def silently() -> Iterator[None]:
     log.set_verbosity(log.CRITICAL)
     log.disable_progress_bar()
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of a file that is refused anyway
             yield
     finally:
         log.set_verbosity(verbosity)

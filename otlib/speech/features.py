@@ -1,6 +1,8 @@
 """Audio features at the mesh's frame rate, of any stretch of a recording; of clips, computed once and kept by content."""
 
 import hashlib
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.files import atomic_write, sha256
+from otlib.errors import InputError
+from otlib.files import atomic_write, read_array, sha256
+from otlib.own_files import claim
 from otlib.speech.encoder import Encoder, load_encoder
 from otlib.speech.overlapping_windows import Windows
 from otlib.speech.prosody import MARGIN, prosody
@@ -20,6 +24,7 @@ from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, s
 PROSODY = "prosody"
 WINDOW_SECONDS = 20.0  # of new mesh frames; see otlib.speech.encoder.CORE
 _CACHE = 2  # raised when the same sound, encoder and rate give other features: resampled by scipy since 2
+_log = logging.getLogger(__name__)
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
@@ -152,14 +157,29 @@ def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache:
         source: what makes the features.
         path: the sound file.
         frame_rate: of the meshes.
-        cache: folder of features.
+        cache: folder of features, new, empty, or made by this project.
         speed: play the sound that much faster, as a tape does: pitch and formants rise with it, so that it is another
             voice, and there are as many fewer frames.
     """
     key = f"{_CACHE} {sha256(path)} {source.fingerprint} {frame_rate} {speed}"
     file = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
-    if not file.is_file():
-        features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate)
+    kept = os.path.lexists(file)
+    if kept:
+        try:
+            return torch.from_numpy(_whole_features(file, source))
+        except InputError as error:
+            _log.warning("%s; its features are made anew, every time until it is moved away", error)
+    features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate).to(torch.float16)
+    if not kept:
+        claim(cache)
         with atomic_write(file) as temporary:
-            np.save(temporary, features.to(torch.float16).numpy(), allow_pickle=False)
-    return torch.from_numpy(np.load(file, allow_pickle=False))
+            np.save(temporary, features.numpy(), allow_pickle=False)
+    return features
+
+
+def _whole_features(file: Path, source: FeatureSource) -> np.ndarray:
+    features = read_array(file)
+    if (features.dtype != np.float16 or features.shape[1:] != (source.layers, source.channels) or not len(features)
+            or not np.isfinite(features).all()):
+        raise InputError(f"{file}: does not hold the features of {source.name}")
+    return features

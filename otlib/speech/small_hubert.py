@@ -14,7 +14,8 @@ from transformers import AttentionInterface, AttentionMaskInterface, HubertConfi
 
 from otlib.speech.recording import SAMPLE_RATE
 
-BUNDLED = Path(__file__).parent / "encoders" / "hubert-small"
+ENCODERS = Path(__file__).parent / "encoders"  # each folder is an encoder that comes with the project
+BUNDLED = ENCODERS / "hubert-small"
 HOP = 320  # samples a frame: 50 Hz
 WINDOW = 400  # samples that the extractor sees for one frame
 ATTENTION = "otlib_local"

@@ -13,17 +13,23 @@ With --frozen-layers the upper layers of the encoder are trained too (see otlib.
 folder encoder/.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
 import dataclasses
 import os
-import sys
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 
+from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import read_json
+from otlib.settings import THREADS, number_of
 from otlib.train.loop import train
 from otlib.train.settings import TrainSettings, settings_from
 
@@ -38,13 +44,14 @@ def _accelerator() -> Accelerator:
     return accelerator
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     default = TrainSettings()
-    parser = argparse.ArgumentParser(prog="python -m otlib.train", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m otlib.train", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: a new one, or an earlier run's")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
     named = ("encoder", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
@@ -54,21 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--frozen-layers", type=int,
                         help="train the encoder too, but for its extractor and so many layers; FaceXHuBERT: 2 (all frozen)")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
-    parser.add_argument("--threads", type=int, default=1, help="of torch; more than one changes rounding (%(default)s)")
+    parser.add_argument("--threads", type=number_of(int, THREADS), default=1,
+                        help="of torch; more than one changes rounding (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    try:
-        settings = dataclasses.asdict(settings_from(read_json(options.settings) if options.settings else {}))
-        given = {name: getattr(options, name) for name in (*named, "frozen_layers") if getattr(options, name) is not None}
-        if options.transport is not None:
-            given["loss"] = settings["loss"] | {"transport": options.transport}
-        settings = settings_from(settings | given)
-        train(options.data, options.out, settings, cache=options.cache, accelerator=_accelerator())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    stored = settings_from(read_json(options.settings), options.settings) if options.settings else default
+    settings = dataclasses.asdict(stored)
+    given = {name: getattr(options, name) for name in (*named, "frozen_layers") if getattr(options, name) is not None}
+    if options.transport is not None:
+        given["loss"] = settings["loss"] | {"transport": options.transport}
+    settings = settings_from(settings | given)
+    train(options.data, options.out, settings, cache=options.cache, accelerator=_accelerator())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -146,7 +146,13 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
     """Return ``size`` windows, each second of speech as likely as any other, with one geometry.
 
     Where there are variations, half of all batches are with the plain one: most of what is shown has its faces.
+
+    Raises:
+        ValueError: a window that is longer than a clip.
     """
+    for clip in clips.clips:
+        if len(clip.audio) < window:
+            raise ValueError(f"a window of {window} frames does not fit into clip {clip.id!r}, which has {len(clip.audio)}")
     starts = torch.tensor([len(clip.audio) - window + 1 for clip in clips.clips], dtype=torch.float32)
     drawn = [clips.clips[index] for index in torch.multinomial(starts, size, replacement=True, generator=generator).tolist()]
     windows = [clip.window(int(torch.randint(len(clip.audio) - window + 1, (1,), generator=generator)), window)

@@ -3,21 +3,40 @@
 import contextlib
 import dataclasses
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import safetensors.torch
 import torch
 from torch import nn
 
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json, write_json
+from otlib.files import atomic_write, parsed_json, read_object, read_tensors, write_json
 from otlib.models.ottalk import ModelSettings, OTTalk
+from otlib.settings import FRAME_RATES, bounded, check, made
 
 WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
 ENCODER = "encoder"  # folder of an encoder that was trained with the model, in the folder of the run
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """What use of a model must know beside its settings.
+
+    Attributes:
+        frame_rate: of its data, Hz.
+        encoder: name of the one that it was trained on.
+        fingerprint: of that encoder.
+    """
+
+    frame_rate: float = bounded(dataclasses.MISSING, FRAME_RATES.low, FRAME_RATES.high)
+    encoder: str
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def save_model(model: OTTalk, folder: Path, facts: dict[str, Any]) -> None:
@@ -38,25 +57,29 @@ def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
     Raises:
         InputError: something is missing, weights and settings do not belong together, or an earlier version wrote them.
     """
-    if not (folder / WEIGHTS).is_file():
+    if not os.path.lexists(folder / WEIGHTS):
         raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 08_training or "
                          "`make demo`")
-    stored = read_json(folder / SETTINGS)
-    if isinstance(stored, dict) and "width" in stored:
+    stored = read_object(folder / SETTINGS)
+    if "width" in stored:
         raise InputError(f"{folder}: trained by an earlier version, whose {SETTINGS} does not say at which frame rate; "
                          "train again with `make demo` or python -m otlib.train")
+    known = {name: value for name, value in stored.items() if name != "model"}
+    facts = dataclasses.asdict(made(ModelFacts, known, folder / SETTINGS))
+    settings = made(ModelSettings, stored.get("model"), f"{folder / SETTINGS}: model")
+    tensors, _ = read_tensors(folder / WEIGHTS)
     try:
-        facts = {name: kind(stored[name]) for name, kind in (("frame_rate", float), ("encoder", str), ("fingerprint", str))}
-        # JSON has no tuples
-        settings = {name: tuple(value) if isinstance(value, list) else value for name, value in stored["model"].items()}
-        model = OTTalk(ModelSettings(**settings))
-        model.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-    except (TypeError, KeyError, ValueError, AttributeError, RuntimeError, safetensors.SafetensorError) as error:
-        raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({str(error).splitlines()[0]}); "
+        with torch.device("meta"):  # what settings promise takes memory only once there are weights for it
+            model = OTTalk(settings)
+        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+        if damaged := [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
+            raise ValueError(f"{damaged[0]} holds a value that is not finite")
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({' '.join(str(error).split())}); "
                          "train again") from error
     if facts["encoder"] == ENCODER:
         facts["encoder"] = str(folder / ENCODER)
-        if not (folder / ENCODER / WEIGHTS).is_file():
+        if not os.path.isfile(folder / ENCODER / WEIGHTS):
             raise InputError(f"{folder}: the encoder that was trained with the model is not there ({ENCODER}/{WEIGHTS} is "
                              "missing); delete the folder and train again")
     return model.eval(), facts
@@ -78,8 +101,12 @@ def read_facts(file: Path) -> dict[str, Any]:
     Raises:
         InputError: the file is damaged.
     """
-    with _usable(file), safetensors.safe_open(file, "pt") as stored:
-        return json.loads((stored.metadata() or {})["facts"])
+    with _usable(file):
+        facts = parsed_json(read_tensors(file)[1]["facts"], file)
+        if type(facts["step"]) is not int or facts["step"] < 1 or not isinstance(facts["facts"], dict) or not all(
+                type(value) in (int, float) for row in facts["rows"] for value in row.values()):
+            raise ValueError("its facts are not those of a training")
+    return facts
 
 
 def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -89,7 +116,7 @@ def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -
         InputError: the file is damaged or of another model.
     """
     with _usable(file):
-        tensors = safetensors.torch.load_file(file)
+        tensors, _ = read_tensors(file)
         model.load_state_dict(_under("model.", tensors))
         state: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in _under("optimiser.", tensors).items():
@@ -98,15 +125,18 @@ def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -
         if len(state) != sum(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(f"it holds the optimiser's view of {len(state)} parameters")
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return _under("best.", tensors)
+        best = _under("best.", tensors)
+        if best and _shapes(best) != _shapes(model.state_dict()):
+            raise ValueError("its best weights are of another model")
+    return best
 
 
 @contextlib.contextmanager
 def _usable(file: Path) -> Iterator[None]:
     try:
         yield
-    except (safetensors.SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"{file}: cannot be resumed from ({str(error).splitlines()[0]}); delete it to train from the "
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"{file}: cannot be resumed from ({' '.join(str(error).split())}); delete it to train from the "
                          "beginning") from error
 
 
@@ -119,3 +149,7 @@ def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[s
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in tensors.items()}

@@ -1,5 +1,6 @@
 """The training loop: a seed gives one model, whatever the kills on the way; see ``python -m otlib.train --help``."""
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
@@ -9,13 +10,16 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
+from otlib.checks import NotFiniteError, check_finite
 from otlib.code_checksum import code_checksum
 from otlib.data.dataset import Dataset
+from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json, write_json
+from otlib.files import atomic_write, read_json, read_object, write_json
 from otlib.losses import losses
 from otlib.metrics import lip_error_mm
 from otlib.models.ottalk import OTTalk
+from otlib.own_files import own_folder, remove
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.train.batches import ClipSet, draw_batch, read_clips
 from otlib.train.checkpoint import STATE, load_state, read_facts, save_model, save_state
@@ -32,7 +36,8 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
 
     Args:
         data: folder of a data set.
-        out: folder of the run; one that holds a finished run of the same settings, data and code is left as it is.
+        out: folder of the run, new, empty, or holding nothing but what an earlier run wrote there; a finished run of the
+            same settings, data and code is left as it is.
         settings: of the training.
         cache: where audio features are kept.
         accelerator: of Hugging Face; by default the CPU, one process.
@@ -41,10 +46,18 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
         What run.json says: settings, checksums of data, encoder and code, best step and its validation error.
 
     Raises:
-        InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, or
-            the training diverged.
+        InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, holds
+            anything else or touches what is read, another run is at work there, or the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
+    refuse_overlap(out, [data, settings.encoder])
+    refuse_overlap(cache, [data])
+    with own_folder(out) if accelerator.is_main_process else contextlib.nullcontext():
+        accelerator.wait_for_everyone()
+        return _train(data, out, settings, cache, accelerator)
+
+
+def _train(data: Path, out: Path, settings: TrainSettings, cache: Path, accelerator: Accelerator) -> dict[str, Any]:
     dataset = Dataset.open(data)
     if settings.frozen_layers is None:
         encoder = FrozenEncoder(feature_source(settings.encoder), cache)
@@ -55,8 +68,9 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
                          "choose a multiple")
     facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
              "encoder": encoder.source.fingerprint, "code": code_checksum(__name__)}
-    if (out / RUN).is_file() and (done := read_json(out / RUN)) | facts == done:
-        (out / STATE).unlink(missing_ok=True)  # of a run that was killed after its last word
+    if (out / RUN).is_file() and (done := read_object(out / RUN)) | facts == done:
+        if accelerator.is_main_process:
+            remove(out / STATE)  # of a run that was killed after its last word
         return done
     model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")})
     training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations)
@@ -91,7 +105,11 @@ class _Loop:
         self.settings, self.facts, self.accelerator, self.out = settings, facts, accelerator, out
         self.device, self.topology, self.frame_rate = accelerator.device, dataset.topology, dataset.frame_rate
         self.training, self.validation = training.to(self.device), validation.to(self.device)
-        self.window = min(settings.window, *(len(clip.audio) for clip in training.clips))
+        shortest = min(training.clips, key=lambda clip: len(clip.audio))
+        if len(shortest.audio) < 2:
+            raise InputError(f"{dataset.path}: clip {shortest.id} has a single frame, which no training can use; take it "
+                             "out of the data set")
+        self.window = min(settings.window, len(shortest.audio))
         self.plain_model = model
         optimiser = torch.optim.AdamW(parameter_groups(model, settings.learning_rate, settings.encoder_learning_rate),
                                       lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -116,9 +134,13 @@ class _Loop:
         settings, main = self.settings, self.accelerator.is_main_process
         for step in tqdm(range(self.first, settings.steps), initial=self.first, total=settings.steps, desc=self.out.name,
                          unit="step", disable=None if main else True):
-            row = self._step(step)
-            if (step + 1) % settings.validate == 0 or step + 1 == settings.steps:
-                row["validation_lip_mm"] = self._validate()
+            looks = (step + 1) % settings.validate == 0 or step + 1 == settings.steps
+            try:
+                row = self._step(step) | ({"validation_lip_mm": self._validate()} if looks else {})
+            except NotFiniteError as error:  # before anything of it is kept
+                raise InputError(f"{self.out}: the training has diverged at step {step + 1} ({error}); train with a lower "
+                                 "learning rate") from error
+            if looks:
                 if row["validation_lip_mm"] < min((r.get("validation_lip_mm", float("inf")) for r in self.rows),
                                                   default=float("inf")):
                     self.best = {key: value.detach().cpu().clone() for key, value in self.plain_model.state_dict().items()}
@@ -146,13 +168,15 @@ class _Loop:
         self.model.train()
         with accelerator.autocast():
             motion = self.model(batch.audio, batch.geometry, generators, batch.speakers)
-        if not bool(motion.detach().abs().max() < ASTRAY):
-            raise InputError(f"{self.out}: the training has diverged at step {step + 1}; train with a lower learning rate")
+        if not bool((farthest := motion.detach().abs().max()) < ASTRAY):
+            raise NotFiniteError(f"a vertex has moved by {farthest:.3g} m")
         prediction = batch.templates[:, None] + motion.float()
         terms = losses(prediction, batch.vertices, batch.templates, self.topology, settings.loss, generators)
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
-        accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        length = accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
+        if accelerator.scaler is None:  # one of half precision skips such a step and goes on with a lower scale
+            check_finite("the length of the gradient", length)
         self.optimiser.step()
         values = accelerator.reduce(torch.stack([term.detach() for term in terms.values()]), "mean").tolist()
         return {"step": step + 1, "steps": settings.steps, **dict(zip(terms, values, strict=True))}
@@ -173,7 +197,7 @@ class _Loop:
 
     def _finish(self) -> None:
         self.plain_model.load_state_dict(self.best)
-        (self.out / RUN).unlink(missing_ok=True)  # of an earlier run here, whose model goes now
+        remove(self.out / RUN)  # of an earlier run here, whose model goes now
         name, fingerprint = self.plain_model.encoder.save(self.out)
         save_model(self.plain_model.talker, self.out,
                    {"frame_rate": self.frame_rate, "encoder": name, "fingerprint": fingerprint})
@@ -181,4 +205,4 @@ class _Loop:
         best = min(looks, key=lambda row: row["validation_lip_mm"])
         record = self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]}
         write_json(self.out / RUN, record)
-        (self.out / STATE).unlink(missing_ok=True)
+        remove(self.out / STATE)

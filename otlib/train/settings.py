@@ -1,16 +1,19 @@
 """Everything a training follows from, beside the data."""
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from otlib.errors import InputError
 from otlib.losses import LossSettings
 from otlib.models.ottalk import ModelSettings
+from otlib.settings import SEEDS, STEPS, bounded, check, made
 from otlib.speech.features import PROSODY, FeatureSource
+
+_SET_BY_DATA = {"feature_layers", "feature_channels", "speakers"}
+_MOST_SPEEDS = 16
 
 
 @dataclass(frozen=True)
@@ -38,35 +41,28 @@ class TrainSettings:
     """
 
     encoder: str = "bundled"
-    seed: int = 0
-    steps: int = 900
-    batch: int = 4
-    window: int = 45
-    learning_rate: float = 2e-3
-    frozen_layers: int | None = None
-    encoder_learning_rate: float = 1e-4
-    warm_up: float = 0.05
-    weight_decay: float = 0.01
-    speeds: tuple[float, ...] = (0.88, 1.0, 1.13)
-    variations: int = 31
-    validate: int = 100
+    seed: int = bounded(0, SEEDS.low, SEEDS.high)
+    steps: int = bounded(900, STEPS.low, STEPS.high)
+    batch: int = bounded(4, 1, 1024)
+    window: int = bounded(45, 2, 10_000)
+    learning_rate: float = bounded(2e-3, 0, 1000, above=True)
+    frozen_layers: int | None = bounded(None, 0, 256)
+    encoder_learning_rate: float = bounded(1e-4, 0, 1000, above=True)
+    warm_up: float = bounded(0.05, 0, 1)
+    weight_decay: float = bounded(0.01, 0, 100)
+    speeds: tuple[float, ...] = bounded((0.88, 1.0, 1.13), 0.5, 2)
+    variations: int = bounded(31, 0, 1000)
+    validate: int = bounded(100, STEPS.low, STEPS.high)
     loss: LossSettings = field(default_factory=LossSettings)
     model: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        known = {f.name for f in dataclasses.fields(ModelSettings)} - {"feature_layers", "feature_channels", "speakers"}
-        if unknown := set(self.model) - known:
-            raise ValueError(f"model has no setting {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-        for name, least in {"steps": 1, "batch": 1, "window": 2, "variations": 0, "validate": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}, but is {getattr(self, name)}")
-        if not self.speeds or not all(0.5 <= speed <= 2 for speed in self.speeds):
-            raise ValueError(f"speeds must be numbers from 0.5 to 2, at least one, but are {self.speeds}")
-        for name in ("learning_rate", "encoder_learning_rate"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be finite and above 0, but is {getattr(self, name)}")
-        if self.frozen_layers is not None and self.frozen_layers < 0:
-            raise ValueError(f"frozen_layers must be at least 0, but is {self.frozen_layers}")
+        check(self)
+        if own := _SET_BY_DATA & self.model.keys():
+            raise ValueError(f"model: {', '.join(sorted(own))} cannot be set, since encoder and data say it")
+        made(ModelSettings, {"feature_layers": 1, "feature_channels": 1} | self.model, "model")
+        if not 1 <= len(self.speeds) <= _MOST_SPEEDS:
+            raise ValueError(f"speeds must be 1 to {_MOST_SPEEDS} numbers, but are {self.speeds}")
         if self.frozen_layers is not None and self.encoder == PROSODY:
             raise ValueError(f"frozen_layers is for an encoder with layers, which {PROSODY!r} has not; choose a HuBERT or "
                              "leave it out")
@@ -95,35 +91,14 @@ def learning_rate(step: int, settings: TrainSettings, peak: float | None = None)
     return peak * float(0.5 * (1 + torch.cos(torch.pi * progress)))
 
 
-def settings_from(values: Any) -> TrainSettings:
+def settings_from(values: Any, source: Path | None = None) -> TrainSettings:
     """Return settings from what JSON holds: an object of those that differ from the defaults.
+
+    Args:
+        values: of the settings.
+        source: the file that they come from, to be named.
 
     Raises:
         InputError: an unknown name or an impossible value.
     """
-    try:
-        _check_kinds(values, TrainSettings(), "training settings")
-        loss = values.get("loss", {})
-        _check_kinds(loss, LossSettings(), "loss")
-        speeds = tuple(values.get("speeds", TrainSettings().speeds))  # JSON has lists only
-        return TrainSettings(**{**values, "loss": LossSettings(**loss), "speeds": speeds})
-    except ValueError as error:
-        raise InputError(f"training settings: {error}") from error
-
-
-def _check_kinds(values: Any, defaults: TrainSettings | LossSettings, what: str) -> None:
-    """Refuse a name that the defaults do not have, or a value of another kind."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{what} must be an object of names and values, but is {values!r}")
-    known = {f.name: getattr(defaults, f.name) for f in dataclasses.fields(defaults)}
-    for name, value in values.items():
-        if name not in known:
-            raise ValueError(f"there is no setting {name!r}; there are {', '.join(known)}")
-        if known[name] is None and value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ValueError(f"{name} must be a whole number or null, but is {value!r}")
-        for kind, wanted in ((tuple, "a list"), (str, "text"), (int, "a whole number"), (float, "a number"),
-                             (dict, "an object")):
-            accepted = {float: (int, float), tuple: (tuple, list)}.get(kind, kind)
-            fits = isinstance(value, accepted) and not isinstance(value, bool)
-            if type(known[name]) is kind and not fits:
-                raise ValueError(f"{name} must be {wanted}, but is {value!r}")
+    return made(TrainSettings, values, f"{source}: training settings" if source else "training settings")

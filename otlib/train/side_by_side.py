@@ -3,14 +3,16 @@
 import dataclasses
 import os
 import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+from otlib.commands import start_child
 from otlib.errors import InputError
 from otlib.files import read_json, write_json
+from otlib.own_files import claim
 from otlib.train.loop import RUN, TrainSettings
 
 
@@ -20,7 +22,7 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
 
     Args:
         data: folder of the data set.
-        runs: each run gets the folder ``runs / name``, with what its process prints in ``output.txt``.
+        runs: each run gets the folder ``runs / name``.
         settings: by name.
         cache: of audio features.
         processes: at a time; by default one for each core.
@@ -39,31 +41,36 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
             while waiting and len(running) < processes:
                 name = waiting.pop(0)
                 running[name] = _start(data, runs / name, settings[name], cache)
-            for name, process in list(running.items()):
+            for name, (process, output) in list(running.items()):
                 if process.poll() is not None:
                     del running[name]
-                    _check(name, process.returncode, runs / name / "output.txt")
+                    process.stdin.close()
+                    _check(name, process.returncode, output)
             time.sleep(0.1)
     finally:
-        for process in running.values():
+        for process, _ in running.values():
             process.terminate()
             process.wait()
+            process.stdin.close()  # now, since a child ends at once when it is closed
     return {name: read_json(runs / name / RUN) for name in settings}
 
 
-def _start(data: Path, out: Path, settings: TrainSettings, cache: Path) -> subprocess.Popen:
+def _start(data: Path, out: Path, settings: TrainSettings, cache: Path) -> tuple[subprocess.Popen, BinaryIO]:
+    claim(out)
     write_json(out / "settings.json", dataclasses.asdict(settings))
-    command = [sys.executable, "-m", "otlib.train", "--data", data, "--out", out, "--cache", cache,
-               "--settings", out / "settings.json"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    with open(out / "output.txt", "w", encoding="utf-8") as output:
-        return subprocess.Popen([str(part) for part in command], stdout=output, stderr=subprocess.STDOUT, env=environment)
+    arguments = ["otlib.train", "--data", data, "--out", out, "--cache", cache, "--settings", out / "settings.json"]
+    output = tempfile.TemporaryFile()
+    process = start_child([str(part) for part in arguments], {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+                          stdout=output, stderr=subprocess.STDOUT)
+    return process, output
 
 
-def _check(name: str, status: int, output: Path) -> None:
+def _check(name: str, status: int, output: BinaryIO) -> None:
+    with output:
+        output.seek(0)
+        said = output.read().decode(errors="replace").replace("\r", "\n").strip().splitlines() or ["nothing"]
     if status == 0:
         return
-    said = output.read_text(encoding="utf-8").replace("\r", "\n").strip().splitlines() or ["nothing"]
     if status == 2:
         raise InputError(said[-1].removeprefix("error: "))
     raise RuntimeError(f"training {name} ended with status {status}: " + "\n".join(said[-5:]))

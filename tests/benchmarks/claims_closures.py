@@ -1,108 +1,135 @@
-"""Whether lips close at p, b and m: on recordings of people, on the demo's clip, and in silence."""
+"""Whether lips close at p, b and m and nowhere else: on recordings of people, on the demo's clip, and in silence."""
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
+from otlib.errors import InputError
+from otlib.files import read_json
+from otlib.metrics.aggregate import CorpusScores, aggregate
 from otlib.metrics.closures import DEFAULT_CLOSURES
+from otlib.metrics.closures_of_speech import closures_of_speech, loud_frames, of_another_recording
+from otlib.metrics.intervals import IntervalUndefined, speaker_interval
 from otlib.phonemes import Phoneme, load_aligner
 from otlib.speech.recording import Recording, read_recording, resampled
 from tests.benchmarks.claims_common import Setting, goal
 
-SHARE_OF_RANGE = 0.25  # of the clip's lip gaps, from below: the lips are together there
-WANTED_SHARE = 0.8  # of the closures
 MARGIN_FRAMES = 1  # by which a closure may come early or late
 DEMO_MM = DEFAULT_CLOSURES.threshold_mm  # closed, as the metrics have it
 SILENT_SECONDS, SILENT_RATE = 1.0, 16_000
+SHOWN = ("found_shut", "found_near", "false_share", "false_per_s", "shut_in_pauses", "open_vowel_mm", "close_vowel_mm",
+         "closure_lag_frames")
+MODEL, CONTROL = "OT-Talk", "loudness and pitch"
+LEAST_FOUND, MOST_FALSE, LEAST_ABOVE_CHANCE, LEAST_VOWELS_MM = 0.85, 0.30, 0.35, 3.8
 
 
 def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[Phoneme],
                  frame_rate: float) -> list[dict[str, Any]]:
-    """Return for each p, b and m how near the lips come to each other.
+    """Return for each p, b and m its times and the smallest gap within it or a frame beside it.
 
     Args:
         gap_mm: (T,) of a clip; frame t is at the time t / frame_rate.
-        phonemes: with their times.
+        phonemes: with their times; closures after the last frame are left out.
         frame_rate: of the gaps.
-
-    Returns:
-        Symbol, times, the smallest gap between start and end or a frame beside them, that gap's place in the range of
-        all gaps (0 the smallest, 1 the widest), whether it is under a quarter of it, and how many of those frames there are
-        and are so; closures after the last frame are left out.
-
-    Raises:
-        ValueError: the gap never changes, so that no share of its range says anything.
     """
-    low, wide = float(gap_mm.min()), float(np.ptp(gap_mm))
-    if wide == 0:
-        raise ValueError("gap_mm: is the same in all frames")
     rows = []
     for symbol, start, end in filter(lambda phoneme: phoneme.is_bilabial, phonemes):
         first = max(0, int(np.ceil(start * frame_rate - 1e-9)) - MARGIN_FRAMES)
-        last = int(np.floor(end * frame_rate + 1e-9)) + MARGIN_FRAMES
-        near = gap_mm[first: last + 1]
+        near = gap_mm[first: int(np.floor(end * frame_rate + 1e-9)) + MARGIN_FRAMES + 1]
         if len(near):
-            share = (float(near.min()) - low) / wide
             rows.append({"phoneme": symbol, "start_s": round(start, 3), "end_s": round(end, 3),
-                         "smallest_gap_mm": round(float(near.min()), 3), "share_of_range": round(share, 4),
-                         "closed": share < SHARE_OF_RANGE, "frames": len(near),
-                         "frames_closed": int(((near - low) / wide < SHARE_OF_RANGE).sum())})
+                         "smallest_gap_mm": round(float(near.min()), 3)})
     return rows
 
 
-def measure_closures(setting: Setting, recordings: Sequence[tuple[str, str]],
-                     others: Sequence[Setting] = ()) -> dict[str, Any]:
-    """Return every closure that pocketsphinx finds in recordings, and how near the lips of all unseen speakers come there.
+def read_speech(recordings: Sequence[tuple[str, str]], frame_rate: float) -> dict[str, tuple[Recording, list[Phoneme]]]:
+    """Return recordings with their phonemes, by the file's name.
 
     Args:
-        setting: a model, and the corpus of whose test speakers the heads are.
-        recordings: files, and what is said in them.
-        others: other trainings with their corpus, counted together beside the setting's own; one training is one sample.
+        recordings: files, and what is said in them: a text, which pocketsphinx aligns, or a JSON of `python -m otlib align`.
+        frame_rate: of the motion.
 
     Raises:
-        InputError: a recording cannot be read or aligned, or pocketsphinx or espeak-ng is not installed.
+        InputError: a recording cannot be read or aligned, two have one name, or pocketsphinx or espeak-ng is not installed.
     """
-    aligner, heard = load_aligner("pocketsphinx"), []
+    speech: dict[str, tuple[Recording, list[Phoneme]]] = {}
     for file, text in recordings:
-        recording = read_recording(file, setting.corpus.frame_rate)
-        phonemes = aligner.phonemes(resampled(recording), text_to_phonemes(text), name=file)
-        heard.append((Path(file).name, recording, phonemes))
-    own = _closures(setting, heard)
-    beside = [_closures(other, heard) for other in others]
-    models = {"the demo's model": [own]} | ({f"{len(others)} models of the full corpus": beside} if others else {})
-    goals = []
-    for whose, results in models.items():
-        shares = np.array([[list(row["share_of_range"].values()) for row in rows] for rows in results])
-        share = float((shares < SHARE_OF_RANGE).mean()) if shares.size else 0.0
-        goals.append(goal(f"share of {len(own)} p, b, m in {len(heard)} recordings of people at which the lip gap falls "
-                          f"under {SHARE_OF_RANGE:.0%} of its range, on {_heads(results)} unseen heads, {whose}", share,
-                          WANTED_SHARE, least=True))
-    return {"share_of_range": SHARE_OF_RANGE, "margin_frames": MARGIN_FRAMES, "closures": own, "full_corpus": beside,
-            "goals": goals}
+        if file in speech:
+            raise InputError(f"{file}: is named twice; name each recording once")
+        recording = read_recording(file, frame_rate)
+        if text.endswith(".json"):
+            phonemes = [Phoneme(row["phoneme"], float(row["start"]), float(row["end"])) for row in read_json(Path(text))]
+        else:
+            phonemes = list(load_aligner("pocketsphinx").phonemes(resampled(recording), text_to_phonemes(text), name=file))
+        speech[file] = recording, phonemes
+    return speech
 
 
-def _heads(results: Sequence[Sequence[dict[str, Any]]]) -> int:
-    return len({speaker for rows in results for row in rows for speaker in row["share_of_range"]})
+def measure_closures(settings: Mapping[str, Setting], recordings: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Return what the lips of the corpus's unseen heads do at the sounds of recordings, and what they would do by chance.
+
+    Args:
+        settings: models by name, :data:`MODEL` and :data:`CONTROL` among them, each with the corpus of its test heads.
+        recordings: of :func:`read_speech`.
+
+    Raises:
+        InputError: as :func:`read_speech`.
+    """
+    speech = read_speech(recordings, settings[MODEL].corpus.frame_rate)
+    rows: dict[str, Any] = {}
+    for name, setting in settings.items():
+        own, chance = scores_of(setting, speech)
+        rows[name] = summary(own)
+        if chance:
+            rows[f"{name}, on another recording"] = summary(chance)
+    best, chance, people = rows[MODEL], rows.get(f"{MODEL}, on another recording"), f"in {len(speech)} recordings of people"
+    vowels = best["open_vowel_mm"]["mean"] - best["close_vowel_mm"]["mean"]
+    goals = [goal(f"share of the {best['bilabials']:.0f} p, b, m {people} and on unseen heads at which the lip gap falls "
+                  "under 15% of its range", best["found_shut"]["mean"], LEAST_FOUND, least=True),
+             goal(f"share of false closures among all {people}", best["false_share"]["mean"], MOST_FALSE),
+             goal(f"opening at open beyond that at close vowels {people} (mm)", vowels, LEAST_VOWELS_MM, least=True)]
+    if chance:
+        goals.append(goal(f"closures found {people} beyond those found in another recording",
+                          best["found_shut"]["mean"] - chance["found_shut"]["mean"], LEAST_ABOVE_CHANCE, least=True))
+    return {"rows": rows, "goals": goals}
 
 
-def _closures(setting: Setting, heard: Sequence[tuple[str, Recording, Any]]) -> list[dict[str, Any]]:
-    """Return each closure with the smallest gap there of each test speaker, as a share of the range of that clip's gaps."""
+def scores_of(setting: Setting, speech: Mapping[str, tuple[Recording, list[Phoneme]]],
+              ) -> tuple[CorpusScores, CorpusScores | None]:
+    """Return the scores of a model, and those of the same motions beside another recording (None where there is one only).
+
+    Counts are summed over the heads of the test speakers; the speaker of the averages is the recording's.
+    """
     heads = {sequence.subject: sequence.template for sequence in setting.corpus.select("test")}
-    found = []
-    for name, recording, phonemes in heard:
-        rows = [closure_rows(setting.gap_mm(recording, template), phonemes, setting.corpus.frame_rate)
-                for template in heads.values()]
-        here = [{"recording": name, **{key: of_heads[0][key] for key in ("phoneme", "start_s", "end_s", "frames")},
-                 **{key: {head: row[key] for head, row in zip(heads, of_heads, strict=True)}
-                    for key in ("share_of_range", "frames_closed")}}
-                for of_heads in zip(*rows, strict=True)]
-        closed = sum(row["closed"] for of_head in rows for row in of_head)
-        print(f"  {name}: {closed} of {len(here) * len(heads)} closed on {len(heads)} heads", flush=True)
-        found += here
-    return found
+    rate, names = setting.corpus.frame_rate, list(speech)
+    own, chance, speakers = [], [], []
+    for head in heads.values():
+        gaps = [setting.gap_mm(recording, head) for recording, _ in speech.values()]
+        for place, (recording, phonemes) in enumerate(speech.values()):
+            loud = loud_frames(recording.samples, recording.sample_rate, len(gaps[place]), rate)
+            own.append(closures_of_speech(gaps[place], phonemes, loud, rate))
+            if len(names) > 1:
+                other = of_another_recording(gaps, place, len(loud))
+                chance.append(closures_of_speech(other, phonemes, loud, rate))
+            speakers.append(names[place])
+    return aggregate(own, speakers), aggregate(chance, speakers) if chance else None
+
+
+def summary(scores: CorpusScores) -> dict[str, Any]:
+    """Return each score's mean over recordings with its interval, and the number of closures."""
+    result: dict[str, Any] = {"bilabials": scores.mean["bilabials"], "closures_made": scores.mean["closures_made"]}
+    for name in SHOWN:
+        defined = {who: value for who, value in scores.by_speaker(name).items() if not math.isnan(value)}
+        try:
+            interval = speaker_interval(defined, generator=np.random.default_rng(0))
+            result[name] = {"mean": interval.estimate, "interval": [interval.low, interval.high], "recordings": len(defined)}
+        except IntervalUndefined:
+            result[name] = {"mean": scores.mean[name], "interval": None, "recordings": len(defined)}
+    return result
 
 
 def measure_demo(setting: Setting) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,17 +31,16 @@ class Setting:
         return np.concatenate([topology.gap_mm(stretch) for stretch in stretches]) - topology.gap_mm(template)
 
 
-def open_setting(folders: Folders, run: Path | None = None) -> Setting:
-    """Open what ``make demo`` leaves, or a sweep's training on the profile's corpus.
+def open_setting(folders: Folders, model: str = "ot_talk") -> Setting:
+    """Open the corpus and a model that ``make demo`` leaves.
 
     Raises:
         InputError: it is not there.
     """
-    command = "make sweep NAME=full_corpus" if run else "make demo"
-    run = run or folders.models / "ot_talk"
+    run = folders.models / model
     for needed in (folders.corpus / "manifest.json", run / WEIGHTS):
         if not needed.is_file():
-            raise InputError(f"{needed}: is not there; run `{command}` first, which makes the corpus and trains the model")
+            raise InputError(f"{needed}: is not there; run `make demo` first, which makes the corpus and trains the models")
     return Setting(Dataset.open(folders.corpus), load_trained(run), sha256(run / WEIGHTS), folders)
 
 

@@ -1,4 +1,4 @@
-"""Whether a training and a sweep that are killed again and again end as ones that were not."""
+"""Whether what is stopped or killed again and again ends as what was not: corpus, conversion, training, driver and sweep."""
 
 import json
 import os
@@ -13,16 +13,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import nbformat
+import psutil
 import yaml
 
 from notebooks.experiments.folders import Folders
 from notebooks.experiments.sweep_results import read_sweep
 from otlib.errors import InputError
+from otlib.own_files import LEDGER, claim
 from tests.benchmarks.claims_common import Setting, goal
 from tests.fixtures.driver_copy import copy_driver
+from tests.fixtures.vocaset_folder import write_raw
 
 ROOT = Path(__file__).resolve().parents[2]
 EARLIEST, LATEST = 0.1, 0.6  # when a kill comes, in shares of the time that the whole takes undisturbed
+SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}  # in turn, and the status that each should leave
+MOMENT_S = 10.0  # in which children notice that their parent died
+SYNTHETIC = ["synthetic", "--hours", "0.02", "--workers", "2"]
+DRIVEN = """from data_prep.__main__ import main
+from notebooks.experiments.folders import Folders
+from otlib.train.settings import TrainSettings
+from otlib.train.side_by_side import train_all
+
+folders = Folders(PROFILE)
+assert main([*{synthetic}, "--out", str(folders.corpus)]) == 0
+settings = {{str(seed): TrainSettings("prosody", seed=seed, steps={steps}, validate={steps}) for seed in (0, 1)}}
+train_all(folders.corpus, folders.models, settings, cache=folders.features, processes=2)
+"""
 
 
 def kill_moments(count: int, usual: float, seed: int) -> list[float]:
@@ -33,30 +50,36 @@ def kill_moments(count: int, usual: float, seed: int) -> list[float]:
 
 def kill_again_and_again(start: Callable[[], subprocess.Popen], moments: list[float],
                          ended: Callable[[], None]) -> dict[str, int]:
-    """Start a program, kill it, and so on; after the last kill let it end.
+    """Start a program, stop it by the next of SIGNALS, and so on; after the last time let it end.
 
     A life that ends before its kill is looked at by ``ended``, which also clears its result away, and the next life begins
     from nothing with a kill half as far ahead of it, so that every kill meets a program at work although the machine may
     be quicker than when the moments were chosen.
 
     Returns:
-        How many kills met it at work, and how many lives came to their end.
+        How many kills met it at work, how many lives came to their end, and how many of a program's processes outlived it.
 
     Raises:
-        InputError: the program failed, or is too short to be killed.
+        InputError: the program failed, ended otherwise than a signal should end it, or is too short to be killed.
     """
-    endings, kills = 0, 0
-    for moment in moments:
+    endings, left = 0, 0
+    for number, moment in enumerate(moments):
+        kind = list(SIGNALS)[number % len(SIGNALS)]
         for halved in range(10):
-            process = start()
+            process, family = start(), []
             try:
                 process.communicate(timeout=moment / 2**halved)
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+                family = psutil.Process(process.pid).children(recursive=True)
+                process.send_signal(kind)
                 process.communicate()
-            if process.returncode == -signal.SIGKILL:
-                kills += 1
-                print(f"  killed {kills} of {len(moments)}, {moment / 2**halved:.1f} s after its start", flush=True)
+            if process.returncode == SIGNALS[kind]:
+                outliving = psutil.wait_procs(family, timeout=MOMENT_S)[1]
+                left += len(outliving)
+                for one in outliving:
+                    one.kill()
+                print(f"  killed {number + 1} of {len(moments)}, {kind.name} {moment / 2**halved:.1f} s after its start",
+                      flush=True)
                 break
             _check(process)
             ended()
@@ -67,39 +90,89 @@ def kill_again_and_again(start: Callable[[], subprocess.Popen], moments: list[fl
     process.communicate()
     _check(process)
     ended()
-    return {"kills": kills, "ended": endings + 1}
+    return {"kills": len(moments), "ended": endings + 1, "left": left}
 
 
 def measure_kills(setting: Setting, kills: int, steps: int) -> dict[str, Any]:
-    """Return how many of the endings of a killed training and of a killed sweep are those of ones that were not."""
-    with tempfile.TemporaryDirectory() as folder:
-        training = _training(setting, Path(folder), kills, steps)
-        sweep = _sweep(setting, Path(folder), kills, max(1, steps // 4))
-    return {"training": training, "sweep": sweep, "goals": [
-        goal(f"other bytes at the end of a training of {steps} steps, killed {training['kills']} times",
-             training["ended"] - training["same"], 0),
-        goal(f"other models or scores at the end of a sweep of 2 cells, killed {sweep['kills']} times",
-             sweep["ended"] - sweep["same"], 0)]}
+    """Return how many of the endings of killed programs are those of ones that were not, and which processes were left."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        measured = {"corpus": kill_corpus(folder / "corpus", kills), "conversion": kill_conversion(folder / "raw", kills),
+                    "training": _training(setting, folder / "training", kills, steps),
+                    "driver": kill_driver(folder / "driver", kills, max(1, steps // 8)),
+                    "sweep": _sweep(setting, folder / "sweep", kills, max(1, steps // 4))}
+    return measured | {"goals": [
+        goal(f"other bytes, litter or processes left by a {name} that was killed {found['kills']} times",
+             found["ended"] - found["same"] + found["left"], 0) for name, found in measured.items()]}
+
+
+def kill_corpus(folder: Path, kills: int) -> dict[str, Any]:
+    """Return how a small corpus comes through kills."""
+    return _prepared(folder, kills, SYNTHETIC)
+
+
+def kill_conversion(folder: Path, kills: int) -> dict[str, Any]:
+    """Return how the conversion of a small data set comes through kills."""
+    return _prepared(folder, kills, ["vocaset", "--raw", str(write_raw(folder / "raw"))])
+
+
+def _prepared(folder: Path, kills: int, source: list[str]) -> dict[str, Any]:
+    def program(place: Path) -> Callable[[], subprocess.Popen]:
+        return lambda: _start(ROOT, "-m", "data_prep", *source, "--out", str(place / "made"))
+
+    usual = _finish(program(folder / "whole"))
+    whole, killed = content(folder / "whole"), folder / "killed"
+    return _compared(program(killed), kill_moments(kills, usual, seed=0), lambda: content(killed) == whole, killed)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Return all files and sockets below a folder, hidden ones too, but what tells the time: executed notebooks, and the
+    ledgers that list them."""
+    return {file.relative_to(folder).as_posix(): file.read_bytes() if file.is_file() else b"" for file in folder.rglob("*")
+            if not file.is_dir() and not ("results" in file.parts and (file.suffix == ".ipynb" or file.name == LEDGER))}
 
 
 def _training(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, Any]:
+    folder.mkdir()
     (folder / "settings.json").write_text(json.dumps({"steps": steps, "validate": max(1, steps // 8)}), encoding="utf-8")
-
     _lend_features(setting, folder / "features")
 
-    def program(out: Path, *more: str) -> Callable[[], subprocess.Popen]:
-        return lambda: _start(ROOT, "-m", "otlib.train", "--data", str(setting.corpus.path.resolve()), "--out", str(out),
-                              "--cache", str(folder / "features"), "--settings", str(folder / "settings.json"), *more)
-
-    def content(out: Path) -> dict[str, bytes]:
-        return {file.name: file.read_bytes() for file in out.iterdir()}
+    def program(place: Path, *more: str) -> Callable[[], subprocess.Popen]:
+        return lambda: _start(ROOT, "-m", "otlib.train", "--data", str(setting.corpus.path.resolve()), "--out",
+                              str(place / "run"), "--cache", str(folder / "features"), "--settings",
+                              str(folder / "settings.json"), *more)
 
     _finish(program(folder / "one_step", "--steps", "1"))  # leaves the audio features, if any are missing
     usual = _finish(program(folder / "whole"))
-    whole = content(folder / "whole")
-    killed = folder / "killed"
+    whole, killed = content(folder / "whole"), folder / "killed"
     counts = _compared(program(killed), kill_moments(kills, usual, seed=0), lambda: content(killed) == whole, killed)
     return counts | {"steps": steps, "files": sorted(whole)}
+
+
+def kill_driver(folder: Path, kills: int, steps: int) -> dict[str, Any]:
+    """Return how a driver comes through kills whose notebook makes a small corpus and two trainings side by side."""
+    notebook = nbformat.v4.new_notebook(cells=[
+        nbformat.v4.new_code_cell('PROFILE = "fast"', metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(DRIVEN.format(synthetic=SYNTHETIC, steps=steps))],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    step = {"name": "01_all", "outputs": ["data/fast/corpus", "{run}/models"],
+            "profiles": {"fast": {"budget": 3600, "usual": 30}}}
+
+    def repository(root: Path) -> Path:
+        copy_driver(root)
+        (root / "tmp").mkdir()
+        nbformat.write(notebook, root / "notebooks" / "01_all.ipynb")
+        (root / "notebooks" / "suite.yaml").write_text(yaml.safe_dump({"profiles": ["fast"], "notebooks": [step]}),
+                                                       encoding="utf-8")
+        return root
+
+    def program(root: Path) -> Callable[[], subprocess.Popen]:
+        return lambda: _start(root if root.exists() else repository(root), "-m", "notebooks.driver.run")
+
+    usual = _finish(program(folder / "whole"))
+    whole, killed = content(folder / "whole"), folder / "killed"
+    counts = _compared(program(killed), kill_moments(kills, usual, seed=0), lambda: content(killed) == whole, killed)
+    return counts | {"steps": steps}
 
 
 def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, Any]:
@@ -107,6 +180,7 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
             "parameters": {"ENCODER": "prosody", "STEPS": steps}, "cells": {"full": {}, "no_graph": {"TERMS": 1}}}
     root = folder / "repository"
     copy_driver(root, "sweeps")
+    (root / "tmp").mkdir()
     (root / "notebooks" / "suite.yaml").write_text(
         yaml.safe_dump({"profiles": ["fast"], "notebooks": [], "sweeps": [plan]}, sort_keys=False), encoding="utf-8")
     (root / "data" / "fast").mkdir(parents=True)
@@ -117,9 +191,10 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
     def program() -> subprocess.Popen:
         return _start(root, "-m", "notebooks.driver.sweep", "claims", "--jobs", "2")
 
-    def content() -> tuple[dict, dict]:
+    def found() -> tuple[dict, dict, list[Path]]:
         scores = {(result.cell, result.seed): result.scores for result in read_sweep(left)}
-        return scores, {file.parent.parent.name: file.read_bytes() for file in left.glob("work/*/run/model.safetensors")}
+        models = {file.parent.parent.name: file.read_bytes() for file in left.glob("work/*/run/model.safetensors")}
+        return scores, models, [*root.rglob(".*.otlib-*"), *(root / "tmp").iterdir()]
 
     def clear() -> None:
         shutil.rmtree(left, ignore_errors=True)
@@ -127,21 +202,21 @@ def _sweep(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, 
     _finish(program)  # leaves the audio features, which the measured time is to be without
     clear()
     usual = _finish(program)
-    whole = content()
+    whole = found()
     clear()
-    counts = _compared(program, kill_moments(kills, usual, seed=1), lambda: content() == whole, left)
+    counts = _compared(program, kill_moments(kills, usual, seed=1), lambda: found() == whole, left)
     return counts | {"steps": steps, "cells": sorted(whole[1])}
 
 
 def _lend_features(setting: Setting, folder: Path) -> None:
     """Link the audio features that there are into a folder, where whatever a kill leaves does no harm."""
-    folder.mkdir(parents=True)
+    claim(folder)
     for file in setting.folders.features.glob("*.npy"):
         (folder / file.name).symlink_to(file.resolve())
 
 
 def _compared(start: Callable[[], subprocess.Popen], moments: list[float], same: Callable[[], bool],
-              left: Path) -> dict[str, int]:
+              left: Path) -> dict[str, Any]:
     """Kill a program again and again; count the endings, and those that are the same as without a kill."""
     equal = []
 
@@ -155,6 +230,8 @@ def _compared(start: Callable[[], subprocess.Popen], moments: list[float], same:
 def _start(folder: Path, *arguments: str) -> subprocess.Popen:
     ones = dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TQDM_DISABLE"), "1")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), **ones}
+    if (folder / "tmp").is_dir():
+        environment["TMPDIR"] = str(folder / "tmp")
     return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL,
                             stderr=subprocess.DEVNULL)
 

@@ -16,6 +16,6 @@ def add_target(parser: argparse.ArgumentParser) -> None:
 def target_of(parser: argparse.ArgumentParser, options: argparse.Namespace, name: str) -> Path:
     """Return where the JSON of a benchmark goes; a name that no run can have ends the program with status 2."""
     try:
-        return options.target or Folders(run=options.run).bench / f"{name}.json"
+        return options.target or Folders(run=options.run).claimed().bench / f"{name}.json"
     except InputError as error:
         parser.error(str(error))

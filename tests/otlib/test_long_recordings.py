@@ -13,7 +13,7 @@ from otlib.data.dataset import Dataset
 from otlib.models.ottalk import ModelSettings, OTTalk, prepare_geometry
 from otlib.predict import Trained, load_trained, talk
 from otlib.speech.features import align_by_interpolation, feature_source
-from otlib.speech.recording import Recording
+from otlib.speech.recording import Recording, heard
 from otlib.train.__main__ import main
 from otlib.train.loop import LOG, STATE, train
 from otlib.train.settings import TrainSettings
@@ -28,6 +28,7 @@ ONE_PASS = {"rtol": 0.0, "atol": 1e-6}  # metres: float32 sums of other lengths
 LEAD = 9  # frames of silence that a recording is heard after, at 30 a second
 SEAM_MM = 0.001  # what rounding may put between two frames at a join; motion is millimetres
 GROWTH_MB = 40  # four times the sound may cost: its samples (15 MB) and a longer window of it; the vertices are 221 MB
+FILE_GROWTH_MB = 110  # the animation is fitted in pieces of 32 MB, some at a time, which two minutes do not fill
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "131072"}  # glibc: else what is freed may stay with the process, 30 to 55 MB by luck
 MEMORY = '''
 import sys
@@ -58,6 +59,46 @@ for seconds in (60, 240):
 '''
 
 
+FROM_A_FILE = '''
+import sys, threading
+from pathlib import Path
+import numpy as np, soundfile, torch
+from otlib.export.glb import write_glb
+from otlib.models.ottalk import ModelSettings, OTTalk
+from otlib.files import on_disk
+from otlib.predict import Trained, talk
+from otlib.speech.features import feature_source
+from otlib.speech.recording import read_recording
+from otlib.topology import Topology
+from tests.fixtures.talking_ball import ball
+
+torch.set_num_threads(1)
+source, folder, peak, done = feature_source("prosody"), Path(sys.argv[1]), [0], threading.Event()
+model = OTTalk(ModelSettings(source.layers, source.channels, levels=(64, 16)))
+torch.nn.init.normal_(model.out.weight, std=0.1)
+vertices, faces, _ = ball(2)
+
+def watch():
+    while not done.wait(0.02):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        peak[0] = max(peak[0], int(next(line.split()[1] for line in lines if line.startswith("RssAnon"))))
+
+threading.Thread(target=watch).start()
+try:
+    for minutes in (2, 20):
+        generator, peak[0] = np.random.default_rng(0), 0
+        with soundfile.SoundFile(folder / "talk.wav", "w", 44_100, 2) as file:
+            for _ in range(minutes * 12):
+                file.write(generator.uniform(-0.5, 0.5, (5 * 44_100, 2)).astype(np.float32))
+        motion = on_disk(talk(Trained(model, source, 30.0), read_recording(folder / "talk.wav"), vertices, Topology(faces)),
+                         folder)
+        report = write_glb(folder / "talk.glb", motion, Topology(faces), 30.0, template=vertices, max_targets=8)
+        print(len(motion), (folder / "talk.glb").stat().st_size, peak[0])
+finally:
+    done.set()
+'''
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("corpus") / "tiny")
@@ -81,8 +122,8 @@ def noise(seconds, rate=16_000, seed=0):
 
 
 def whole_motion(trained, recording, template, topology):
-    """One pass over the whole recording after its silence, in no windows: encoder, alignment, network."""
-    samples = torch.nn.functional.pad(torch.from_numpy(recording.samples), (round(LEAD / 30 * 16_000), 0))
+    """One pass over all that is heard of a recording after its silence, in no windows: encoder, alignment, network."""
+    samples = torch.nn.functional.pad(heard(recording), (round(LEAD / 30 * 16_000), 0))
     samples = samples[: (len(samples) - 400) // 320 * 320 + 400]  # what is left over makes no feature
     with torch.no_grad():
         features = align_by_interpolation(trained.source.extract(samples), LEAD + recording.frames(30.0), 30.0)
@@ -145,6 +186,18 @@ def test_memory_does_not_grow_with_the_recording(tmp_path):
     assert motion.shape == (7200, 2562, 3) and motion.nbytes > 5 * GROWTH_MB * 1e6
     assert (after - before) * 1024 < GROWTH_MB * 1e6, (before, after)
     assert np.abs(motion[7199] - motion[0]).max() > 1e-3
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak of a process is read as Linux tells it")
+def test_twenty_minutes_of_a_file_become_a_glb_in_the_memory_of_two(tmp_path):
+    """By 18 minutes more, sound grows by 260 MB (one channel at 44,100 Hz, and at 16 kHz), and vertices by 63 MB."""
+    done = subprocess.run([sys.executable, "-c", FROM_A_FILE, str(tmp_path)], capture_output=True, text=True, check=False,
+                          env=os.environ | GIVEN_BACK)
+    assert done.returncode == 0, done.stderr
+    (short, _, before), (long, size, after) = (map(int, line.split()) for line in done.stdout.splitlines())
+    assert (short, long) == (3600, 36_000) and size > 4 * 36_000
+    assert (after - before) * 1024 < FILE_GROWTH_MB * 1e6, (before, after)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.glb", "talk.wav"]
 
 
 def test_a_training_on_a_full_disk_keeps_its_last_checkpoint(data, cache, tmp_path, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from otlib.checks import NotFiniteError
 from otlib.losses import (
     LossSettings,
     losses,
@@ -71,6 +72,17 @@ def test_velocity_ignores_a_constant_displacement_and_sees_a_drift():
     drift = torch.arange(truth.shape[1], dtype=truth.dtype)[:, None, None] * SHIFT
     assert velocity(truth + SHIFT, truth, even_weights(truth)).item() < DOUBLE["atol"]
     torch.testing.assert_close(velocity(truth + drift, truth, even_weights(truth)).item(), SHIFT_MM2, **DOUBLE)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e25])  # the last one's square leaves float32
+@pytest.mark.parametrize("spoilt", ["prediction", "truth"])
+def test_a_loss_that_is_not_finite_is_refused_by_the_terms_name(value, spoilt):
+    """A vertex that is no lip: the opening is fine, and transport alone would be refused by its measures."""
+    motions = {name: clips(1).float() for name in ("prediction", "truth")}
+    motions[spoilt][0, 2, 11, 1] = value
+    with pytest.raises(NotFiniteError, match="^the loss has no finite value in the terms reconstruction, velocity, total$"):
+        losses(**motions, rest=motions["prediction"][:, 0], topology=TOPOLOGY, settings=LossSettings(transport=0.0),
+               generators=generators(0))
 
 
 def test_velocity_needs_two_frames():
@@ -222,14 +234,14 @@ def test_a_perfect_prediction_costs_nothing():
 
 
 @pytest.mark.parametrize("setting, message", [
-    ({"measure": "vertices"}, "measure 'vertices' is neither 'varifold' nor 'barycentres'"),
-    ({"region": "nose"}, "region 'nose' is neither 'mouth' nor 'face'"),
-    ({"sampler": "random"}, "sampler 'random' is not one of gaussian, orthogonal, design"),
-    ({"transport": -1.0}, "transport must be finite and not negative, but is -1.0"),
-    ({"closure": -1.0}, "closure must be finite and not negative, but is -1.0"),
-    ({"velocity": float("nan")}, "velocity must be finite and not negative, but is nan"),
-    ({"directions": 0}, "directions must be at least 1, but is 0"),
-    ({"frames": 0}, "frames must be at least 1, but is 0"),
+    ({"measure": "vertices"}, "measure must be one of 'varifold', 'barycentres', but is 'vertices'"),
+    ({"region": "nose"}, "region must be one of 'mouth', 'face', but is 'nose'"),
+    ({"sampler": "random"}, "sampler must be one of 'gaussian', 'orthogonal', 'design', but is 'random'"),
+    ({"transport": -1.0}, "transport must be at least 0 and at most 1000000, but is -1.0"),
+    ({"closure": -1.0}, "closure must be at least 0 and at most 1000000, but is -1.0"),
+    ({"velocity": float("nan")}, "velocity must be at least 0 and at most 1000000, but is nan"),
+    ({"directions": 0}, "directions must be at least 1 and at most 10000, but is 0"),
+    ({"frames": 0}, "frames must be at least 1 and at most 1000, but is 0"),
 ])
 def test_impossible_settings_are_refused(setting, message):
     with pytest.raises(ValueError, match=message):

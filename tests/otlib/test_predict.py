@@ -70,7 +70,7 @@ def test_the_predictor_moves_the_head_but_knows_no_motion(trained, dataset, cach
 def test_a_prediction_is_as_long_as_the_clip_where_the_sound_ends_before(trained, tmp_path):
     late = Dataset.open(write_corpus(tmp_path / "late", late=2))
     clip = late.select("test")[0]
-    assert len(Predictor(trained, late, tmp_path)(clip)) == clip.frames == len(clip.vertices)
+    assert len(Predictor(trained, late, tmp_path / "features")(clip)) == clip.frames == len(clip.vertices)
 
 
 def test_a_recording_talks_as_its_clip_does(trained, dataset, cache):

@@ -8,14 +8,14 @@ wrapping what numba must compile.
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
 
+from otlib.measures.compiled.numba_cache import compiled
 from otlib.measures.compiled.sliced_numba import UNIT_MASS
 
 _MASS = 1.0 / UNIT_MASS
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 @no_type_check
 def add_direction(x, y, y_points, direction, p, sums):
     """Add the matching along one direction to the sums of each atom of x.

@@ -19,7 +19,8 @@ calls. ``no_type_check`` keeps the test run's shape checks from wrapping what nu
 from typing import no_type_check
 
 import numpy as np
-from numba import njit
+
+from otlib.measures.compiled.numba_cache import compiled
 
 MAX_ATOMS = 1 << 21
 """During the sort an atom's index shares a 32-bit word with 11 bits of its key."""
@@ -33,7 +34,7 @@ STRETCH = 64  # sorted atoms checked for inversions at once
 PORTION = 2048  # atoms projected at once, so that they stay in the fastest cache across axes
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def prepare(x, a, y, b):
     """Prepare both measures: points (d, n), contiguous along each axis, their bounds (d, 2), and integer masses.
@@ -51,7 +52,7 @@ def prepare(x, a, y, b):
     return (x_axes, x_bounds, x_masses), (y_axes, y_bounds, y_masses)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def make_buffers(x, y):
     """Scratch space of :func:`directions_block` for measures as large as the points ``x`` and ``y``; one per thread."""
@@ -65,7 +66,7 @@ def make_buffers(x, y):
     return projection, key, swap, histograms, by_rank, exchange
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
     """Solve one block of one frame's directions; each result is summed over the block and divided by L.
@@ -83,6 +84,10 @@ def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
     point_gradient, weight_gradient = np.zeros((d, gradient_size), x_axes.dtype), np.zeros(gradient_size, x_axes.dtype)
 
     count = len(directions)
+    reach = 2.0 * d * max(np.abs(x_bounds).max(), np.abs(y_bounds).max())  # no gap is larger
+    # Slopes are kept x 2^62; where the power of a large gap would then leave the dtype, as they are.
+    large = p != 2.0 and float(UNIT_MASS) * count * reach ** (p - 1.0) > np.finfo(x_axes.dtype).max
+    scale = 1.0 / float(UNIT_MASS) if large else 1.0
     cost = 0.0
     for number in range(count * block // blocks, count * (block + 1) // blocks):
         theta = directions[number]
@@ -96,18 +101,18 @@ def directions_block(x, y, directions, block, blocks, p, gradient, buffers):
         if p == 2.0:
             cost += _merge_squared(x_sorted, x_heights, y_sorted, y_heights, slopes, partners)
         else:
-            cost += _merge(x_sorted, x_heights, y_sorted, y_heights, p, slopes, partners)
+            cost += _merge(x_sorted, x_heights, y_sorted, y_heights, p, scale, slopes, partners)
         if gradient:
             _back_to_atoms(x_sorted, x_heights, y_sorted, y_heights, slopes, partners, x_order, p, projection,
                            weight_gradient)
             _add_along(projection, theta, point_gradient)
     if gradient:
-        point_gradient *= x_axes.dtype.type(p / (float(UNIT_MASS) * count))
+        point_gradient *= x_axes.dtype.type(p / (float(UNIT_MASS) * scale * count))
         _centre(weight_gradient, x_masses, count)
     return cost / (float(UNIT_MASS) * count), point_gradient, weight_gradient
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _transpose(points):
     n, d = points.shape
@@ -123,7 +128,7 @@ def _transpose(points):
     return axes, bounds
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _integer_masses(weights):
     """Weights as integers that sum to 2^62 up to rounding: equal weights stay equal, and so do their steps."""
@@ -136,7 +141,7 @@ def _integer_masses(weights):
     return masses
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _project(axes, direction, projection):
     n = axes.shape[1]
@@ -152,7 +157,7 @@ def _project(axes, direction, projection):
                 part[i] += along[i] * share
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _range(bounds, direction):
     """Interval that contains the projections of all atoms, with room for rounding."""
@@ -166,7 +171,7 @@ def _range(bounds, direction):
     return bounds.dtype.type(low - slack), bounds.dtype.type(high + slack)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _sort(values, limits, key, swap, histograms, order, ordered):
     """Write the order and the sorted values of the first ``len(ordered)`` values."""
@@ -181,7 +186,7 @@ def _sort(values, limits, key, swap, histograms, order, ordered):
             ordered[k] = values[exact[k]]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _quantise(values, n, limits, key, bits):
     """Keys of 2 ``bits`` bits, evenly spaced over an interval that contains the values."""
@@ -194,7 +199,7 @@ def _quantise(values, n, limits, key, bits):
         key[i] = np.uint32(np.int32((values[i] - low) * scale))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _radix_order(values, key, swap, histograms, order, ordered, bits):
     """Stable order of keys of 2 ``bits`` bits: one pass for the low half, one for the high half."""
@@ -231,7 +236,7 @@ def _radix_order(values, key, swap, histograms, order, ordered, bits):
         ordered[place] = values[index]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _repair(order, ordered):
     """Sort by insertion what the keys left unsorted; False if that would take more than 4 n moves."""
@@ -256,7 +261,7 @@ def _repair(order, ordered):
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _inversions(before, after):
     count = 0
@@ -265,7 +270,7 @@ def _inversions(before, after):
     return count
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _cumulate(masses, order, heights):
     height = np.int64(0)
@@ -274,12 +279,12 @@ def _cumulate(masses, order, heights):
         heights[k] = height
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 @no_type_check
-def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
+def _merge(xs, x_heights, ys, y_heights, p, scale, slopes, partners):
     """Cost of one direction x 2^62.
 
-    ``slopes[i]``: sum of mass x sign(gap) |gap|^(p - 1) over the pieces of atom i, where gap = x - y.
+    ``slopes[i]``: sum of mass x sign(gap) |gap|^(p - 1) over the pieces of atom i, where gap = x - y, x 2^62 x ``scale``.
     ``partners[i]``: the last atom of y that i exchanges mass with. All by rank. After the last atom of x, y has no mass
     left.
     """
@@ -295,7 +300,7 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
         below = height
         cost += push * gap
         slope += push
-        slopes[i] = slope
+        slopes[i] = slope * scale
         partners[i] = j
         x_ends = x_height <= y_height
         slope = 0.0 if x_ends else slope
@@ -304,7 +309,7 @@ def _merge(xs, x_heights, ys, y_heights, p, slopes, partners):
     return cost
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 @no_type_check
 def _merge_squared(xs, x_heights, ys, y_heights, slopes, partners):
     """:func:`_merge` for p = 2, from the lowest and from the middle atom of x at the same time."""
@@ -332,7 +337,7 @@ def _merge_squared(xs, x_heights, ys, y_heights, slopes, partners):
     return cost0 + cost1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled(error_model="numpy")
 @no_type_check
 def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
     """Move one piece of mass, p = 2: return the new state and the cost."""
@@ -349,7 +354,7 @@ def _step(xs, x_heights, ys, y_heights, slopes, partners, i, j, below, slope):
     return i + x_step, j + (x_step ^ np.uint64(1)), height, slope, np.float64(push) * np.float64(gap)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, atom_slopes, weight_gradient):
     """Write each atom's slope and add the dual potential on the line to its weight gradient.
@@ -373,7 +378,7 @@ def _back_to_atoms(xs, x_heights, ys, y_heights, slopes, partners, order, p, ato
         weight_gradient[atom] += potential
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 @no_type_check
 def _rise(start, end, before, after, p):
     """Rise of the cost from start to end, averaged over two partners."""
@@ -385,7 +390,7 @@ def _rise(start, end, before, after, p):
     return change / 2
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _add_along(atom_slopes, direction, point_gradient):
     """Add slope x direction to each atom's gradient."""
@@ -396,7 +401,7 @@ def _add_along(atom_slopes, direction, point_gradient):
             along[i] += atom_slopes[i] * share
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@compiled(fastmath=True)
 @no_type_check
 def _centre(weight_gradient, masses, count):
     """Make the masses times the gradient sum to zero, and divide by the number of directions."""

@@ -1,7 +1,9 @@
 """The data card: what it measures of the surface, what it promises, and its page."""
 
+import html
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +17,7 @@ from data_prep.head import CONTROLS, make_head, pose
 from data_prep.writer import DatasetWriter, NewSequence, write_sequence
 from otlib.data.dataset import Dataset
 from otlib.files import read_json, write_json
+from otlib.own_files import LEDGER
 from otlib.viz.can_render import RenderingUnavailable
 from tests.fixtures.tiny_corpus import RATE, write_corpus
 
@@ -171,7 +174,47 @@ def test_without_3d_the_page_has_all_but_the_heads(tmp_path, capsys, monkeypatch
     monkeypatch.setattr(card_page, "ensure_rendering", refuse)
     assert main(["card", str(balls.path), "--page", str(tmp_path / "card")]) == 2
     assert "libegl1" in capsys.readouterr().err
-    assert sorted(path.name for path in (tmp_path / "card").iterdir()) == ["card.json", "card.md", "lip_gap.png"]
+    assert sorted(path.name for path in (tmp_path / "card").iterdir()) == [LEDGER, "card.json", "card.md", "lip_gap.png"]
+
+
+def test_a_card_that_a_person_edited_is_kept(tmp_path, capsys, balls, monkeypatch):
+    monkeypatch.setattr(card_page, "_pictures", lambda dataset, in_3d: iter(()))
+    arguments = ["card", str(balls.path), "--page", str(tmp_path / "card")]
+    assert main(arguments) == main(arguments) == 0
+    (tmp_path / "card/card.md").write_text("my own words")
+    before = {path: path.read_bytes() for path in (tmp_path / "card").iterdir()}
+    capsys.readouterr()
+    assert main(arguments) == 2
+    assert "card.md: differs from what .otlib-files.jsonl lists, so nothing is replaced" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in (tmp_path / "card").iterdir()} == before
+
+
+NAMES = ["# title", "a*b*c_d_", "[click](http://evil.example)", "<script>alert(1)</script>", "a|b", "![x](y.png)", "`rm`",
+         "&lt;", "http://evil.example", "www.evil.example", "~~no~~", "$x$", "a\\*b", "two\nlines\n\n# more", "\x1b[31m",
+         "1. one", "plain name", "Zoë 語", "{x: y}", "---", "@someone"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_shown_in_markdown_as_they_are(name):
+    """By the renderer that nbconvert brings, with tables, bare addresses and strokes as on GitHub."""
+    mistune = pytest.importorskip("mistune", reason="the renderer comes with nbconvert, of otlib[notebook]")
+    render = mistune.create_markdown(plugins=["table", "url", "strikethrough"])
+    text = render(f"- Made by: {card_page.escaped(name)}\n\n| name |\n| --- |\n| {card_page.escaped(name)} |\n")
+    assert set(re.findall(r"<(\w+)", text)) == {"ul", "li", "table", "thead", "tr", "th", "tbody", "td"}
+    shown = [html.unescape(part).strip() for part in re.findall(r"<(?:li|td)>(.*?)</(?:li|td)>", text, re.DOTALL)]
+    expected = name.replace("\n", "\\n").replace("\x1b", "\\x1b")
+    assert shown == [f"Made by: {expected}", expected]
+
+
+def test_all_that_a_data_set_names_is_escaped_on_its_page(balls, tmp_path):
+    evil = "<b>|*x*"
+    shutil.copytree(balls.path, tmp_path / "evil")
+    manifest = read_json(tmp_path / "evil/manifest.json")
+    provenance = {"tool": evil, "seed": evil, "versions": {evil: evil}, "licence": evil, "parameters": {evil: evil}}
+    write_json(tmp_path / "evil/manifest.json", manifest | {"name": evil, "provenance": provenance})
+    dataset = Dataset.open(tmp_path / "evil")
+    text = card_page.page(dataset, card.measure(balls), [])
+    assert "<b" not in text.replace(r"\<b", "") and "*x*" not in text and text.count(card_page.escaped(evil)) == 8
 
 
 def test_figures_are_printed_as_json(capsys, balls):

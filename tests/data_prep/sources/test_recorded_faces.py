@@ -1,6 +1,7 @@
 """Own recordings: every form is read exactly, everything that is wrong is said at once, and then nothing is written."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -188,7 +189,8 @@ def test_splits_by_sentence_leak_none():
     ("name,subject\nx,a\nx,b\n", "line 3 names the recording x again"),
     ("name,subject\nx,a,b\n", "line 2 has more cells"),
     ("name,split\nx,train\nz,\n", "gives a split to some recordings and none to z"),
-    ("name,text\nx,\"" + "a" * 200_000 + "\"\n", "cannot be read"), (b"\xff\xfe\x00", "not UTF-8 text"),
+    ("name,text\nx,\"" + "a" * 200_000 + "\"\n", "cannot be read"), ("a" * 200_000 + "\n", "first line cannot be read"),
+    (b"\xff\xfe\x00", "not UTF-8 text"),
 ])
 def test_what_is_wrong_with_a_table(tmp_path, text, told):
     (tmp_path / "clips.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -207,6 +209,52 @@ def test_regions_are_found_from_motion_and_this_is_said(folder, capsys):
     made = Dataset.open(folder.parent / "out")
     assert made.topology.lip_gap.tolist() == [3, 4]
     assert made.provenance["regions_found_from_motion"] == ["lips", "upper_face"]
+
+
+def replaced(name):
+    """What puts a named pipe in place of a file of the folder."""
+    def replace(folder):
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+    return replace
+
+
+def frame_replaced(folder):
+    (folder / "anna_02.npy").unlink()
+    write_meshes(folder, "anna_02")
+    replaced("anna_02/frame 10.obj")(folder)
+
+
+def large(folder):
+    frames = MOTION["anna_01"].astype(float)
+    frames[4, 7] = 1e300  # infinite in float32
+    np.save(folder / "anna_01.npy", frames)
+
+
+def far_away(folder):
+    for name, head in TAKES.items():
+        np.save(folder / f"{name}.npy", MOTION[name] + 2e4)
+        write_mesh(folder / f"templates/{name[:-3]}.obj", head.vertices + 2e4)
+
+
+PIPES = {name: (replaced(name), f"{name}: is a pipe or a device; give a file")
+         for name in ("anna_01.npy", "anna_01.wav", "clips.csv", "templates/anna.obj", "lips")}
+PIPES["frame"] = frame_replaced, "frame 10.obj: is a pipe or a device; give a file"
+DAMAGES = (PIPES if hasattr(os, "mkfifo") else {}) | {
+    "large": (large, "frame 4 holds a value that is not finite, or beyond 10000 m"),
+    "far away": (far_away, "holds a value that is not finite, or beyond 10000 m"),
+    "slow sound": (lambda folder: soundfile.write(folder / "anna_01.wav", samples(0), 1, subtype="PCM_16"),
+                   "anna_01.wav: has 1 samples a second, which must be at least 1000 and at most 1000000"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_validate_or_training_would_stumble_on_is_refused_at_once(folder, capsys, damage):
+    """Pipes that nobody writes to, positions that float32 cannot hold, and sound that resampling would make endless."""
+    make, told = DAMAGES[damage]
+    make(folder)
+    options = ["--lips", str(folder / "lips")] if damage == "lips" else []
+    assert any(told in line for line in refused(folder, capsys, *options))
 
 
 def test_everything_that_is_wrong_is_in_one_message(folder, capsys):
@@ -233,8 +281,9 @@ def test_everything_that_is_wrong_is_in_one_message(folder, capsys):
 def test_the_frame_rate_that_fits_is_told(folder, capsys):
     line, = refused(folder, capsys, rate=None)
     assert "say it with --frame-rate (motion and sound are equally long at 25)" in line
-    line, = refused(folder, capsys, rate="-3")
-    assert "--frame-rate is -3" in line
+    with pytest.raises(SystemExit):
+        refused(folder, capsys, rate="-3")
+    assert "argument --frame-rate: must be a number, at least 1 and at most 1000, but is '-3'" in capsys.readouterr().err
     assert any("0.24 s of sound, so a rate is wrong" in line for line in refused(folder, capsys, rate="50"))
 
 

@@ -10,6 +10,7 @@ from notebooks.driver import compare
 from notebooks.experiments.record import COLUMNS
 from otlib.files import read_json, write_json
 from otlib.metrics.intervals import paired_comparison
+from otlib.own_files import LEDGER
 
 LOW = {"a": 1.0, "b": 2.0, "c": 3.5, "d": 4.0}
 RECORD = {"parameters": {"seed": 0}, "data": {"checksum": "x", "provenance": {"head": "h"}}, "versions": {"torch": "2"},
@@ -103,7 +104,7 @@ def test_curves_are_one_picture_and_videos_are_linked(root):
     text = compare.compare("one", "reference", root)
     target = root / "results/runs/compare/one_reference"
     assert (target / "README.md").read_text() in text and sorted(file.name for file in target.iterdir()) == [
-        "README.md", "curves.png"]
+        LEDGER, "README.md", "curves.png"]
     with Image.open(target / "curves.png") as picture:
         assert picture.size[0] > 400
     [link] = re.findall(r"\[the talking head of one\]\((.*)\)", text)
@@ -125,7 +126,7 @@ def test_a_curve_of_each_training_of_each_run_is_drawn():
     (["one", "../one"], "run '../one': choose a name"),
     (["one", "one"], "one and one are one run; name two"),
     (["one", "reference"], "results/reference/metrics.json: no such file"),
-    (["one", "odd"], "one and odd: metrics.json or run.json lacks"),
+    (["one", "odd"], "one and odd: metrics.json, run.json or curves.json is not as a run leaves it"),
 ])
 def test_what_cannot_be_compared_is_one_sentence_and_status_2(root, monkeypatch, capsys, runs, sentence):
     monkeypatch.setattr(compare.compare, "__defaults__", (root,))

@@ -1,5 +1,7 @@
 """Copies of the notebooks to work on: made once, never written over, in the run's own folders."""
 
+import os
+
 import nbformat
 import pytest
 
@@ -43,3 +45,19 @@ def test_a_name_that_no_run_can_have_is_refused(root, capsys):
     assert lab.main(["--run", "../x"]) == 2
     assert capsys.readouterr().err.startswith("error: run '../x': choose a name")
     assert not (root / "results").exists()
+
+
+@pytest.mark.parametrize("content", ["[", "[]", "{}{}", "text"])
+def test_what_is_no_notebook_is_refused_and_nothing_is_copied(root, capsys, content):
+    (root / "notebooks/02_b.ipynb").write_text(content)
+    assert lab.main([]) == 2
+    said = capsys.readouterr().err
+    assert "notebooks/02_b.ipynb: is not a notebook" in said and said.count("\n") == 1
+    assert not (root / "results").exists()
+
+
+def test_a_pipe_in_place_of_a_notebook_is_refused(root, capsys):
+    (root / "notebooks/02_b.ipynb").unlink()
+    os.mkfifo(root / "notebooks/02_b.ipynb")
+    assert lab.main([]) == 2
+    assert "notebooks/02_b.ipynb: is a pipe or a device" in capsys.readouterr().err

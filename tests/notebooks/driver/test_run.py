@@ -21,7 +21,8 @@ from notebooks.driver import run as driver
 from notebooks.driver.time_left import training_progress
 from notebooks.experiments.folders import Folders
 from otlib.errors import InputError
-from otlib.files import write_json
+from otlib.files import atomic_write, write_json
+from otlib.own_files import LEDGER
 from otlib.viz.can_render import RenderingUnavailable
 
 pytestmark = pytest.mark.slow
@@ -91,7 +92,8 @@ def ran(root, monkeypatch):
     def execute(step, folder, draws):
         names.append(step.name)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{step.name}.ipynb").write_text("executed")
+        with atomic_write(folder / f"{step.name}.ipynb") as written:
+            written.write_text("executed")
         for path in step.outputs:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_text(json.dumps(step.parameters))
@@ -189,7 +191,7 @@ def test_where_there_are_only_ports_a_kernel_is_started_again(root, monkeypatch,
     monkeypatch.setattr(execution, "_TRANSPORT", "tcp")
     monkeypatch.setattr(execution.papermill, "execute_notebook", unlucky)
     assert driver.main(["--only", "01_make"]) == status
-    assert tries == [{}] * 3
+    assert len(tries) == 3 and all(config["KernelManager"].keys() == {"connection_file"} for config in tries)
     assert ("01_make: Kernel died before replying" in capsys.readouterr().err) == bool(status)
 
 
@@ -275,7 +277,7 @@ def test_profiles_have_parameters_and_folders_of_their_own(root, ran):
 def test_runs_have_folders_of_their_own_and_share_the_corpus(root, capsys):
     assert driver.main(["--only", "02_use"]) == driver.main(["--run", "mine"]) == driver.main(["--run", "fast"]) == 0
     runs = {path.name: sorted(file.name for file in path.iterdir()) for path in (root / "results/runs").iterdir()}
-    assert runs == dict.fromkeys(("fast", "mine"), ["notebooks", "used.txt"])
+    assert runs == dict.fromkeys(("fast", "mine"), [LEDGER, "notebooks", "used.txt"])
     assert "01_make" in capsys.readouterr().out.splitlines()[-2]  # 02_use comes after it
     copy = nbformat.read(root / "results/runs/mine/notebooks/02_use.ipynb", as_version=4)
     assert 'RUN = "mine"' in copy.cells[1].source and [path.name for path in (root / "data").iterdir()] == ["fast"]
@@ -317,10 +319,94 @@ def test_a_folder_of_the_users_choice_is_seen_from_where_the_command_is_given(ro
     assert (root / place).is_file()
 
 
-@pytest.mark.parametrize("text, value", [("3", 3), ("1e-3", 0.001), ("true", True), ("True", True), ("[1, 2]", [1, 2]),
-                                         ("text", "text"), ("null", None), ("a/b c.wav", "a/b c.wav"), ("", None)])
-def test_parameters_are_read_as_python_or_yaml_reads_them(text, value):
-    assert driver.parse_value(text) == value and type(driver.parse_value(text)) is type(value)
+KINDS = "WHOLE = 1\nNUMBER = 0.5\nSWITCH = False\nTEXT = ''\nANY = None\nMORE = [1]"
+
+
+@pytest.mark.parametrize("name, text, value", [
+    ("WHOLE", "3", 3), ("WHOLE", "-1_000", -1000), ("NUMBER", "1e-3", 0.001), ("NUMBER", "2", 2), ("SWITCH", "true", True),
+    ("SWITCH", "False", False), ("ANY", "null", None), ("ANY", "0.5", 0.5), ("ANY", "words", "words"),
+    ("MORE", "[1, 2]", [1, 2]),
+    *[("TEXT", text, text) for text in ("", "3", "true", "null", "@x", "2024-01-01", "{a", "- b", "a/b c.wav", "'", "ü\n")],
+])
+def test_a_parameter_is_read_as_the_notebooks_own_is(tmp_path, name, text, value):
+    write_notebook(tmp_path / "kinds.ipynb", [KINDS])
+    found = execution.parse_parameter(tmp_path / "kinds.ipynb", name, text)
+    assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("name, text", [
+    *[("WHOLE", text) for text in ("", "x", "@x", "1.5", "True", "2024-01-01", "[1]", "{", "1e999", "9" * 5000, "(" * 9999)],
+    *[("NUMBER", text) for text in ("1e999", "nan", ".inf", "true", "1j", "'1'")],
+    *[("SWITCH", text) for text in ("1", "maybe", "")],
+    *[("ANY", text) for text in ("[1]", "{a: 1}", "1e999", "b'x'", "{1}", "&a b", "!!python/name:os.system x", ".inf")],
+    ("TEXT", "\udcff"), ("MORE", "1"), ("OTHER", "1"),
+])
+def test_a_parameter_of_another_kind_is_refused_in_one_sentence(tmp_path, name, text):
+    write_notebook(tmp_path / "kinds.ipynb", [KINDS])
+    with pytest.raises(InputError, match=name) as refusal:
+        execution.parse_parameter(tmp_path / "kinds.ipynb", name, text)
+    assert "\n" not in str(refusal.value)
+
+
+def _changed(path, value):
+    """suite.yaml's text where one value, named by its path, is another; None: is not there."""
+    suite = json.loads(json.dumps(SUITE))
+    inner = suite
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return yaml.safe_dump(suite)
+
+
+FAST = ("notebooks", 0, "profiles", "fast")
+
+
+@pytest.mark.parametrize("text", [
+    "", "a: [", "- 1", "3", "\x00", "*a", "a: &a [*a]", "2024-01-01", "{" * 500, "!!python/object/apply:os.system [true]",
+    *[_changed(["profiles"], value) for value in ("fast", [], ["fast", "fast"], [1], ["../x"], ["fast"], {"fast": 1}, None)],
+    *[_changed(["notebooks"], value) for value in ({}, "x", [1], [[]], [{}], None)],
+    *[_changed(["notebooks", 0, "name"], value) for value in (1, "", "../01_make", "02_use", "03_absent", "a\nb", [], None)],
+    *[_changed(["notebooks", 1, "needs"], value) for value in ("01_make", [1], ["x"], ["02_use"])],
+    *[_changed(["notebooks", 0, "outputs"], value)
+      for value in ("x", [1], ["{other}/x"], ["{"], ["../x"], ["/x"], ["{run!r}"])],
+    *[_changed([*FAST, "budget"], value) for value in ("60", 0, -1, 1.5, True, 10**30, [], None)],
+    *[_changed([*FAST, "parameters"], value)
+      for value in ([], "x", {"OTHER": 1}, {"COUNT": "x"}, {"COUNT": True}, {"RATE": [1]})],
+    _changed([*FAST, "more"], 1), _changed(["more"], 1), _changed(["notebooks", 0, "profiles"], []),
+    _changed(["sweeps"], [{"name": "x"}]),
+])
+def test_a_suite_of_another_form_is_refused_in_one_sentence(root, ran, capsys, text):
+    (root / "notebooks" / "suite.yaml").write_text(text)
+    assert driver.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1 and not ran
+    assert ".yaml" in said or ".ipynb" in said
+
+
+def test_a_suite_that_is_no_file_is_refused(root, ran, capsys):
+    (root / "notebooks" / "suite.yaml").unlink()
+    (root / "notebooks" / "suite.yaml").mkdir()
+    assert driver.main([]) == 2
+    assert "suite.yaml: is a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"cells": 3}', "\x00"])
+def test_what_is_no_notebook_is_refused_in_one_sentence(root, ran, capsys, content):
+    (root / "notebooks" / "01_make.ipynb").write_text(content)
+    assert driver.main([]) == 2
+    said = capsys.readouterr().err
+    assert "01_make.ipynb: is not a notebook" in said and said.count("\n") == 1
+
+
+def test_a_budget_grows_with_the_recording(root, tmp_path):
+    grown = _changed(["notebooks", 1, "budget_a_second"], 20)
+    (root / "notebooks" / "suite.yaml").write_text(grown)
+    long = recording(tmp_path, 16_000 * 90 + 1)
+    plain, with_audio = (driver.read_suite(Folders(root=root), audio) for audio in (None, long))
+    assert [step.budget for step in plain] == [60, 60] and [step.budget for step in with_audio] == [60, 60 + 20 * 91]
 
 
 def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):

@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 CELL = ('PROFILE = "fast"\nSEED = 0\nSIZE = 1\nOUT = ""', "SIZE")
 PLAN = {"name": "trial", "notebook": "cell", "profile": "fast", "seeds": 2, "budget": 60, "parameters": {"SIZE": 2},
         "cells": {"plain": {}, "large": {"SIZE": 5}}}
-KILLS = 2
+KILLS = {signal.SIGKILL: -9, signal.SIGTERM: 143}
 
 
 def write_plan(root, plan):
@@ -112,14 +112,22 @@ def test_a_checkpoint_goes_on_only_with_what_it_was_made_by(root, ran):
     """A killed training of the same code is gone on from; one of other code would be refused, so it is cleared away."""
     checkpoint = results(root) / "work" / "plain_seed0" / "run" / "state"
     after(ran)
-    checkpoint.parent.mkdir(exist_ok=True)
-    checkpoint.write_text("half way")
+    write_json(checkpoint, "half way")
     (results(root) / "plain_seed0.json").unlink()
     after(ran)
-    assert checkpoint.read_text() == "half way"
+    assert read_json(checkpoint) == "half way"
     (root / "otlib" / "code.py").write_text("x = 2\n")
     after(ran)
     assert not checkpoint.exists()
+
+
+def test_a_persons_file_among_the_trainings_is_kept_and_named(root, ran, capsys):
+    after(ran)
+    mine = results(root) / "work" / "plain_seed0" / "notes.txt"
+    mine.write_text("mine")
+    (root / "otlib" / "code.py").write_text("x = 2\n")
+    assert len(after(ran, status=1)) == 3 and mine.read_text() == "mine"
+    assert "plain_seed0/notes.txt: is not listed in .otlib-files.jsonl" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("change, again", [
@@ -147,7 +155,6 @@ def test_a_failed_cell_is_reported_and_the_others_go_on(root, ran, capsys):
 @pytest.mark.parametrize("arguments, sentence", [
     (["other"], "suite.yaml: no sweep 'other'; there are trial"),
     (["trial", "--only", "huge"], "sweep trial: no cell huge; there are plain, large"),
-    (["trial", "--seeds", "0"], "--seeds and --jobs must be at least 1"),
     (["trial", "--run", "a/b"], "run 'a/b': choose a name"),
 ])
 def test_what_cannot_be_used_is_refused_before_anything_runs(root, ran, capsys, arguments, sentence):
@@ -155,6 +162,23 @@ def test_what_cannot_be_used_is_refused_before_anything_runs(root, ran, capsys, 
     said = capsys.readouterr().err
     assert said.startswith("error: ") and sentence in said and said.count("\n") == 1
     assert ran == [] and not results(root).exists()
+
+
+@pytest.mark.parametrize("option", ["--seeds", "--jobs"])
+@pytest.mark.parametrize("value", ["0", "9" * 30, "9" * 5000])
+def test_impossible_numbers_are_refused_in_a_sentence(root, ran, capsys, option, value):
+    with pytest.raises(SystemExit, match="2"):
+        sweep.main(["trial", option, value])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"error: argument {option}: must be a whole number, at least 1 and at most" in said and len(said) <= 1200
+    assert ran == []
+
+
+def test_nothing_is_written_where_there_is_no_corpus(root, ran, capsys):
+    write_plan(root, {**PLAN, "needs": []})
+    (root / "data/fast/corpus/manifest.json").write_text("[]")
+    assert sweep.main(["trial"]) == 2
+    assert "manifest.json" in capsys.readouterr().err and not (root / "results/runs").exists()
 
 
 def test_a_misspelt_parameter_of_the_last_cell_is_refused_before_the_first_runs(root, ran, capsys):
@@ -219,20 +243,22 @@ def scored(root):
 
 
 def test_a_sweep_killed_again_and_again_ends_as_one_that_was_not(repository):
-    """SIGKILL to the driver at random moments; its notebooks' kernels end by themselves."""
+    """Signals to the driver at random moments; its notebooks' kernels end with it."""
     whole, killed = repository("whole"), repository("killed")
     begin = time.monotonic()
     said, _ = (process := start(whole)).communicate()
     assert process.returncode == 0, said
     usual = time.monotonic() - begin
     generator = random.Random(0)
-    for _ in range(KILLS):
+    for number, status in KILLS.items():
         process = start(killed)
         time.sleep(generator.uniform(0.3, 0.95) * usual)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(number)
+        said, _ = process.communicate()
+        assert process.returncode in (status, 0) and "Traceback" not in said, said
     said, _ = (process := start(killed)).communicate()
     assert process.returncode == 0, said
+    assert list(killed.rglob(".*.otlib-*")) == []
     assert scored(killed) == scored(whole)
     assert {cell for cell, _ in scored(whole)} == {"full", "no_graph"}
     assert scored(whole)["full", 0]["lip_max_mm"] != scored(whole)["no_graph", 0]["lip_max_mm"]

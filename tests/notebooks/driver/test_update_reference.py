@@ -1,14 +1,16 @@
 """From a run to the reference and to the notebooks that are committed."""
 
+import json
+import subprocess
+
 import nbformat
 import pytest
-import yaml
 
 from notebooks.driver import run as suite
 from notebooks.driver import update_reference as publish
 from notebooks.driver.update_reference import clean
 from notebooks.experiments.folders import Folders
-from otlib.files import read_json, write_json
+from otlib.files import atomic_write, read_json, write_json
 
 
 def executed(**changes):
@@ -56,7 +58,7 @@ def root(tmp_path, monkeypatch):
         nbformat.write(executed(), tmp_path / "notebooks" / f"{name}.ipynb")
     entry = {"profiles": {"fast": {"budget": 60, "usual": 3}}}
     outputs = ["data/{profile}/corpus", "{run}/models/one/model", "{run}/card", "{run}/metrics.json", "{run}/run.json"]
-    (tmp_path / "notebooks" / "suite.yaml").write_text(yaml.safe_dump({"profiles": ["fast"], "notebooks": [
+    (tmp_path / "notebooks" / "suite.yaml").write_text(json.dumps({"profiles": ["fast"], "notebooks": [
         {"name": "01_a", "outputs": outputs, **entry}, {"name": "02_b", "needs": ["01_a"], **entry}]}))
     monkeypatch.setattr(suite, "ROOT", tmp_path)
     monkeypatch.setattr(suite, "NOTEBOOKS", tmp_path / "notebooks")
@@ -66,7 +68,8 @@ def root(tmp_path, monkeypatch):
     def execute(step, folder, draws):
         run = tmp_path / "results" / "runs" / "fast"
         folder.mkdir(parents=True, exist_ok=True)
-        nbformat.write(executed(), folder / f"{step.name}.ipynb")
+        with atomic_write(folder / f"{step.name}.ipynb") as written:
+            nbformat.write(executed(), written)
         for path in step.outputs:
             write_json(tmp_path / path, "made")
         if step.outputs:
@@ -78,7 +81,13 @@ def root(tmp_path, monkeypatch):
     make(tmp_path)
     for file in ("metrics.json", "gone.png", "cost.json", "bench/model.json", "sweeps/trial/table.json", "card/old.json"):
         write_json(tmp_path / "results" / "reference" / file, "before")
+    commit(tmp_path)
     return tmp_path
+
+
+def commit(root):
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-q", "-m", "all"]):
+        subprocess.run(["git", "-C", root, *words], check=True)
 
 
 def make(root):
@@ -87,7 +96,8 @@ def make(root):
 
 
 def content(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*")
+            if path.is_file() and ".git" not in path.parts}
 
 
 def test_a_finished_run_becomes_the_reference_and_its_notebooks_the_committed_ones(root, capsys):
@@ -102,6 +112,17 @@ def test_a_finished_run_becomes_the_reference_and_its_notebooks_the_committed_on
         assert "papermill" not in notebook.metadata and len(notebook.cells) == 3
     once = content(root)
     assert publish.main([]) == 0 and content(root) == once
+
+
+@pytest.mark.parametrize("change", ["new", "edited", "in a folder"])
+def test_what_git_could_not_bring_back_is_never_removed(root, capsys, change):
+    mine = root / "results/reference" / {"new": "mine.txt", "edited": "gone.png", "in a folder": "card/mine.txt"}[change]
+    mine.write_text("mine")
+    before = content(root)
+    assert publish.main([]) == 2 and content(root) == before
+    assert f"{mine}: is not committed, so it is not replaced; commit it or move it away" in capsys.readouterr().err
+    commit(root)
+    assert publish.main([]) == 0 and not mine.exists()
 
 
 def own_sweep(root):
@@ -148,6 +169,7 @@ def cell_result(seed, code="x"):
 def test_a_sweep_is_taken_over_with_all_its_files_and_nothing_else(root):
     own, taken = (root / "results" / place / "sweeps" / "trial" for place in ("runs/fast", "reference"))
     write_json(taken / "full_seed9.json", cell_result(9))
+    commit(root)
     for name, value in (("full_seed0", cell_result(0)), ("table", "new"), ("work/full_seed0/facts", "no result")):
         write_json(own / f"{name}.json", value)
     before = content(root)

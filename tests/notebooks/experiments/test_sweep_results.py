@@ -64,6 +64,16 @@ def test_higher_is_better_for_closures_and_chance_is_left_open(folder):
     assert difference(results, "open", "full", "lip_max_mm", [0, 1], generator=generator).better is None
 
 
+@pytest.mark.parametrize("count, reason", [(2, "2 speakers are too few for a 95% interval"), (1, "got 1"), (0, "got 0")])
+def test_few_speakers_leave_a_difference_open_and_say_why(tmp_path, count, reason):
+    few = dict(list(HARD.items())[:count])
+    for cell, shift in (("full", 0.0), ("worse", 0.5)):
+        write_cell(tmp_path, cell, 0, {"lip_max_mm": {name: value + shift for name, value in few.items()}})
+    found = difference(read_sweep(tmp_path), "worse", "full", "lip_max_mm", [0], generator=np.random.default_rng(0))
+    assert found.comparison is None and found.better is None and reason in found.undefined
+    assert found.by_seed == ((0.5,) if count else ())
+
+
 def test_a_table_says_on_how_many_seeds_it_rests(folder):
     table = sweep_table(read_sweep(folder), ["lip_max_mm", "closure_recall", "mve_mm"])
     assert table["worse"]["seeds"] == [0, 1, 2] and table["full"]["lip_max_mm"] == pytest.approx(3.8)

@@ -78,3 +78,12 @@ def test_a_feature_is_drawn_at_every_rate():
         figures.feature_tracks({"slow": (np.zeros(3), np.zeros(2))}, PHONEMES, "x")
     with pytest.raises(ValueError, match="at least one"):
         figures.feature_tracks({}, PHONEMES, "x")
+
+
+def test_half_of_the_frames_are_closures_between_openings_and_half_are_openings():
+    time = np.arange(200)
+    gap = np.where((time >= 20) & (time < 180), 6 - 6 * np.cos((time - 20) * np.pi / 16), 0.0)  # five openings
+    gap[[4, 6]] = 0.1  # silence is never quite still
+    assert figures.closed_and_open(gap, 8) == [36, 52, 68, 84, 100, 116, 132, 148]
+    assert figures.closed_and_open(gap[:60], 8) == [36, 52]
+    assert figures.closed_and_open(np.full(9, 0.3), 8) == [0]

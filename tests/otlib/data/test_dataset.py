@@ -197,6 +197,11 @@ def test_the_first_version_of_the_format_is_read_too_and_replaced_by_the_second(
 
 MANIFEST_FAULTS = {
     "frame rate": (lambda m: m.update(frame_rate=0), "the frame rate is 0"),
+    "frames a year": (lambda m: m.update(frame_rate=1e-7),
+        "the frame rate is 1e-07, not a number at least 1 and at most 1000"),
+    "faces of text": (lambda m: m.update(faces="regions.json"), "regions.json: is not a whole .npy array of numbers"),
+    "motion of sound": (lambda m: m["sequences"][0].update(vertices="audio/s0_a.wav"),
+        "s0_a.wav: is not a whole .npy array"),
     "units": (lambda m: m.update(units="mm"), "the units are 'mm'"),
     "no sequences": (lambda m: m.update(sequences=[]), "lists no sequences"),
     "same id": (lambda m: m["sequences"].append(dict(m["sequences"][0])), "two sequences have the id s0_a"),
@@ -252,6 +257,9 @@ QUICK_FAULTS = {
     "not JSON": ("regions.json", lambda p: p.write_text("{"), "not a JSON file"),
     "not audio": ("audio/s0_a.wav", lambda p: p.write_bytes(b"noise"), "cannot be read as audio"),
     "stereo": ("audio/s0_a.wav", lambda p: soundfile.write(p, np.zeros((RATE, 2)), RATE), "with 2 channels"),
+    "slow audio": ("audio/s0_a.wav", lambda p: soundfile.write(p, np.zeros(1, "i2"), 1), "has 1 samples a second"),
+    "complex": ("vertices/s0_a.npy", lambda p: np.save(p, np.zeros((30, 4, 3), "c8")), "is not a .npy array of numbers"),
+    "deep JSON": ("regions.json", lambda p: p.write_text("[" * 10**5), "not a JSON file"),
     "short audio": ("audio/s0_a.wav", lambda p: soundfile.write(p, np.zeros(RATE // 2), RATE), "lasts 0.500 s"),
 }
 
@@ -263,6 +271,18 @@ def test_quick_faults_of_the_files(folder, name):
     faults = validate(folder)
     assert any(message in fault and relative in fault for fault in faults), faults
     with pytest.raises(InputError):
+        Dataset.open(folder)
+
+
+@pytest.mark.parametrize("relative", ["manifest.json", "faces.npy", "regions.json", "parts.json", "templates/s0.npy",
+                                      "vertices/s0_a.npy", "audio/s0_a.wav", "phonemes/s0_a.json"])
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", os.mkdir)])
+def test_pipes_and_folders_in_place_of_files_are_refused_at_once(folder, relative, make):
+    (folder / relative).unlink()
+    make(folder / relative)
+    said = f"{relative}: is a {'folder' if (folder / relative).is_dir() else 'pipe or a device'}; give a file"
+    assert any(said in fault for fault in validate(folder))
+    with pytest.raises(InputError, match=said):
         Dataset.open(folder)
 
 
@@ -298,6 +318,11 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, folder):
     (folder / "faces.npy").unlink()
     (folder / "faces.npy").symlink_to(tmp_path / "outside.npy")
     assert validate(folder) == ["faces.npy: the path leaves the data set's folder"]
+
+
+def test_an_empty_path_is_told_by_the_manifests_name(folder):
+    edit(folder, lambda manifest: manifest.update(faces=""))
+    assert "manifest.json: the path leaves the data set's folder" in validate(folder)
 
 
 def test_all_faults_are_told_at_once(folder):

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from data_prep.__main__ import main
-from otlib.data import whole_folder as module
+from otlib import own_files as module
 from otlib.data.dataset import Dataset, validate
-from otlib.data.whole_folder import LOCK, MARK, FolderFormat, file_table, refuse_overlap, removable, whole_folder
+from otlib.data.whole_folder import FolderFormat, file_table, refuse_overlap, removable, whole_folder
 from otlib.errors import InputError
+from otlib.own_files import LOCK, MARK
 from tests.fixtures.full_disk import full_disk
 from tests.fixtures.tiny_corpus import write_corpus
 
@@ -260,7 +261,7 @@ def test_a_process_killed_between_the_two_renames_loses_nothing(tmp_path):
         first.wait(SECONDS)
     assert first.returncode == -signal.SIGKILL and not out.exists()
     with pytest.raises(ZeroDivisionError):  # a run that does not come to its end
-        with whole_folder(out, module.FolderFormat("a data set", "manifest.json", "otlib-dataset", 2)):
+        with whole_folder(out, FolderFormat("a data set", "manifest.json", "otlib-dataset", 2)):
             raise ZeroDivisionError
     assert os.listdir(tmp_path) == ["out"] and Dataset.open(out).checksum == checksum and validate(out) == []
 

@@ -158,10 +158,22 @@ def test_bad_measures_are_refused_by_name(change, culprit):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda p, w: (p, w[:3]), "points"), (lambda p, w: (p[0], w[0]), "points"),
     (lambda p, w: (p.long(), w.long()), "must both be float32 or both float64"),
+    (lambda p, w: (p.double().numpy(), w.double().numpy()), "^points must be a torch tensor, not numpy.ndarray$"),
+    (lambda p, w: (p, w.tolist()), "^weights must be a torch tensor, not builtins.list$"),
 ])
 def test_wrong_shapes_are_refused(change, message, without_type_checks):
     with pytest.raises(ValueError, match=message):
         Measure(*change(*good()))
+
+
+@pytest.mark.parametrize(("call", "name"), [
+    (lambda v, f: varifold(v.numpy(), f), "vertices"), (lambda v, f: barycentres(v, f.numpy()), "faces"),
+    (lambda v, f: barycentres(v, f).restrict(np.array([1])), "atoms"),
+    (lambda v, f: sliced_wasserstein(barycentres(v, f), barycentres(v, f), np.eye(3)), "directions"),
+])
+def test_numpy_arrays_are_refused_as_such(call, name, grid, without_type_checks):
+    with pytest.raises(ValueError, match=f"^{name} must be a torch tensor, not numpy.ndarray$"):
+        call(*grid)
 
 
 def test_bad_meshes_and_settings_are_refused(grid):

@@ -73,6 +73,17 @@ def test_edges_of_a_tetrahedron():
     assert graph_edges(TETRAHEDRON).tolist() == [[i, j] for i, j in itertools.combinations(range(4), 2)]
 
 
+@pytest.mark.parametrize("count", [1, 64, 65, 500])  # dense solver and Lanczos
+@pytest.mark.parametrize("edges, largest", [([], 1.0), ([[0, 1]], 2.0), ([[0, 1], [1, 2], [2, 0]], 1.5)])
+def test_largest_eigenvalue_of_a_graph_that_is_mostly_single_vertices(edges, largest, count):
+    """None, one edge, one triangle: 1, 2 and 3/2 by hand."""
+    edges = torch.tensor(edges, dtype=torch.int64).reshape(-1, 2)
+    if count > 2 or not len(edges):
+        assert largest_eigenvalue(edges, count) == pytest.approx(largest, abs=1e-10)
+        scaled = scaled_laplacian(edges, count, lambda_max=None, dtype=torch.float64).to_dense()
+        assert torch.linalg.eigvalsh(scaled)[-1].item() == pytest.approx(1, abs=1e-10)
+
+
 @pytest.mark.parametrize("count", [4, 30, 90])  # dense solver and Lanczos
 def test_largest_eigenvalue(count):
     faces = TETRAHEDRON.numpy() if count == 4 else planar_mesh(count)

@@ -148,3 +148,12 @@ def test_enough_speakers_have_an_interval(speakers, level):
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("speakers", ["alike", "unlike"])
+def test_a_way_of_no_length_has_no_share(speakers):
+    """Start and goal are the same mean: 0 / 0, or a number over 0."""
+    start = errors(0) if speakers == "unlike" else dict.fromkeys(errors(0), 1.0)
+    reached = errors(1) if speakers == "unlike" else start
+    with pytest.raises(IntervalUndefined, match="is (nan|-?inf) for these numbers"):
+        share_of_the_way(start, reached, start, generator=random(1))

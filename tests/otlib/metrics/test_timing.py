@@ -144,3 +144,17 @@ def test_pearson():
 def test_bad_input_is_refused(call, message, without_type_checks):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("call", [
+    lambda motion, lips: lip_speed(motion, lips), lambda motion, lips: lip_intensity(motion, lips),
+    lambda motion, lips: framewise_speech_lip_correlation(np.ones(8000), 16000, motion, lips, 30.0),
+])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_motion_that_is_not_finite_is_refused_and_not_called_undefined(call, value):
+    """Scores of NaN are left out of means."""
+    motion = np.zeros((5, 4, 3))
+    motion[3, 2, 1] = value
+    assert np.isnan(lip_intensity(motion[:1], np.array([2]))) and lip_intensity(motion, np.array([0, 1])) == 0
+    with pytest.raises(ValueError, match=r"the lips' motion must be finite, and is (nan|inf) at index \[3, 1, 1\]"):
+        call(motion, np.array([1, 2]))

@@ -216,6 +216,7 @@ def test_a_correlation_that_is_not_defined_is_left_out():
     (lambda: lip_vertex_error(motion(3), motion(3), np.array([-1])), "names vertices -1"),
     (lambda: lip_vertex_error(motion(3), motion(3), LIPS[:0]), "list of vertices"),
     (lambda: motion_variation(motion(3), motion(1)[0][:5], UPPER), "does not fit a template"),
+    (lambda: motion_variation(motion(3), np.nan * motion(1)[0], UPPER), "displacement must be finite, and is nan"),
     (lambda: convention("mine"), "codetalker"),
     (lambda: published_scores([], HEAD, convention("otlib")), "no clip"),
     (lambda: Convention("sum", False, 1.0, ""), "reduction"),

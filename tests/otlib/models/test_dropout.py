@@ -57,7 +57,7 @@ def test_a_share_of_the_styles_is_forgotten_whole():
 @pytest.mark.parametrize(("change", "message"), [({"lost": 1.0}, "lost must be at least 0 and below 1, but is 1.0"),
                                                  ({"lost": -0.1}, "lost must be"),
                                                  ({"forgotten": 1.0}, "forgotten must be at least 0 and below 1"),
-                                                 ({"shift": float("nan")}, "shift must be finite and not negative")])
+                                                 ({"shift": float("nan")}, "shift must be at least 0 and at most 100")])
 def test_impossible_amounts_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         ModelSettings(1, 3, **change)

@@ -68,7 +68,7 @@ def test_every_parameter_of_a_switched_model_learns(kind):
 
 
 @pytest.mark.parametrize("changes, sentence", [
-    ({"style": "loud"}, "style 'loud' is not one of 'template', 'one-hot', 'learned'"),
+    ({"style": "loud"}, "style must be one of 'template', 'one-hot', 'learned', but is 'loud'"),
     ({"style": "one-hot"}, "style 'one-hot' needs the names of the training speakers"),
 ])
 def test_a_switch_that_is_not_there_is_refused(changes, sentence):

@@ -42,10 +42,11 @@ def test_attention_is_the_naive_loop(attention, frames):
     np.testing.assert_allclose(attention(x).detach(), np.stack(oracle), **DOUBLE)
 
 
-def test_attention_starts_as_alibi():
-    bias = LocalAttention(WIDTH, 2, 3).bias
-    expected = [[-1.5, -1.0, -0.5, 0.0, -0.5, -1.0, -1.5], [-0.75, -0.5, -0.25, 0.0, -0.25, -0.5, -0.75]]
-    torch.testing.assert_close(bias, torch.tensor(expected))
+def test_attention_starts_with_the_first_slopes_that_alibi_gives_eight_heads():
+    """Slopes of Press et al. 2022: 2^(-8 h / heads) for the heads h = 1, 2, ..."""
+    slopes = torch.tensor([2 ** (-8 * head / 8) for head in (1, 2)])
+    expected = -slopes[:, None] * torch.tensor([3.0, 2.0, 1.0, 0.0, 1.0, 2.0, 3.0])
+    torch.testing.assert_close(LocalAttention(WIDTH, 2, 3).bias, expected)
 
 
 def test_a_frame_depends_on_all_frames_within_reach_and_on_none_beyond(transformer):

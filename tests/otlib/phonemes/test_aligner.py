@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from otlib.errors import InputError
+from otlib.files import read_tensors
 from otlib.phonemes import BACK_ENDS, Phoneme, Transcript, Word, load_aligner
 from otlib.phonemes.frame_aligner import spans_of, states_of, with_closures
 from otlib.phonemes.frame_classifier import (
@@ -22,6 +23,7 @@ from otlib.phonemes.frame_classifier import (
 )
 from otlib.phonemes.words import split_symbol
 from otlib.speech.encoder import encode, load_encoder
+from tests.fixtures.bad_paths import BAD_PATHS
 from tests.fixtures.small_hubert import local_hubert, saved
 
 LABELS = ("", "a", "ɪ", "b", "tʃ", "s")
@@ -117,6 +119,40 @@ def test_heads_of_another_encoder_are_refused(copy):
     weights["encoder.layer_norm.bias"] += 1e-3
     save_file(weights, f"{copy}/model.safetensors", metadata={"format": "pt"})
     assert "another encoder" in refusal(copy)
+
+
+def with_labels(text):
+    def change(tensors, metadata):
+        metadata["labels"] = text
+    return change
+
+
+CONTENTS = {
+    "fewer labels": with_labels('["", "p"]'), "numbers for labels": with_labels("[0, 1, 2, 3, 4, 5]"),
+    "no pause": with_labels('["a", "b", "c", "d", "e", "f"]'), "deep labels": with_labels("[" * 10**5),
+    "labels of one kind": with_labels('["", "a", "a", "a", "a", "a"]'), "labels no list": with_labels("6"),
+    "another prior": lambda tensors, _: tensors.update(prior=torch.zeros(3)),
+    "transitions without rows": lambda tensors, _: tensors.update(transitions=torch.zeros(6)),
+    "not a number": lambda tensors, _: tensors["frames.mean"].fill_(float("nan")),
+}
+
+
+@pytest.mark.parametrize("damage", CONTENTS)
+def test_heads_that_make_no_sense_are_refused(copy, damage):
+    tensors, metadata = read_tensors(encoder_file(copy))
+    CONTENTS[damage](tensors, metadata)
+    save_file(tensors, encoder_file(copy), metadata)
+    assert "the phoneme heads are damaged; `python -m data_prep.encoder.phoneme_classifiers" in refusal(copy)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_heads_that_are_no_file_are_refused_at_once(copy, kind, tmp_path):
+    if kind not in BAD_PATHS:
+        pytest.skip("this system has no named pipes")
+    encoder_file(copy).unlink()
+    path, _ = BAD_PATHS[kind](tmp_path)
+    path.rename(encoder_file(copy))
+    assert "python -m data_prep.encoder.phoneme_classifiers" in refusal(copy)
 
 
 @pytest.mark.parametrize("damage", ["none", "empty", "cut", "text", "tensor missing", "labels missing"])

@@ -88,7 +88,19 @@ def test_damaged_models_are_refused(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     assert "weights" in refusal(name)
     (tmp_path / "vocab.json").write_text("[]")
-    assert "no CTC model" in refusal(name)
+    assert "vocab.json: is not a JSON object" in refusal(name)
+
+
+@pytest.mark.parametrize("changes", [{"auto_map": {"AutoConfig": "own.Configuration"}}, {"pad_token_id": None},
+                                     {"pad_token_id": 99}, {"vocab_size": 10**9}, {"model_type": "own"}])
+def test_models_that_bring_code_or_make_no_sense_are_refused(tmp_path, changes, monkeypatch):
+    """Nobody is asked, and nothing is run."""
+    name, _ = write(tmp_path)
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("a question on the terminal"))
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert refusal(name).startswith(f"{name}: ") and not (tmp_path / "ran").exists()
 
 
 def test_an_encoder_without_a_ctc_head_is_refused(tmp_path):

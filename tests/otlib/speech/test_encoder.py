@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from otlib.errors import InputError
 from otlib.speech import small_hubert as hubert
 from otlib.speech.encoder import encode, load_encoder
+from otlib.speech.hub import REVISIONS
 from otlib.speech.overlapping_windows import Windows
 from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, running_gain
 from tests.fixtures.small_hubert import as_recogniser, as_wav2vec2, local_hubert, saved, whole_clip_hubert
@@ -208,12 +209,11 @@ def test_half_precision_file_runs_in_single(tmp_path):
 
 def test_hub_name_is_found_in_the_local_cache(folders, tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    repository = tmp_path / "models--facebook--hubert-base-ls960"
-    shutil.copytree(folders["whole"], repository / "snapshots" / ("0" * 40))
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0" * 40)
-    found = load_encoder("facebook/hubert-base-ls960")
-    assert found.fingerprint == load_encoder(folders["whole"]).fingerprint
+    snapshots = tmp_path / "models--facebook--hubert-base-ls960" / "snapshots"
+    shutil.copytree(folders["whole"], snapshots / REVISIONS["facebook/hubert-base-ls960"])
+    shutil.copytree(folders["local"], snapshots / ("0" * 40))
+    for name, folder in (("facebook/hubert-base-ls960", "whole"), (f"facebook/hubert-base-ls960@{'0' * 40}", "local")):
+        assert load_encoder(name).fingerprint == load_encoder(folders[folder]).fingerprint
 
 
 def test_loading_leaves_no_trace(folders, tmp_path, capfd):
@@ -292,6 +292,12 @@ DAMAGES = {
     "no config": (lambda folder: (folder / "config.json").unlink(), "config.json"),
     "config cut short": (cut("config.json", 100), "config.json"),
     "config empty": (cut("config.json", 0), "config.json"),
+    "config deep": (lambda folder: (folder / "config.json").write_text("[" * 10**5), "config.json"),
+    "config a folder": (lambda folder: ((folder / "config.json").unlink(), (folder / "config.json").mkdir()), "config.json"),
+    "code of its own": (lambda folder: edit_config(folder, auto_map={"AutoModel": "model.Own"}), "brings code of its own"),
+    "endless": (lambda folder: edit_config(folder, num_hidden_layers=10**9), "num_hidden_layers 1000000000"),
+    "wide": (lambda folder: edit_config(folder, hidden_size=10**12), "hidden_size 1000000000000"),
+    "many convolutions": (lambda folder: edit_config(folder, conv_dim=[16] * 1000), "conv_dim"),
     "config not a table": (lambda folder: (folder / "config.json").write_text("[]"), "config.json"),
     "config with a word for a width": (lambda folder: edit_config(folder, hidden_size="wide"), "config.json"),
     "unknown activation": (lambda folder: edit_config(folder, hidden_act="nonsense"), "weights"),

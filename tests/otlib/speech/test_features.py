@@ -58,7 +58,7 @@ def test_second_call_reads_the_file(sound, tmp_path):
     first = cached_features(source, sound, 25.0, tmp_path / "cache")
     second = cached_features(source, sound, 25.0, tmp_path / "cache")
     assert extract.calls == 1 and torch.equal(first, second) and first.dtype == torch.float16
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
 
 
 def test_the_same_sound_by_another_name_is_known(sound, tmp_path):
@@ -77,7 +77,7 @@ def test_another_sound_encoder_or_rate_is_computed(sound, tmp_path):
     assert extract.calls == 3
     other, extract = counted("another")
     cached_features(other, sound, 25.0, cache)
-    assert extract.calls == 1 and len(list(cache.iterdir())) == 4
+    assert extract.calls == 1 and len(list(cache.glob("*.npy"))) == 4
 
 
 def test_kept_features_are_the_fresh_ones_in_half_precision(sound, tmp_path):
@@ -86,6 +86,32 @@ def test_kept_features_are_the_fresh_ones_in_half_precision(sound, tmp_path):
     kept = cached_features(source, sound, 30.0, tmp_path / "cache")
     assert torch.equal(kept, fresh.half())
     torch.testing.assert_close(kept.float(), fresh, rtol=HALF, atol=HALF)
+
+
+def other_array(*arguments, **more):
+    return lambda file: np.save(file, np.full(*arguments, **more))
+
+
+DAMAGES = {
+    "cut": lambda file: file.write_bytes(file.read_bytes()[:-2]), "empty": lambda file: file.write_bytes(b""),
+    "shape": other_array((25, 3), 0.5, np.float16), "channels": other_array((25, 1, 4), 0.5, np.float16),
+    "dtype": other_array((25, 1, 3), 0.5, np.float64), "not a number": other_array((25, 1, 3), np.nan, np.float16),
+    "no frames": other_array((0, 1, 3), 0.5, np.float16), "folder": lambda file: (file.unlink(), file.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_told_and_left_and_its_features_are_made_anew(sound, tmp_path, damage, caplog):
+    source, extract = counted()
+    first = cached_features(source, sound, 25.0, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").glob("*.npy")
+    DAMAGES[damage](file)
+    left = file.read_bytes() if file.is_file() else None
+    again = cached_features(source, sound, 25.0, tmp_path / "cache")
+    (said,) = caplog.messages
+    assert file.name in said and said.endswith("; its features are made anew, every time until it is moved away")
+    assert torch.equal(first, again) and extract.calls == 2
+    assert left is None or file.read_bytes() == left
 
 
 def test_failure_leaves_nothing_behind(sound, tmp_path):

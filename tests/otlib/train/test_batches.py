@@ -48,7 +48,7 @@ def test_speakers_share_a_hierarchy_and_have_signals_of_their_own(dataset, clips
 
 def test_features_are_read_from_the_cache_the_second_time(dataset, tmp_path, monkeypatch):
     first = read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path), SETTINGS)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.npy"))) == 2
     monkeypatch.setattr("otlib.speech.features.recording_features", None)
     again = read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path), SETTINGS)
     assert all(torch.equal(x.audio, y.audio) for x, y in zip(first.clips, again.clips, strict=True))
@@ -56,7 +56,7 @@ def test_features_are_read_from_the_cache_the_second_time(dataset, tmp_path, mon
 
 def test_sound_that_ends_before_the_motion_is_held(tmp_path):
     dataset = Dataset.open(write_corpus(tmp_path / "late", late=2))
-    for clip in read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path), SETTINGS).clips:
+    for clip in read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path / "features"), SETTINGS).clips:
         assert len(clip.audio) == len(clip.vertices)
         assert torch.equal(clip.audio[-1], clip.audio[-3])
 
@@ -64,7 +64,7 @@ def test_sound_that_ends_before_the_motion_is_held(tmp_path):
 def test_a_split_without_clips_is_refused(tmp_path):
     dataset = Dataset.open(write_corpus(tmp_path / "train_only", splits=("train",)))
     with pytest.raises(InputError, match="train_only: has no clips of the split 'val'"):
-        read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path), SETTINGS)
+        read_clips(dataset, "val", FrozenEncoder(SOURCE, tmp_path / "features"), SETTINGS)
 
 
 def test_a_batch_is_windows_of_clips_with_their_speaker(clips):
@@ -133,6 +133,14 @@ def test_every_window_is_as_likely_as_any_other(clips):
 
 def test_a_clip_of_just_one_window_can_be_drawn(clips):
     assert draw_batch(clips, 8, min(FRAMES), torch.Generator().manual_seed(0)).vertices.shape == (8, min(FRAMES), 42, 3)
+
+
+@pytest.mark.parametrize("more", [1, 2])  # torch would leave the clip out without a word, or fail on a weight below zero
+def test_a_window_longer_than_a_clip_is_refused_by_the_clips_name(more, clips):
+    """The shorter clips of both speakers; the first of them is named."""
+    with pytest.raises(ValueError, match=f"a window of {min(FRAMES) + more} frames does not fit into clip 'a1', which has "
+                                         f"{min(FRAMES)}"):
+        draw_batch(clips, 2, min(FRAMES) + more, torch.Generator().manual_seed(0))
 
 
 def test_lip_error_is_the_mean_over_frames_of_the_largest_distance():

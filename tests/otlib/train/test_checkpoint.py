@@ -1,6 +1,7 @@
 """Weights and training states on disk: round trips, and everything that cannot be used said in one sentence."""
 
 import json
+import resource
 
 import pytest
 import safetensors.torch
@@ -24,6 +25,7 @@ SMALL = ModelSettings(feature_layers=1, feature_channels=3, width=8, layers=1, h
                       levels=(10, 5))
 
 
+FACTS_OF_STATE = {"facts": {"data": "0"}, "step": 3, "rows": [{"loss": 0.1}]}
 FACTS = {"frame_rate": 30.0, "encoder": "prosody", "fingerprint": "prosody-1"}
 
 
@@ -62,7 +64,7 @@ def folder(tmp_path):
 def state(tmp_path):
     """A saved state and what was saved."""
     model, optimiser = trained()
-    save_state(tmp_path / STATE, model, model_of(seed=5).state_dict(), optimiser, {"step": 3, "rows": [{"loss": 0.1}]})
+    save_state(tmp_path / STATE, model, model_of(seed=5).state_dict(), optimiser, FACTS_OF_STATE)
     return tmp_path / STATE, model, optimiser
 
 
@@ -78,7 +80,7 @@ def test_a_training_goes_on_from_its_state_as_if_never_stopped(state):
     again = model_of(seed=9)
     optimiser_again = torch.optim.AdamW(again.parameters(), lr=0.01)
     best = load_state(file, again, optimiser_again)
-    assert read_facts(file) == {"step": 3, "rows": [{"loss": 0.1}]}
+    assert read_facts(file) == FACTS_OF_STATE
     assert same(best, model_of(seed=5).state_dict())
     for _ in range(3):
         step(model, optimiser)
@@ -97,18 +99,55 @@ def write_settings(**changes):
     return change
 
 
+def write_facts(**changes):
+    return lambda folder: (folder / SETTINGS).write_text(json.dumps(json.loads((folder / SETTINGS).read_text()) | changes))
+
+
+def write_weights(change):
+    def damage(folder):
+        weights = safetensors.torch.load_file(folder / WEIGHTS)
+        change(weights)
+        safetensors.torch.save_file(weights, folder / WEIGHTS)
+    return damage
+
+
+def test_settings_of_a_large_model_take_no_memory_without_its_weights(folder):
+    write_settings(width=2048, layers=32)(folder)  # 4 GB of weights
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match="do not make a model"):
+        load_model(folder)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kB
+
+
 @pytest.mark.parametrize("damage, sentence", [
     (lambda folder: (folder / WEIGHTS).unlink(), "no trained model there"),
     (lambda folder: (folder / SETTINGS).unlink(), "model.json: no such file"),
-    (lambda folder: cut(folder / WEIGHTS), "do not make a model"),
-    (lambda folder: (folder / WEIGHTS).write_bytes(b""), "do not make a model"),
+    (lambda folder: cut(folder / WEIGHTS), "is not a whole safetensors file"),
+    (lambda folder: (folder / WEIGHTS).write_bytes(b""), "is not a whole safetensors file"),
+    (write_weights(lambda weights: weights.pop("out.bias")), "do not make a model .*out.bias"),
+    (write_weights(lambda weights: weights.update(more=torch.ones(1))), "do not make a model .*more"),
+    (write_weights(lambda weights: weights["out.bias"].fill_(float("nan"))), "out.bias holds a value that is not finite"),
     (lambda folder: (folder / SETTINGS).write_text('{"width": 8'), "model.json: not a JSON file"),
-    (lambda folder: (folder / SETTINGS).write_text("[1, 2]"), "do not make a model"),
-    (lambda folder: (folder / SETTINGS).write_text('{"frame_rate": 30.0, "model": {}}'), "do not make a model .*encoder"),
+    (lambda folder: (folder / SETTINGS).write_text("[1, 2]"), "is not a JSON object"),
+    (lambda folder: (folder / SETTINGS).write_text('{"frame_rate": 30.0, "model": {}}'), "encoder is missing"),
+    (write_facts(frame_rate="30"), "model.json: frame_rate must be a number, but is '30'"),
+    (write_facts(frame_rate=1e9), "frame_rate must be at least 1 and at most 1000, but is 1000000000.0"),
+    (write_facts(encoder=3), "encoder must be text, but is 3"),
+    (write_facts(other=3), "there is no setting 'other'; there are frame_rate, encoder, fingerprint"),
+    (write_facts(model=[]), r"model.json: model: must be an object of names and values, but is \[\]"),
     (write_settings(width=16), "do not make a model"),
+    (write_settings(width="16"), "model.json: model: width must be a whole number, but is '16'"),
+    (write_settings(heads=0), "heads must be at least 1"),
+    (write_settings(levels=5), "levels must be a list, but is 5"),
+    (write_settings(levels=[5, 10]), "levels must be 1 to 16 numbers, the largest first"),
+    (write_settings(dropout=5), "dropout must be at least 0 and below 1, but is 5.0"),
+    (write_settings(layers=-1), "layers must be at least 1 and at most 32, but is -1"),
+    (write_settings(layers=10**9), "layers must be at least 1 and at most 32, but is 1000000000"),
+    (write_settings(speakers=[1]), "speakers must be a list in which each is text"),
+    (write_settings(style="one-hot"), "needs the names of the training speakers"),
     (write_settings(heads=3), "width 8 is not divisible by heads 3"),
-    (write_settings(depth=3), "do not make a model .*depth"),
-    (write_settings(levels=None), "do not make a model"),
+    (write_settings(depth=3), "there is no setting 'depth'"),
+    (write_settings(levels=None), "levels must be a list, but is None"),
 ])
 def test_a_damaged_model_is_refused_in_one_sentence(folder, damage, sentence):
     damage(folder)
@@ -137,7 +176,22 @@ def without_optimiser(file):
     safetensors.torch.save_file(tensors, file, metadata=facts)
 
 
-@pytest.mark.parametrize("damage", [cut, lambda file: file.write_bytes(b""), without_facts, without_optimiser])
+def with_facts(text):
+    return lambda file: safetensors.torch.save_file(safetensors.torch.load_file(file), file, {"facts": text})
+
+
+def with_other_best(file):
+    with safetensors.safe_open(file, "pt") as stored:
+        facts = stored.metadata()
+    safetensors.torch.save_file(safetensors.torch.load_file(file) | {"best.more": torch.ones(1)}, file, facts)
+
+
+ODD_FACTS = ["", "3", "[]", "[" * 10**5, '{"step": 3}', *(json.dumps(FACTS_OF_STATE | change) for change in (
+    {"step": "3"}, {"rows": [3]}, {"rows": [{"loss": "low"}]}))]
+
+
+@pytest.mark.parametrize("damage", [cut, lambda file: file.write_bytes(b""), without_facts, without_optimiser,
+                                    with_other_best, *map(with_facts, ODD_FACTS)])
 def test_a_damaged_state_is_refused_in_one_sentence(state, damage):
     file, model, optimiser = state
     damage(file)

@@ -49,7 +49,7 @@ def test_bad_input_of_a_child_arrives_as_its_sentence(data, tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(data, tmp_path):
     (tmp_path / "runs").write_text("in the way")
-    with pytest.raises(InputError, match="runs/first/settings.json: cannot be written"):
+    with pytest.raises(InputError, match="runs/first: cannot be written"):
         train_all(data, tmp_path / "runs", {"first": FIRST}, cache=tmp_path / "features")
 
 

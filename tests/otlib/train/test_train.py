@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pkgutil
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from otlib.errors import InputError
 from otlib.files import read_json
 from otlib.losses import LossSettings
 from otlib.metrics import lip_error_mm
+from otlib.own_files import LEDGER
 from otlib.train import loop as training
 from otlib.train.__main__ import main
 from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, load_model
@@ -63,7 +65,7 @@ def content(folder):
 
 @pytest.mark.slow
 def test_a_run_leaves_its_model_its_log_and_what_it_followed_from(finished, data):
-    assert sorted(content(finished)) == sorted([WEIGHTS, SETTINGS, LOG, RUN])
+    assert sorted(content(finished)) == sorted([WEIGHTS, SETTINGS, LOG, RUN, LEDGER])
     model, facts = load_model(finished)
     assert model.settings.width == 8
     assert facts == {"frame_rate": 30.0, "encoder": "prosody", "fingerprint": "prosody-1"}
@@ -224,10 +226,63 @@ def test_the_best_look_at_validation_is_the_one_that_is_kept(data, cache, tmp_pa
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", [0.0, 1.0])
 def test_a_training_that_diverges_is_ended(data, cache, tmp_path, transport):
-    settings = dataclasses.replace(SETTINGS_OF_RUN, learning_rate=1e30, loss=LossSettings(transport=transport))
-    with pytest.raises(InputError, match="run: the training has diverged at step .; train with a lower learning rate"):
+    settings = dataclasses.replace(SETTINGS_OF_RUN, learning_rate=1000.0, loss=LossSettings(transport=transport))
+    with pytest.raises(InputError, match=r"run: the training has diverged at step \d+ \(.+\); train with a lower learning"):
         train(data, tmp_path / "run", settings, cache=cache)
     assert not (tmp_path / "run" / RUN).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place, call, step, said", [
+    ("otlib.losses.velocity", 6, 6, "the loss has no finite value in the terms velocity, total"),
+    ("otlib.losses.opening", 6, 6, "the loss has no finite value in the terms opening, total"),
+    ("otlib.losses.transport", 6, 6, "the loss has no finite value in the terms transport, total"),
+    ("accelerate.Accelerator.clip_grad_norm_", 6, 6, "the length of the gradient must be finite, found nan at index ()"),
+    ("torch.optim.AdamW.step", 8, 8, "prediction must be finite, and is nan at index [0, 0, 0]"),  # seen by validation
+])
+def test_a_number_that_is_none_ends_the_training_before_it_is_kept(finished, data, cache, tmp_path, monkeypatch, place, call,
+                                                                   step, said):
+    """The last checkpoint, of step 4, stays as it is, and the training goes on from it to the same end."""
+    out, states, (owner, name) = tmp_path / "run", [], place.rsplit(".", 1)
+    owner = pkgutil.resolve_name(owner)
+    function = getattr(owner, name)
+
+    def spoilt(*arguments, **options):
+        states.append((out / STATE).read_bytes() if (out / STATE).exists() else b"")
+        result = function(*arguments, **options)
+        if len(states) != call:
+            return result
+        if name == "step":
+            for group in arguments[0].param_groups:
+                for parameter in group["params"]:
+                    parameter.data.fill_(float("nan"))
+        return torch.tensor(float("nan"), requires_grad=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, spoilt)
+        with pytest.raises(InputError) as refusal:
+            train(data, out, SETTINGS_OF_RUN, cache=cache)
+    assert str(refusal.value) == (f"{out}: the training has diverged at step {step} ({said}); train with a lower learning "
+                                  "rate")
+    assert (out / STATE).read_bytes() == states[-1] != b"" and not (out / RUN).exists()
+    train(data, out, SETTINGS_OF_RUN, cache=cache)
+    assert content(out) == content(finished)
+
+
+@pytest.mark.slow
+def test_a_clip_of_one_frame_is_refused_by_name(data, cache, tmp_path, monkeypatch):
+    """It has no motion to learn from, and no window of two frames fits into it."""
+    read = training.read_clips
+
+    def cut(*arguments, **options):
+        clips = read(*arguments, **options)
+        first = dataclasses.replace(clips.clips[0], audio=clips.clips[0].audio[:1])
+        return dataclasses.replace(clips, clips=(first, *clips.clips[1:]))
+
+    monkeypatch.setattr(training, "read_clips", cut)
+    with pytest.raises(InputError, match="tiny: clip a0 has a single frame, which no training can use; take it out of the "
+                                         "data set"):
+        train(data, tmp_path / "run", SETTINGS_OF_RUN, cache=cache)
 
 
 def test_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
@@ -283,17 +338,18 @@ def test_processes_that_cannot_share_are_refused(data, cache, tmp_path, monkeypa
 
 @pytest.mark.parametrize("values, sentence", [
     ({"stepz": 3}, "training settings: there is no setting 'stepz'; there are .*steps"),
-    ({"loss": {"weight": 3}}, "training settings: there is no setting 'weight'; there are .*transport"),
-    ({"loss": 3}, "training settings: loss must be an object"),
-    ({"loss": {"measure": "points"}}, "training settings: measure 'points' is neither"),
-    ({"model": {"depth": 3}}, "training settings: model has no setting depth; it has .*channels"),
-    ({"steps": 0}, "training settings: steps must be at least 1, but is 0"),
-    ({"batch": 0}, "training settings: batch must be at least 1, but is 0"),
-    ({"validate": 0}, "training settings: validate must be at least 1, but is 0"),
-    ({"window": 1}, "training settings: window must be at least 2, but is 1"),
+    ({"loss": {"weight": 3}}, "training settings: loss: there is no setting 'weight'; there are .*transport"),
+    ({"loss": 3}, "training settings: loss: must be an object"),
+    ({"loss": {"measure": "points"}},
+     "training settings: loss: measure must be one of 'varifold', 'barycentres', but is 'points'"),
+    ({"model": {"depth": 3}}, "training settings: model: there is no setting 'depth'; there are .*channels"),
+    ({"steps": 0}, "training settings: steps must be at least 1 and at most 10000000, but is 0"),
+    ({"batch": 0}, "training settings: batch must be at least 1 and at most 1024, but is 0"),
+    ({"validate": 0}, "training settings: validate must be at least 1 and at most 10000000, but is 0"),
+    ({"window": 1}, "training settings: window must be at least 2 and at most 10000, but is 1"),
     ({"steps": "many"}, "training settings: steps must be a whole number, but is 'many'"),
-    ({"learning_rate": -1.0}, "training settings: learning_rate must be finite and above 0, but is -1.0"),
-    ([1, 2], "training settings: training settings must be an object"),
+    ({"learning_rate": -1.0}, "training settings: learning_rate must be above 0 and at most 1000, but is -1.0"),
+    ([1, 2], "training settings: must be an object"),
 ])
 def test_impossible_settings_are_refused(values, sentence):
     with pytest.raises(InputError, match=sentence):
@@ -310,13 +366,13 @@ def options(data, out, cache, **changes):
 @pytest.mark.slow
 @pytest.mark.parametrize("changes, extra, sentence", [
     ({"stepz": 3}, [], "training settings: "),
-    ({"model": {**MODEL, "heads": 3}}, [], "model settings: width 8 is not divisible by heads 3"),
+    ({"model": {**MODEL, "heads": 3}}, [], "training settings: model: width 8 is not divisible by heads 3"),
     ({}, ["--steps", "0"], "training settings: steps must be at least 1"),
-    ({}, ["--transport", "-1"], "training settings: transport must be finite and not negative"),
+    ({}, ["--transport", "-1"], "training settings: loss: transport must be at least 0"),
     ({"encoder": "no/such/encoder"}, [], "no/such/encoder: no HuBERT"),
     ({}, ["--data", "nowhere"], "nowhere: no such data set folder"),
-    ({}, ["--out", "{data}/manifest.json/run"], "cannot be written"),
-    ({}, ["--cache", "{data}/manifest.json/features"], "cannot be written"),
+    ({}, ["--out", "{data}/manifest.json/run"], "manifest.json/run: is, holds or lies in "),
+    ({}, ["--cache", "{data}/manifest.json/features"], "manifest.json/features: is, holds or lies in "),
     ({}, ["--settings", "nowhere.json"], "nowhere.json: no such file"),
 ])
 def test_bad_input_ends_with_one_sentence_and_status_2(data, cache, tmp_path, capsys, changes, extra, sentence):

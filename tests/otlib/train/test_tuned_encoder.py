@@ -233,13 +233,13 @@ def test_a_trained_run_hears_with_the_encoder_it_has_trained(finished, data, fol
 def test_the_trained_encoder_is_one_to_start_from(finished, settings, data, tmp_path):
     out, _ = finished
     again = dataclasses.replace(settings, encoder=str(out / ENCODER), steps=1)
-    assert train(data, tmp_path / "run", again, cache=tmp_path)["encoder"] == load_model(out)[1]["fingerprint"]
+    assert train(data, tmp_path / "run", again, cache=tmp_path / "features")["encoder"] == load_model(out)[1]["fingerprint"]
 
 
 def test_the_same_seed_gives_the_same_bytes(finished, data, settings, tmp_path):
     torch.manual_seed(123)
     state = torch.random.get_rng_state()
-    train(data, tmp_path / "again", settings, cache=tmp_path)
+    train(data, tmp_path / "again", settings, cache=tmp_path / "features")
     assert content(tmp_path / "again") == content(finished[0])
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -250,17 +250,17 @@ def test_killed_at_any_write_and_resumed_ends_with_the_same_bytes(finished, data
     """The writes: log at 1; log and state at 3 and at 6; the encoder's two files, the model's two, record."""
     with monkeypatch.context() as patch, pytest.raises(Killed):
         killed_after(write, patch, during)
-        train(data, tmp_path / "run", settings, cache=tmp_path)
+        train(data, tmp_path / "run", settings, cache=tmp_path / "features")
     assert (tmp_path / "run" / RUN).exists() == (write == 10)
-    train(data, tmp_path / "run", settings, cache=tmp_path)
+    train(data, tmp_path / "run", settings, cache=tmp_path / "features")
     assert content(tmp_path / "run") == content(finished[0])
 
 
 def test_two_processes_give_the_weights_of_one(data, settings, tmp_path):
     two_steps = dataclasses.replace(settings, steps=2, validate=2)
-    train(data, tmp_path / "one", two_steps, cache=tmp_path)
+    train(data, tmp_path / "one", two_steps, cache=tmp_path / "features")
     (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(two_steps)))
-    train_by_two(tmp_path / "witnesses", "--data", data, "--out", tmp_path / "two", "--cache", tmp_path,
+    train_by_two(tmp_path / "witnesses", "--data", data, "--out", tmp_path / "two", "--cache", tmp_path / "features",
                  "--settings", tmp_path / "settings.json")
     for file in (WEIGHTS, f"{ENCODER}/{WEIGHTS}"):
         one, two = (safetensors.torch.load_file(tmp_path / name / file) for name in ("one", "two"))
@@ -285,13 +285,13 @@ def test_an_encoder_that_is_missing_or_another_is_refused(finished, folder, tmp_
 
 @pytest.mark.parametrize("options, sentence", [
     (["--encoder", "prosody"], "training settings: frozen_layers is for an encoder with layers, which 'prosody' has not"),
-    (["--frozen-layers", "-1"], "training settings: frozen_layers must be at least 0, but is -1"),
+    (["--frozen-layers", "-1"], "training settings: frozen_layers must be at least 0 and at most 256 or null, but is -1"),
     (["--frozen-layers", "2"], "local: frozen_layers 2 leaves none of its 2 layers to train; choose 0 to 1"),
-    (["--encoder-learning-rate", "0"], "training settings: encoder_learning_rate must be finite and above 0"),
+    (["--encoder-learning-rate", "0"], "training settings: encoder_learning_rate must be above 0"),
 ])
 def test_what_cannot_be_trained_is_refused_in_one_sentence(data, settings, tmp_path, capsys, options, sentence):
     (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(settings)))
-    assert main(["--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path),
+    assert main(["--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "features"),
                  "--settings", str(tmp_path / "settings.json"), *options]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1 and sentence in said
@@ -313,7 +313,7 @@ def test_settings_survive_json(settings):
 def test_the_command_line_trains_the_encoder(finished, data, settings, tmp_path):
     plain = dataclasses.asdict(dataclasses.replace(settings, frozen_layers=None, encoder_learning_rate=1e-4))
     (tmp_path / "settings.json").write_text(json.dumps(plain))
-    assert main(["--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path), "--settings",
+    assert main(["--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "features"), "--settings",
                  str(tmp_path / "settings.json"), "--frozen-layers", "1", "--encoder-learning-rate", "0.001"]) == 0
     assert content(tmp_path / "run") == content(finished[0])
 

@@ -1,5 +1,6 @@
 """Figures: the numbers they state, the colours they use, and what they refuse."""
 
+import IPython.display
 import numpy as np
 import PIL.Image
 import pytest
@@ -138,6 +139,15 @@ def test_a_picture_may_be_kept_in_few_colours(tmp_path):
         kept = np.asarray(PIL.Image.open(tmp_path / "shades.png").convert("RGB"))
         assert kept.shape == shades.shape and len(np.unique(kept.reshape(-1, 3), axis=0)) <= most
         assert (kept[:30] == 200).all()
+
+
+def test_what_a_picture_tells_stands_below_it_too(monkeypatch):
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", lambda *parts: shown.extend(parts))
+    viz.show(np.zeros((4, 4, 3), np.uint8), "gap of clip test00_a, 3 mm")._ipython_display_()
+    picture, caption = shown
+    assert picture._repr_png_()[1] == {"alt": "gap of clip test00_a, 3 mm"}
+    assert caption._repr_markdown_() == "Gap of clip test00_a, 3 mm."
 
 
 def line_measure(millimetres, masses):
