@@ -4,7 +4,7 @@ Most words are made up, of letters or of phonemes: an encoder that hears a few h
 the words and names a sound by its neighbours; in words that it never heard it is then wrong more often.
 """
 
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from data_prep.corpus import voices
 from data_prep.corpus.espeak import synthesise
 from data_prep.corpus.labelled_speech import vocabulary
 from data_prep.corpus.sentences import kept_phrases, sentences, training_phrases
+from otlib.commands import Workers
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.speech.small_hubert import SAMPLE_RATE
 
@@ -45,7 +46,7 @@ class Utterance:
     phonemes: tuple[Phoneme, ...]
 
 
-def _spelt_words(generator: np.random.Generator) -> str:
+def spelt_words(generator: np.random.Generator) -> str:
     """Return made-up words in letters; espeak-ng finds how to say them."""
     def syllable() -> str:
         return "".join(str(generator.choice(parts)) for parts in (_ONSETS, _VOWELS, _CODAS))
@@ -81,7 +82,7 @@ def draw_utterance(seed: int, index: int) -> Utterance:
     if kind < 0.25:
         text = next(sentences(generator))
     elif kind < 0.45:
-        text = _spelt_words(generator)
+        text = spelt_words(generator)
     elif kind < 0.85:
         text = _spoken_words(generator)
     else:
@@ -106,14 +107,20 @@ def _single_thread() -> None:
     torch.set_num_threads(1)
 
 
-def speech_pool(seed: int, hours: float, processes: int = 1) -> list[Utterance]:
-    """Return ``hours`` of utterances; the same seed gives the same pool, whatever the number of processes."""
+def speech_pool(seed: int, hours: float, processes: int = 1,
+                draw: Callable[[int, int], Utterance] = draw_utterance) -> list[Utterance]:
+    """Return ``hours`` of utterances; the same seed gives the same pool, whatever the number of processes.
+
+    Args:
+        seed, hours, processes: as said.
+        draw: returns the utterance that a seed and a number name.
+    """
     wanted, pool = hours * 3600 * SAMPLE_RATE, []
-    with (ProcessPoolExecutor(processes, initializer=_single_thread) as executor,
+    with (Workers(processes, _single_thread) as executor,
           tqdm(total=round(hours * 3600), unit="s", desc="speech") as bar):
         start, have = 0, 0
         while have < wanted:
-            for utterance in executor.map(draw_utterance, [seed] * 256, range(start, start + 256), chunksize=16):
+            for utterance in executor.map(draw, [seed] * 256, range(start, start + 256), chunksize=16):
                 if have < wanted:
                     pool.append(utterance)
                     have += len(utterance.samples)

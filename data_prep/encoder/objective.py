@@ -73,25 +73,43 @@ def draw_mask(batch: int, frames: int, masking: Masking, generator: torch.Genera
 
 
 class MaskedUnitPrediction(nn.Module):
-    """A HuBERT and a linear layer that names the hidden unit of every frame."""
+    """A HuBERT and a linear layer that names the hidden unit of every frame; with a teacher, one that says its features."""
 
-    def __init__(self, encoder: HubertModel, units: int) -> None:
+    def __init__(self, encoder: HubertModel, units: int, taught: int = 0) -> None:
+        """Take an encoder.
+
+        Args:
+            encoder: to train.
+            units: how many there are.
+            taught: channels of the teacher's features; 0 for no teacher.
+        """
         super().__init__()
         self.encoder = encoder
         self.head = nn.Linear(encoder.config.hidden_size, units)
+        self.pupil = nn.Linear(encoder.config.hidden_size, taught) if taught else None
 
-    def forward(self, samples: Float[Tensor, "B S"], units: Int[Tensor, "B T"],
-                mask: Bool[Tensor, "B T"]) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Return the cross-entropy (hidden frames' mean plus seen frames' mean) and the share of hidden frames named right.
+    def forward(self, samples: Float[Tensor, "B S"], units: Int[Tensor, "B T"], mask: Bool[Tensor, "B T"],
+                lesson: Float[Tensor, "B T C"] | None = None) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+        """Return the loss and the share of hidden frames named right.
 
-        Frames with a negative unit (-100, torch's own mark) count in neither.
+        The loss is the cross-entropy (hidden frames' mean plus seen frames' mean); with a teacher, plus the mean squared
+        distance to its features (deviation 1 in each channel), hidden frames and seen ones alike (our choice: the features
+        say more than the names, as in DistilHuBERT, Chang et al. 2022). Frames with a negative unit (-100, torch's own
+        mark) count in no cross-entropy, frames whose lesson is not a number in no distance.
 
         Raises:
-            ValueError: no frame is hidden, or none is seen.
+            ValueError: no frame is hidden, or none is seen, or there is a lesson without a teacher or the other way round.
         """
+        if (lesson is None) != (self.pupil is None):
+            raise ValueError("lesson: goes with the channels of a teacher, and they with it")
         if mask.all() or not mask.any():
             raise ValueError("mask: needs hidden frames and seen ones")
-        logits = self.head(self.encoder(samples, mask_time_indices=mask).last_hidden_state).float()
+        heard = self.encoder(samples, mask_time_indices=mask).last_hidden_state
+        logits = self.head(heard).float()
         hidden, seen = (nn.functional.cross_entropy(logits[chosen], units[chosen]) for chosen in (mask, ~mask))
         judged = mask & (units >= 0)
-        return hidden + seen, (logits[judged].argmax(-1) == units[judged]).float().mean()
+        distance = 0.0
+        if self.pupil is not None:
+            given = lesson.isfinite().all(-1)
+            distance = (self.pupil(heard).float()[given] - lesson[given]).square().sum() / max(1, lesson[given].numel())
+        return hidden + seen + distance, (logits[judged].argmax(-1) == units[judged]).float().mean()

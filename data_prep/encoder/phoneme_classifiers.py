@@ -8,8 +8,12 @@ in rooms with noise. The classifier learns the sound of each frame, pauses inclu
 come in which order (Graves et al. 2006). Seconds of training; speaking and encoding take the rest of a few minutes.
 """
 
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +27,13 @@ from data_prep.corpus.augmentation import augment
 from data_prep.corpus.labelled_speech import corpus_speech
 from data_prep.encoder.frame_labels import LABELS, frame_labels
 from data_prep.encoder.made_up_speech import speech_pool
+from otlib.commands import Parser, command
 from otlib.errors import InputError
+from otlib.own_files import check_replaceable
 from otlib.phonemes.frame_classifier import FILE, FrameClassifier, PhonemeHeads, weights_digest
 from otlib.phonemes.timed_phoneme import Phoneme
-from otlib.speech.encoder import BUNDLED, Encoder, encode, load_encoder
-from otlib.speech.small_hubert import BUNDLED as BUNDLED_FOLDER
+from otlib.settings import HOURS, SEEDS, SENTENCES, number_of
+from otlib.speech.encoder import BUNDLED, Encoder, encode, encoder_folder, load_encoder
 from otlib.speech.small_hubert import SAMPLE_RATE
 
 _CLASSIFIER_PASSES, _CTC_PASSES, _BATCH = 8, 12, 8  # passes over the speech; utterances a step
@@ -146,29 +152,25 @@ def _counts(labels: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return (single / single.sum()).log(), (pairs / pairs.sum(1, keepdim=True)).log()
 
 
+@command
 def main(arguments: list[str] | None = None) -> int:
     """Train the heads of an encoder and write them beside it."""
     default = Recipe()
-    parser = argparse.ArgumentParser(prog="python -m data_prep.encoder.phoneme_classifiers", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m data_prep.encoder.phoneme_classifiers", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--encoder", default=BUNDLED, metavar="NAME", help="folder of a HuBERT, or a name (%(default)s)")
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"where to write; by default {FILE} beside the encoder")
-    parser.add_argument("--hours", type=float, default=default.hours, help="of pre-training speech (%(default)s)")
-    parser.add_argument("--sentences", type=int, default=default.sentences, help="of each speaker (%(default)s)")
-    parser.add_argument("--seed", type=int, default=default.seed, help="(%(default)s)")
+    parser.add_argument("--hours", type=number_of(float, HOURS), default=default.hours,
+                        help="of pre-training speech (%(default)s)")
+    parser.add_argument("--sentences", type=number_of(int, SENTENCES), default=default.sentences,
+                        help="of each speaker (%(default)s)")
+    parser.add_argument("--seed", type=number_of(int, SEEDS), default=default.seed, help="(%(default)s)")
     options = parser.parse_args(arguments)
-    try:
-        encoder = load_encoder(options.encoder)
-        folder = BUNDLED_FOLDER if encoder.name == BUNDLED else Path(encoder.name)
-        if options.out is None and not folder.is_dir():
-            raise InputError(f"{encoder.name}: is not a folder that heads could lie in; say where with --out")
-        heads = train_heads(encoder, Recipe(sentences=options.sentences, hours=options.hours, seed=options.seed))
-        heads.save(options.out or folder / FILE)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    encoder = load_encoder(options.encoder)
+    folder = encoder_folder(encoder.name)
+    if options.out is None and not folder.is_dir():
+        raise InputError(f"{encoder.name}: is not a folder that heads could lie in; say where with --out")
+    check_replaceable(options.out or folder / FILE, b"safetensors")
+    heads = train_heads(encoder, Recipe(sentences=options.sentences, hours=options.hours, seed=options.seed))
+    heads.save(options.out or folder / FILE)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,10 +13,10 @@ from data_prep.encoder.made_up_speech import (
     _VOWEL_PHONEMES,
     _WEAK_PHONEMES,
     KEPT_WORDS,
-    _spelt_words,
     _spoken_words,
     draw_utterance,
     speech_pool,
+    spelt_words,
 )
 from otlib.speech.small_hubert import HOP
 
@@ -35,7 +35,7 @@ def test_the_same_seed_says_the_same_in_any_number_of_processes():
 
 def test_no_word_of_the_test_sentences_is_spelt():
     generator = np.random.default_rng(0)
-    words = [plain(word) for _ in range(2000) for word in _spelt_words(generator).split()]
+    words = [plain(word) for _ in range(2000) for word in spelt_words(generator).split()]
     assert {"bamboo", "wolf", "voter"} <= KEPT_WORDS and "puppy" not in KEPT_WORDS
     assert not KEPT_WORDS & set(words)
     assert len(set(words)) > len(words) / 2  # hardly one of them twice

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from data_prep.encoder import model_card as encoder_card
-from data_prep.encoder.model_card import BLOCKS, CARD, QUALITY, STORY, filled, main, summary
+from data_prep.encoder.model_card import BLOCKS, CARD, QUALITY, STORY, filled, main, recipe, summary
 from otlib.files import read_json, sha256
 from otlib.speech import small_hubert as hubert
 
@@ -40,6 +40,27 @@ def test_the_summary_has_every_figure():
     assert "Real speech" not in text and "of 7 closures" in summary(FIGURES | REAL)
 
 
+PEOPLE = {"people": {name: {"closures": {"auc": auc, "interval": [auc - 0.02, auc + 0.02], "found_at_5_percent_false": 0.71},
+                            "sounds": {"share": 0.512, "guessing": 0.094, "interval": [0.45, 0.58]}, "frames": 19906,
+                            "voices": 17} for name, auc in (("new", 0.931), ("MFCC", 0.705))}}
+
+
+def test_the_summary_says_what_is_known_of_people_beside_guessing():
+    text = summary(FIGURES | PEOPLE)
+    for figure in ("17 voices", "19,906 frames", "9.4%", "| new | 0.931 (0.911 to 0.951) | 0.71 | 51.2% (45.0% to 58.0%) |",
+                   "| MFCC | 0.705"):
+        assert figure in text
+    assert "guessing" not in summary(FIGURES).lower()
+
+
+def test_the_recipe_of_an_encoder_made_from_another_one_says_so():
+    settings = TOLD["recipe"] | {"steps": [0, 0, 2300], "shares": [0.35, 0.25, 0.4], "teacher": True, "frozen": 3}
+    text = recipe({"recipe": settings, "start_sha256": "abcdef0123456789", "log": {"round3": [{"loss": 4.0}, {"loss": 3.0}]},
+                   "speech_minutes": {"espeak": 86.0, "flite": 41.5, "people": 45.5}})
+    for part in ("abcdef012345", "2,300 steps", "teacher", "people 45.5 minutes (40% of the crops)", "first 3 conv", "3.50"):
+        assert part in text
+
+
 def test_recipe_and_figures_stand_between_their_marks_and_nowhere_else():
     once = filled(EMPTY, FIGURES, TOLD)
     assert once.startswith("before\n") and once.endswith("\nafter") and "stale" not in once
@@ -67,6 +88,13 @@ def test_no_encoder_is_said_in_one_sentence(name, tmp_path, monkeypatch, capsys)
 
 
 @measured
+def test_a_recording_that_cannot_be_read_is_said_before_anything_is_measured(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(encoder_card, "measure", None)
+    (tmp_path / "speech.wav").write_bytes(b"no sound")
+    assert encoder_card.main(["--recording", str(tmp_path / "speech.wav"), "Text."]) == 2
+    assert "speech.wav" in capsys.readouterr().err
+
+
 def test_the_bundled_card_says_what_was_measured():
     card = (hubert.BUNDLED / CARD).read_text(encoding="utf-8")
     again = filled(card, read_json(hubert.BUNDLED / QUALITY), read_json(hubert.BUNDLED / STORY))

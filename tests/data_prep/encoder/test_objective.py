@@ -214,6 +214,38 @@ def test_loss_needs_hidden_and_seen_frames(prediction, hidden):
         prediction(samples, units, torch.full_like(mask, hidden))
 
 
+# ---- a teacher
+
+
+@pytest.fixture
+def pupil():
+    torch.manual_seed(2)
+    return MaskedUnitPrediction(local_hubert(), UNITS, taught=5)
+
+
+def test_the_distance_to_the_lesson_is_the_mean_square_of_what_is_given(pupil):
+    samples, units, mask = task()
+    lesson = torch.randn(*units.shape, 5, generator=generator(4))
+    lesson[0, 3:9] = torch.nan
+    told = pupil(samples, units, mask, lesson)[0]
+    with torch.no_grad():
+        said = pupil.pupil(pupil.encoder(samples, mask_time_indices=mask).last_hidden_state)
+    squares = [(float(said[b, t, c]) - float(lesson[b, t, c])) ** 2 for b in range(len(units)) for t in range(units.shape[1])
+               for c in range(5) if not (b == 0 and 3 <= t < 9)]
+    none = torch.full_like(lesson, torch.nan)
+    untold = pupil(samples, units, mask, none)[0]
+    assert (told - untold).item() == pytest.approx(sum(squares) / len(squares), rel=1e-4)
+    assert torch.isfinite(torch.autograd.grad(told, pupil.pupil.weight)[0]).all()
+
+
+def test_a_lesson_goes_with_a_teacher(pupil, prediction):
+    samples, units, mask = task()
+    with pytest.raises(ValueError, match="^lesson: "):
+        pupil(samples, units, mask)
+    with pytest.raises(ValueError, match="^lesson: "):
+        prediction(samples, units, mask, torch.zeros(*units.shape, 5))
+
+
 def test_learning_lowers_the_loss(prediction):
     samples, units, mask = task(4)
     prediction.encoder.requires_grad_(True)

@@ -1,5 +1,6 @@
-"""The pre-training recipe: three small rounds on seconds of speech, killed and resumed; crops that keep their labels."""
+"""The pre-training recipe: three small rounds on seconds of speech, killed and resumed, of synthetic speech and people."""
 
+import dataclasses
 import functools
 import json
 
@@ -9,11 +10,13 @@ import torch
 from safetensors.torch import load_file
 
 from data_prep.encoder import pretrain as pretrain_hubert
-from data_prep.encoder.frame_labels import LABELS
-from data_prep.encoder.made_up_speech import Utterance
+from data_prep.encoder.frame_labels import LABELS, UNKNOWN, frame_labels
+from data_prep.encoder.made_up_speech import Utterance, draw_utterance
+from data_prep.encoder.objective import frame_count
 from data_prep.encoder.pretrain import Recipe, main, pretrain
-from otlib.phonemes import Phoneme
-from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
+from data_prep.encoder.teacher import CHANNELS
+from otlib.errors import InputError
+from tests.fixtures.small_hubert import local_hubert
 
 pytestmark = pytest.mark.slow
 
@@ -38,17 +41,17 @@ def test_three_rounds_leave_an_encoder_with_its_record(whole):
 def test_killed_in_the_last_round_it_ends_with_the_same_encoder(whole, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrain_hubert, "train_round", functools.partial(pretrain_hubert.train_round, every=1))
     steps = iter(range(100))
-    draw = pretrain_hubert._batch
+    draw = pretrain_hubert.draw_batch
 
     def killed(*arguments):
         if next(steps) == 5:  # the second step of the third round
             raise KeyboardInterrupt
         return draw(*arguments)
 
-    monkeypatch.setattr(pretrain_hubert, "_batch", killed)
+    monkeypatch.setattr(pretrain_hubert, "draw_batch", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain(TINY, tmp_path / "encoder", tmp_path)
-    monkeypatch.setattr(pretrain_hubert, "_batch", draw)
+    monkeypatch.setattr(pretrain_hubert, "draw_batch", draw)
     pretrain(TINY, tmp_path / "encoder", tmp_path)
     file = "encoder/model.safetensors"
     assert (tmp_path / file).read_bytes() == (whole / file).read_bytes()
@@ -61,26 +64,97 @@ def test_the_phoneme_round_starts_from_an_encoder(whole, tmp_path):
 
 
 def test_no_encoder_to_start_from_is_said_in_one_sentence(tmp_path, capsys):
-    folders = ["--out", str(tmp_path / "out"), "--work", str(tmp_path), "--start", str(tmp_path / "none")]
+    folders = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--start", str(tmp_path / "none")]
     assert main([*folders, "--hours", "0.003"]) == 2
-    assert "no weights to start from" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "name an encoder that this recipe made" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_crops_at_any_speed_keep_sound_and_label_together():
-    """A pool of one clip whose loudness tells its label: every crop's frames must still agree."""
-    generator = np.random.default_rng(0)
-    spans = np.cumsum(generator.integers(3, 9, 60)) * HOP
-    loud = generator.random(len(spans)) < 0.5
-    samples, phonemes, start = np.zeros(spans[-1], np.int16), [], 0
-    for end, on in zip(spans, loud, strict=True):
-        samples[start:end] = 10000 if on else 100
-        phonemes.append(Phoneme("s" if on else "", start / SAMPLE_RATE, end / SAMPLE_RATE))
-        start = end
-    pool = [Utterance(samples, tuple(phonemes))]
-    recipe = Recipe(batch=16, crop_frames=49, speeds=(0.7, 1.4))
-    crops, labels = pretrain_hubert._batch(pool, pretrain_hubert._units(3, pool, recipe, None, None), recipe, generator)
-    middle = torch.arange(recipe.crop_frames) * HOP + WINDOW // 2
-    agree = ((crops[:, middle] > 0.1) == (labels == LABELS.index("s"))).float().mean()
-    assert agree > 0.9  # a label lies up to half a frame from the crop's own; spans are 3 to 8 frames long
-    shifted = ((crops[:, middle[3:]] > 0.1) == (labels[:, :-3] == LABELS.index("s"))).float().mean()
-    assert agree > shifted + 0.1
+# ---- people and a teacher
+
+MIXED = dataclasses.replace(TINY, flite_hours=0.005, teacher=True, shares=(0.2, 0.3, 0.5))
+
+
+class KnowingTeacher:
+    """Hears which sound an utterance is at, by its length: the label's own channels, amid noise."""
+
+    def __init__(self, pool):
+        self.labels = {len(one.samples): frame_labels(one.phonemes, frame_count(len(one.samples))) for one in pool}
+
+    def features(self, samples):
+        labels = self.labels[len(samples)]
+        noise = np.random.default_rng(len(samples)).normal(0, 0.3, (len(labels), CHANNELS))
+        for channel in range(0, 200, 51):
+            noise[np.arange(len(labels)), channel + labels] += 5 * (labels != UNKNOWN)
+        return noise.astype(np.float16)
+
+    def speech(self, samples):
+        return self.labels[len(samples)] != LABELS.index("")
+
+
+@pytest.fixture
+def mixed(monkeypatch):
+    """Pools of flite and of people that espeak-ng has spoken, and a teacher that knows them."""
+    pools = {kind: [draw_utterance(seed, number) for number in range(12)] for seed, kind in ((7, "flite"), (8, "people"))}
+    teacher = KnowingTeacher(pools["flite"] + pools["people"])
+    unlabelled = [Utterance(one.samples, ()) for one in pools["people"]]
+    monkeypatch.setattr(pretrain_hubert, "people_pool", lambda folder: unlabelled)
+    monkeypatch.setattr(pretrain_hubert.flite_speech, "draw_utterance", lambda seed, number: pools["flite"][number % 12])
+    make = pretrain_hubert.speech_pool
+    monkeypatch.setattr(pretrain_hubert, "speech_pool", lambda seed, hours, processes, draw=None:
+                        make(seed, hours, processes) if draw is None else pools["flite"])
+    monkeypatch.setattr(pretrain_hubert.Teacher, "load", classmethod(lambda cls: teacher))
+    return pools
+
+
+def test_the_teacher_names_what_people_say(mixed, tmp_path):
+    pools = pretrain_hubert._speech(MIXED, tmp_path, tmp_path, 1)
+    espeak, flite, people = pretrain_hubert._phonemes(pools, MIXED, tmp_path)
+    assert (espeak.share, flite.share, people.share) == MIXED.shares and espeak.lessons is None
+    true = np.concatenate([frame_labels(one.phonemes, frame_count(len(one.samples))) for one in mixed["people"]
+                           if len(one.samples) >= MIXED.crops.samples[0]])
+    named = np.concatenate(people.units)
+    certain = (named != UNKNOWN) & (true != UNKNOWN)
+    assert certain.mean() > 0.3 and (named == true)[certain].mean() > 0.8
+    heard = np.concatenate([*flite.lessons, *people.lessons]).astype(float)
+    assert np.median(heard.std(0)) == pytest.approx(1.0, abs=0.15)
+
+
+def test_without_a_teacher_people_have_no_phonemes_but_clusters(mixed, tmp_path):
+    alone = dataclasses.replace(MIXED, teacher=False)
+    pools = pretrain_hubert._speech(alone, tmp_path, tmp_path, 1)
+    assert [one.pool for one in pretrain_hubert._phonemes(pools, alone, tmp_path)] == [pools["espeak"], pools["flite"]]
+    clustered = pretrain_hubert._clustered(1, pools, alone, None, tmp_path)
+    assert [one.pool for one in clustered] == list(pools.values())
+    for material in clustered:
+        assert [len(units) for units in material.units] == [frame_count(len(one.samples)) for one in material.pool]
+        assert all((units >= 0).all() for units in material.units)
+
+
+@pytest.mark.slow
+def test_people_and_a_teacher_take_part_in_a_whole_training(mixed, tmp_path):
+    pretrain(MIXED, tmp_path / "encoder", tmp_path, people=tmp_path)
+    record = json.loads((tmp_path / "encoder" / "pretraining.json").read_text())
+    assert set(record["speech_minutes"]) == {"espeak", "flite", "people"} and record["recipe"]["teacher"]
+    assert all(torch.isfinite(w).all() for w in load_file(tmp_path / "encoder" / "model.safetensors").values())
+
+
+def test_a_teacher_needs_voices_whose_phones_are_known(tmp_path):
+    with pytest.raises(InputError, match="--flite-hours"):
+        pretrain(dataclasses.replace(TINY, teacher=True), tmp_path / "encoder", tmp_path)
+
+
+def test_checkpoints_of_other_settings_are_refused(tmp_path):
+    pretrain_hubert._claim(tmp_path, TINY, None, None)
+    pretrain_hubert._claim(tmp_path, dataclasses.replace(TINY, steps=(9, 9, 9)), None, None)
+    for recipe, start in ((dataclasses.replace(TINY, hours=0.02), None), (TINY, tmp_path)):
+        with pytest.raises(InputError, match="checkpoints of other settings"):
+            pretrain_hubert._claim(tmp_path, recipe, start, None)
+
+
+@pytest.mark.parametrize("frozen", [0, 3])
+def test_frozen_convolutions_stay_and_the_others_learn(frozen):
+    encoder = local_hubert().train().requires_grad_(True)
+    pretrain_hubert._freeze(encoder, frozen)
+    encoder(torch.randn(1, 4000)).last_hidden_state.square().sum().backward()
+    layers = encoder.feature_extractor.conv_layers
+    assert [layer.conv.weight.grad is None for layer in layers] == [number < frozen for number in range(len(layers))]
