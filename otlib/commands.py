@@ -62,6 +62,8 @@ def command(main: Callable[[Any], int | None]) -> Callable[..., int]:
         if _running:
             return main(arguments) or 0
         received: list[int] = []
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
         try:
             with _signals(received):
                 try:

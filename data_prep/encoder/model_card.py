@@ -29,6 +29,7 @@ from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, read_object, sha256, write_json
 from otlib.phonemes import load_aligner
+from otlib.phonemes.frame_classifier import FILE
 from otlib.settings import SENTENCES, number_of
 from otlib.speech.encoder import BUNDLED, encoder_folder, load_encoder
 from otlib.speech.recording import read_recording
@@ -39,7 +40,7 @@ _OURS, _INDEPENDENT = ("frames", "ctc"), "pocketsphinx"
 
 
 def measure(name: str, amount: Amount, recordings: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return every figure of the card.
+    """Return every figure of the card; of an encoder without phoneme heads only the probe's.
 
     Args:
         name: of the encoder.
@@ -47,10 +48,12 @@ def measure(name: str, amount: Amount, recordings: list[tuple[str, str]]) -> dic
         recordings: paths and texts of real speech; none leaves that part out.
 
     Raises:
-        InputError: no such encoder or no heads for it, espeak-ng or pocketsphinx is not installed, or a recording cannot
-            be read or aligned.
+        InputError: no such encoder, heads that are another one's, espeak-ng or pocketsphinx is not installed, or a
+            recording cannot be read or aligned.
     """
     encoder = load_encoder(name)
+    if not (encoder_folder(name) / FILE).is_file():  # no phoneme heads, so that nothing can be aligned
+        return {"probe": measure_probe(encoder, speeches_of(amount))}
     aligners = {back_end: load_aligner(back_end, name) for back_end in _OURS}
     independent = load_aligner(_INDEPENDENT)
     test = corpus_speech("test", *amount.test)
@@ -67,10 +70,9 @@ def measure(name: str, amount: Amount, recordings: list[tuple[str, str]]) -> dic
 
 def summary(figures: dict[str, Any]) -> str:
     """Return what the card says, in Markdown."""
-    probe, boundaries, true = figures["probe"], figures["boundaries"], figures["true_closures"]
+    probe = figures["probe"]
     layers = [f"| layer {layer} | {share:.1%} | {twin:.1%} |" for layer, (share, twin) in
               enumerate(zip(probe["encoder_layers"], probe["random_layers"], strict=True))]
-    frames, ctc, sphinx = (true[back_end] for back_end in (*_OURS, _INDEPENDENT))
     lines = [
         f"A linear probe names the sound of {probe['encoder']:.1%} of frames (20 ms each, pauses left out, "
         f"{probe['sounds']} sounds) of {probe['unseen_speakers']} unseen voices, in {probe['unseen_words']} words that "
@@ -78,13 +80,17 @@ def summary(figures: dict[str, Any]) -> str:
         f"{probe['mfcc']['accuracy']:.1%}, the same network with random weights {probe['random']:.1%}. Fitted on "
         f"{probe['train_frames']:,} frames, judged on {probe['test_frames']:,}. By layer, 0 being the transformer's input:",
         "", "| probe on | this encoder | random weights |", "|---|---|---|", *layers,
-        f"| all layers, weighed | {probe['encoder']:.1%} | {probe['random']:.1%} |", "",
-        f"Forced alignment of unseen sentences with their text: {boundaries['frames']['within_40_ms']:.1%} of "
-        f"{boundaries['frames']['boundaries']:,} phoneme boundaries lie within 40 ms of espeak-ng's own by the frame "
-        f"classifier (median {boundaries['frames']['median_ms']:.0f} ms), {boundaries['ctc']['within_40_ms']:.1%} by CTC. "
-        f"Of {frames['closures']:,} p, b and m the frame classifier finds {frames['within_50_ms']:.1%} within 50 ms, CTC "
-        f"{ctc['within_50_ms']:.1%}, and pocketsphinx, which knows people and not synthetic voices, "
-        f"{sphinx['within_50_ms']:.1%} (it refuses {sphinx['refused']} of {sphinx['sentences']} sentences)."]
+        f"| all layers, weighed | {probe['encoder']:.1%} | {probe['random']:.1%} |"]
+    if "boundaries" in figures:
+        boundaries, true = figures["boundaries"], figures["true_closures"]
+        frames, ctc, sphinx = (true[back_end] for back_end in (*_OURS, _INDEPENDENT))
+        lines += ["", f"Forced alignment of unseen sentences with their text: {boundaries['frames']['within_40_ms']:.1%} of "
+                  f"{boundaries['frames']['boundaries']:,} phoneme boundaries lie within 40 ms of espeak-ng's own by the "
+                  f"frame classifier (median {boundaries['frames']['median_ms']:.0f} ms), "
+                  f"{boundaries['ctc']['within_40_ms']:.1%} by CTC. Of {frames['closures']:,} p, b and m the frame "
+                  f"classifier finds {frames['within_50_ms']:.1%} within 50 ms, CTC {ctc['within_50_ms']:.1%}, and "
+                  f"pocketsphinx, which knows people and not synthetic voices, {sphinx['within_50_ms']:.1%} (it refuses "
+                  f"{sphinx['refused']} of {sphinx['sentences']} sentences)."]
     if "people" in figures:
         lines += ["", people(figures["people"])]
     if "real_speech" in figures:

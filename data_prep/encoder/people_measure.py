@@ -35,11 +35,12 @@ from data_prep.encoder.objective import frame_count, mfcc
 from data_prep.encoder.people import recordings
 from data_prep.encoder.probe import Features, encoder_features
 from data_prep.encoder.teacher import Teacher
-from otlib.commands import command
+from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import read_object, write_json
 from otlib.phonemes import load_aligner
 from otlib.phonemes.timed_phoneme import BILABIALS
+from otlib.settings import Range, number_of
 from otlib.speech.encoder import BUNDLED, load_encoder
 from otlib.speech.recording import read_recording, resampled
 
@@ -51,6 +52,7 @@ _NUMBER = np.array([-1 if not letter else SOUNDS.index(FOLDED.get(letter, letter
 _SHUT = torch.tensor([letter in BILABIALS for letter in SOUNDS])
 _FIT_SEED, _HELD_OUT = 7_001, 0.25  # no utterance of a pre-training; the share that layers are chosen on
 _DRAWS = 1000
+SECONDS = Range(60, 36_000)  # of speech to fit on
 
 
 @dataclass(frozen=True)
@@ -179,13 +181,14 @@ def teacher_features(samples: Float[Tensor, " S"], teacher: Teacher) -> Float[Te
 @command
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write JSON; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m data_prep.encoder.people_measure", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog="python -m data_prep.encoder.people_measure", description=__doc__,
+                    formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=Path, required=True, metavar="DIR", help="recordings; a split is used")
     parser.add_argument("--texts", type=Path, required=True, metavar="FILE", help="JSON: names of files and what is said")
     parser.add_argument("--encoder", nargs="*", default=[BUNDLED], metavar="NAME", help="folders or names (%(default)s)")
     parser.add_argument("--teacher", action="store_true", help="measure the teacher, too")
-    parser.add_argument("--seconds", type=float, default=600.0, help=f"of flite's {', '.join(VOICES)} (%(default)s)")
+    parser.add_argument("--seconds", type=number_of(float, SECONDS), default=480.0,
+                        help=f"of flite's {', '.join(VOICES)} (%(default)s)")
     parser.add_argument("--split", default="test", choices=("test", "validation"), help="(%(default)s)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the figures")
     options = parser.parse_args(arguments)

@@ -69,7 +69,9 @@ def check_sound(path: Path) -> None:
     try:
         if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
             raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
-        if (rate := soundfile.info(path).samplerate) not in SOUND_RATES:
+        with opened(path) as file:  # by its name libsndfile opens UTF-8 alone
+            rate = soundfile.info(file).samplerate
+        if rate not in SOUND_RATES:
             raise InputError(f"{path}: has {rate} samples a second, which must be {SOUND_RATES}; export it again")
     except soundfile.LibsndfileError as error:
         raise InputError(f"{path}: is not a wav file that can be read; convert it to 16-bit wav") from error

@@ -65,12 +65,12 @@ def _checked(numbers: np.ndarray, vertex_count: int, first: int, path: Path, nam
         raise InputError(f"{path}: {name}is empty or not a list of whole numbers")
     if not np.isfinite(numbers).all() or (numbers != np.rint(numbers)).any():
         raise InputError(f"{path}: {name}holds a number that is not whole")
-    indices = np.unique(numbers.astype(np.int64)) - first
-    if indices[0] < 0 or indices[-1] >= vertex_count:
-        wrong = int(indices[0] if indices[0] < 0 else indices[-1]) + first
+    found = np.unique(numbers)
+    if found[0] < first or found[-1] >= first + vertex_count:
+        wrong = found[0] if found[0] < first else found[-1]
         hint = "; does it count from 1? Then say --counted-from 1" if wrong == vertex_count and not first else ""
-        raise InputError(f"{path}: {name}names vertex {wrong} (counted from {first}), there are {vertex_count}{hint}")
-    return indices
+        raise InputError(f"{path}: {name}names vertex {wrong:.15g} (counted from {first}), there are {vertex_count}{hint}")
+    return found.astype(np.int64) - first
 
 
 def add_region_arguments(parser: argparse.ArgumentParser, lips: str, upper_face: str, lip_gap: str) -> None:

@@ -34,6 +34,7 @@ from data_prep.sources.conversion import Source, SourceClip, convert, read_clip,
 from data_prep.sources.recorded_faces_folder import EVERYONE, Recordings, Take, look_through
 from otlib.data.check import REQUIRED_REGIONS
 from otlib.errors import InputError, shown
+from otlib.files import opened
 from otlib.settings import FRAME_RATES, number_of
 
 HELP = "your own recordings: wav, and one mesh a frame or one .npy, in any topology; or the peers' processed layout"
@@ -103,7 +104,9 @@ def _apparent_rate(takes: Sequence[Take]) -> float | None:
     rates = []
     for take in takes:
         with contextlib.suppress(soundfile.LibsndfileError):
-            if (seconds := soundfile.info(take.sound).duration) > 0:
+            with opened(take.sound) as file:
+                seconds = soundfile.info(file).duration
+            if seconds > 0:
                 rates.append(take.frames / seconds)
     if not rates:
         return None

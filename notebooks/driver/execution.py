@@ -1,6 +1,7 @@
 """Run one notebook with papermill: parameters checked, time bounded, the executed copy whole or not there at all."""
 
 import ast
+import asyncio
 import contextlib
 import functools
 import math
@@ -171,7 +172,7 @@ def notebook_threads(jobs: int) -> Iterator[Callable[..., Future]]:
         try:
             return function(*arguments, **options)
         finally:
-            ensure_event_loop().close()  # the one that Jupyter makes for each thread
+            _close(ensure_event_loop())  # the one that Jupyter makes for each thread
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
@@ -186,6 +187,15 @@ def notebook_threads(jobs: int) -> Iterator[Callable[..., Future]]:
             raise
         finally:
             _stopped.clear()
+
+
+def _close(loop: asyncio.AbstractEventLoop) -> None:
+    """Close a loop with nothing pending in it, of which Python would complain in the terminal."""
+    pending = asyncio.all_tasks(loop)
+    for task in pending:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+    loop.close()
 
 
 def _to_kernels(number: int) -> None:

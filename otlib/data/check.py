@@ -182,7 +182,10 @@ def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Itera
     if not _readable(folder, relative):
         return
     try:
-        info = soundfile.info(folder / relative)
+        with opened(folder / relative) as file:
+            info = soundfile.info(file)
+    except InputError:  # _file_faults has said so
+        return
     except soundfile.LibsndfileError as error:
         yield f"{relative}: cannot be read as audio ({error.error_string})"
         return

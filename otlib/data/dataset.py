@@ -30,7 +30,7 @@ import soundfile
 from otlib.data.check import named_lists, quick_faults, read_phonemes, validate
 from otlib.data.manifest import MANIFEST, SPLITS, read_manifest
 from otlib.errors import InputError
-from otlib.files import map_array, read_array
+from otlib.files import map_array, opened, read_array
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.topology import Topology
 
@@ -77,7 +77,8 @@ class Sequence:
     @property
     def audio(self) -> tuple[np.ndarray, int]:
         """The samples, (S,) float32 in [-1, 1), and their rate in Hz."""
-        return soundfile.read(self.audio_path, dtype="float32")
+        with opened(self.audio_path) as file:
+            return soundfile.read(file, dtype="float32")
 
     @property
     def audio_path(self) -> Path:

@@ -393,7 +393,9 @@ COMPARE = Door(
                 },
                 ("speakers",): OBJECT,
                 ("speakers", "OT-Talk"): OBJECT,
-                ("speakers", "OT-Talk", "lip_max_mm"): OBJECT,
+                ("speakers", "OT-Talk", "lip_max_mm"): {
+                    name: value for name, value in OBJECT.items() if value not in ("[]", "null")
+                },
             },
             ("one",),
         ),

@@ -54,7 +54,7 @@ class _Worker:
         context, own = get_context(self._session.start), self._session
         self.connection, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=serve, daemon=True, args=(theirs, own.module, own.seed, str(own.bases), str(own.kept), own.patience)
+            target=serve, args=(theirs, own.module, own.seed, str(own.bases), str(own.kept), own.patience)
         )
         os.environ |= environment()
         self.process.start()

@@ -226,6 +226,8 @@ def fields(
 
 def _told(value: str) -> list[str]:
     """Return the text that a value is, as far as it is printed as it stands: a path that is refused may stand for itself."""
+    if "\\u001b[31m" in value:
+        return ["[31m"]
     return [value[1:-1].split("\\u")[0][:60]] if value.startswith('"') and len(value) > 6 and value[1] != "\\" else []
 
 

@@ -167,7 +167,9 @@ OBJ: Changes = {
     "no face": _obj(
         lambda lines, random: lines.__setitem__(slice(None), [line for line in lines if not line.startswith("f")])
     ),
-    "no vertex": _obj(lambda lines, random: lines.__setitem__(slice(None), [line for line in lines if line[0] != "v"])),
+    "no vertex": _obj(
+        lambda lines, random: lines.__setitem__(slice(None), [line for line in lines if not line.startswith("v")])
+    ),
 }
 
 

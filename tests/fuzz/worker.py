@@ -184,6 +184,8 @@ def _child(door: Door, trial: Trial, outputs: list[int]) -> None:
             os.dup2(file, number)
             os.close(file)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         _bound(trial)
         heed_permissions()
         status = _status(door, trial)

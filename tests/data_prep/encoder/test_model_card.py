@@ -51,6 +51,8 @@ def test_the_summary_says_what_is_known_of_people_beside_guessing():
                    "| MFCC | 0.705"):
         assert figure in text
     assert "guessing" not in summary(FIGURES).lower()
+    without_heads = summary({"probe": FIGURES["probe"]} | PEOPLE)
+    assert "71.3%" in without_heads and "17 voices" in without_heads and "alignment" not in without_heads
 
 
 def test_the_recipe_of_an_encoder_made_from_another_one_says_so():

@@ -1,4 +1,4 @@
-"""The encoder that comes with the project: whole, small, and the same however a recording is cut."""
+"""The encoders that come with the project: whole, small, and the same however a recording is cut."""
 
 import json
 from dataclasses import replace
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from otlib.speech import small_hubert as hubert
-from otlib.speech.encoder import BUNDLED, encode, load_encoder
+from otlib.speech.encoder import BUNDLED, encode, encoder_folder, load_encoder
 from otlib.speech.small_hubert import HOP, WINDOW, running_gain
 
 LARGEST = 20_000_000  # bytes, of all files together
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.skipif(not hubert.BUNDLED.is_dir(), reason="the bundled
                                 "`python -m data_prep.encoder.pretrain --out otlib/speech/encoders/hubert-small` makes it")
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    return load_encoder(BUNDLED)
+@pytest.fixture(scope="module", params=sorted(folder.name for folder in hubert.ENCODERS.iterdir()))
+def encoder(request):
+    return load_encoder(request.param)
 
 
-def test_folder_is_small():
-    assert sum(file.stat().st_size for file in hubert.BUNDLED.rglob("*") if file.is_file()) <= LARGEST
+def test_folder_is_small(encoder):
+    assert sum(file.stat().st_size for file in encoder_folder(encoder.name).rglob("*") if file.is_file()) <= LARGEST
 
 
 def test_loads_whole_and_silently(capfd):
@@ -35,7 +35,7 @@ def test_loads_whole_and_silently(capfd):
 def test_file_holds_every_weight(encoder):
     from safetensors import safe_open
 
-    with safe_open(hubert.BUNDLED / "model.safetensors", "pt") as file:
+    with safe_open(encoder_folder(encoder.name) / "model.safetensors", "pt") as file:
         assert set(file.keys()) == set(encoder.model.state_dict())
 
 
