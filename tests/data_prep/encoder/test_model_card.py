@@ -97,15 +97,12 @@ def test_a_recording_that_cannot_be_read_is_said_before_anything_is_measured(tmp
     assert "speech.wav" in capsys.readouterr().err
 
 
-def test_the_bundled_card_says_what_was_measured():
-    card = (hubert.BUNDLED / CARD).read_text(encoding="utf-8")
-    again = filled(card, read_json(hubert.BUNDLED / QUALITY), read_json(hubert.BUNDLED / STORY))
-    assert again == card, "run python -m data_prep.encoder.model_card --card-only"
-
-
-@measured
-def test_what_was_measured_is_the_bundled_encoder():
-    assert read_json(hubert.BUNDLED / QUALITY)["weights_sha256"] == sha256(hubert.BUNDLED / "model.safetensors")
+@pytest.mark.parametrize("folder", sorted(hubert.ENCODERS.iterdir()), ids=lambda folder: folder.name)
+def test_each_card_says_what_was_measured_of_its_weights(folder):
+    card = (folder / CARD).read_text(encoding="utf-8")
+    again = filled(card, read_json(folder / QUALITY), read_json(folder / STORY))
+    assert again == card, f"run python -m data_prep.encoder.model_card --card-only --encoder {folder.name}"
+    assert read_json(folder / QUALITY)["weights_sha256"] == sha256(folder / "model.safetensors")
 
 
 @measured
