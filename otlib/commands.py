@@ -174,6 +174,7 @@ def _signals(received: list[int]) -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         nonlocal first
         if not received:
+            threading.excepthook = lambda arguments: None  # what threads say while they end: a pool whose workers died
             received.append(number)
             first = time.monotonic()
             raise KeyboardInterrupt
@@ -194,6 +195,7 @@ def _signals(received: list[int]) -> Iterator[None]:
             before = {one: signal.signal(one, stop) for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN}
         yield
     finally:
+        threading.excepthook = threading.__excepthook__
         _running.clear()
         sys.unraisablehook = hook
         for number, handler in before.items():

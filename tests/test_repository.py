@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+import soundfile
 import yaml
 
 from notebooks.driver import compare, sweep
@@ -147,7 +149,7 @@ def test_notebooks_find_their_folders_by_their_package_and_not_by_the_working_fo
 
 def written(tmp_path) -> set[Path]:
     """Every file and folder that a person's commands write by default, and under a name of their own."""
-    (tmp_path / "say.wav").write_bytes(b"1")
+    soundfile.write(tmp_path / "say.wav", np.full(16_000, 0.1), 16_000)
     plan = yaml.safe_load((ROOT / "notebooks" / "suite.yaml").read_text(encoding="utf-8"))
     places: set[Path] = set()
     for profile, run in [(profile, run) for profile in plan["profiles"] for run in ("", "mine")]:

@@ -41,7 +41,7 @@ def _removals(root: Path) -> Iterator[tuple[Callable[[Path], None], Path]]:
     for folders in profiles:
         if folders.corpus.parent.is_dir():
             yield lambda corpus: remove_whole(corpus, DATA_SET), folders.corpus
-    runs = [file.parent for file in sorted((root / "results" / "runs").glob(f"*/{LEDGER}"))]
+    runs = [file.parent for file in sorted(Folders(root=root).runs.glob(f"*/{LEDGER}"))]
     for folder in [root / ".cache", *(folders.features for folders in profiles), *(run / "models" for run in runs),
                    *(run / "sweeps" for run in runs)]:
         for file in sorted(folder.rglob(LEDGER)):

@@ -1,14 +1,15 @@
 """Run one notebook with papermill: parameters checked, time bounded, the executed copy whole or not there at all."""
 
 import ast
-import asyncio
 import contextlib
 import functools
+import logging
 import math
 import os
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -56,6 +57,11 @@ class OwnKernel(AsyncKernelManager):
 
     def _kernel_spec_manager_default(self) -> KernelSpecManager:
         return own_kernels()
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
+        """Launch it with its own standard error nowhere: what cells say goes another way, and what it says when it is
+        stopped is no news."""
+        await super()._async_launch_kernel(kernel_cmd, **(options | {"stderr": subprocess.DEVNULL}))
 
 
 def own_kernels() -> KernelSpecManager:
@@ -172,13 +178,14 @@ def notebook_threads(jobs: int) -> Iterator[Callable[..., Future]]:
         try:
             return function(*arguments, **options)
         finally:
-            _close(ensure_event_loop())  # the one that Jupyter makes for each thread
+            ensure_event_loop().close()  # the one that Jupyter makes for each thread
 
     with ThreadPoolExecutor(jobs) as pool:
         try:
             yield submit
         except BaseException:
             _stopped.set()
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tasks that wait for a kernel are dropped
             pool.shutdown(wait=False, cancel_futures=True)
             for number in (_INTERRUPT, _INTERRUPT, _KILL):
                 if running := [future for future in futures if not future.done()]:
@@ -187,15 +194,6 @@ def notebook_threads(jobs: int) -> Iterator[Callable[..., Future]]:
             raise
         finally:
             _stopped.clear()
-
-
-def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Close a loop with nothing pending in it, of which Python would complain in the terminal."""
-    pending = asyncio.all_tasks(loop)
-    for task in pending:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-    loop.close()
 
 
 def _to_kernels(number: int) -> None:

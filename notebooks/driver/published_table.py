@@ -131,8 +131,7 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
         raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
     quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
     folders = folders_of(name, run, root)
-    folders.claimed()
-    dataset, model = prepared(name, raw, options, folders.corpus), folders.models / "ot_talk"
+    dataset, model = prepared(name, raw, options, folders.corpus), folders.claimed().models / "ot_talk"
     train(dataset.path, model, settings, cache=folders.features)
     found = scores(dataset, Predictor(load_trained(model), dataset, folders.features))
     text = table(quoted, found["conventions"][CONVENTION])

@@ -64,6 +64,11 @@ class Folders:
         """All that the run leaves."""
         return self.root / "results" / "runs" / self.name
 
+    @property
+    def runs(self) -> Path:
+        """Where all runs are, a folder each."""
+        return self.results.parent
+
     def claimed(self) -> "Folders":
         """Make the run's folder, if it is new, one that this project may write into; return the same folders.
 

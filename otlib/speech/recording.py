@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from otlib.errors import InputError
+from otlib.errors import InputError, shown
 from otlib.files import on_disk, opened
 from otlib.settings import SOUND_RATES
 
@@ -108,10 +108,10 @@ def read_recording(path: Path | str, frame_rate: float | None = 25.0) -> Recordi
         raise InputError(f"{path}: {recording.seconds * 1000:.1f} ms is shorter than one frame "
                          f"({1000 / frame_rate:.0f} ms); give a longer recording")
     if recording.is_silent:
-        _log.warning("%s: is silent (it never rises above %g dB), so the mouth stays shut", path, SILENCE_DB)
+        _log.warning("%s: is silent (it never rises above %g dB), so the mouth stays shut", shown(path), SILENCE_DB)
     elif others:
         _log.warning("%s: its %d channels hold different sounds, and number %d is heard; give another one alone to hear it",
-                     path, channels, channel + 1)
+                     shown(path), channels, channel + 1)
     return recording
 
 

@@ -28,6 +28,7 @@ from tests.fixtures.vocaset_folder import write_raw
 ROOT = Path(__file__).resolve().parents[2]
 EARLIEST, LATEST = 0.1, 0.6  # when a kill comes, in shares of the time that the whole takes undisturbed
 SIGNALS = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}  # in turn, and the status that each should leave
+_RESULTS = Folders().runs.parent.name
 MOMENT_S = 10.0  # in which children notice that their parent died
 SYNTHETIC = ["synthetic", "--hours", "0.02", "--workers", "2"]
 DRIVEN = """from data_prep.__main__ import main
@@ -129,7 +130,7 @@ def content(folder: Path) -> dict[str, bytes]:
     """Return all files and sockets below a folder, hidden ones too, but what tells the time: executed notebooks, and the
     ledgers that list them."""
     return {file.relative_to(folder).as_posix(): file.read_bytes() if file.is_file() else b"" for file in folder.rglob("*")
-            if not file.is_dir() and not ("results" in file.parts and (file.suffix == ".ipynb" or file.name == LEDGER))}
+            if not file.is_dir() and not (_RESULTS in file.parts and (file.suffix == ".ipynb" or file.name == LEDGER))}
 
 
 def _training(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, Any]:

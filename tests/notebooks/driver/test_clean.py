@@ -1,6 +1,7 @@
 """make clean: what the commands make again goes, as long as it is as they left it; nothing else does."""
 
 import os
+import shutil
 
 import pytest
 
@@ -20,7 +21,7 @@ STAYS = ("results/runs/fast/metrics.json", "results/runs/fast/lab/01_corpus.ipyn
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/suite.yaml").write_text("profiles: [fast, full]\n")
+    shutil.copy(clean.ROOT / "notebooks/suite.yaml", tmp_path / "notebooks")
     folders = Folders(root=tmp_path).claimed()
     write_corpus(folders.corpus)
     write_corpus(tmp_path / "data/scanned")

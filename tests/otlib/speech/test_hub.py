@@ -64,7 +64,7 @@ def test_a_name_on_the_hub_without_a_commit_is_refused_unasked(asked, name):
 
 
 @pytest.mark.parametrize("name", ["", "a", "/no/such/folder", "../a/b", "a/..", "a/b/c", f"a/b@{COMMIT}@{COMMIT}", "a b/c",
-                                  "https://a/b", "a/b\n", "ä/b", "a" * 5000])
+                                  "ssh://a/b", "a/b\n", "ä/b", "a" * 5000])
 def test_what_can_be_no_name_is_refused_unasked(asked, name):
     assert "no model by that name; use another" in refusal_of(name)
     assert asked == []
