@@ -1,6 +1,7 @@
 """Each writer on a disk that is full: one sentence, what was there before is there still, and no litter."""
 
 import os
+import shutil
 
 import nbformat
 import numpy as np
@@ -159,7 +160,7 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(tmp_path, corpus, writer)
 def test_clean_on_a_full_disk(tmp_path, corpus, monkeypatch, capsys):
     """Space is what it makes, so it asks for next to none; without even that it says so."""
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks/suite.yaml").write_text("profiles: [fast]\n")
+    shutil.copy(clean.ROOT / "notebooks/suite.yaml", tmp_path / "notebooks")
     folders = Folders(root=tmp_path)
     data_set(folders.corpus.parent, 0, corpus)
     before = tree(tmp_path)

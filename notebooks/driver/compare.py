@@ -92,7 +92,10 @@ def score_lines(names: tuple[str, str], metrics: tuple[dict, dict], paired: bool
     rows += [(method, HEADLINE) for method in methods if method != OURS]
     for method, metric in rows:
         values = [one.get("speakers", {}).get(method, {}).get(metric, {}) for one in metrics]
-        cells = [cell(metric, of, one["table"][method].get(metric)) for of, one in zip(values, metrics, strict=True)]
+        means = [one["table"][method].get(metric) for one in metrics]
+        if wrong := [mean for mean in means if not isinstance(mean, int | float | None)]:
+            raise TypeError(f"{method}: {metric} is {wrong[0]!r}")
+        cells = [cell(metric, of, mean) for of, mean in zip(values, means, strict=True)]
         gap = change(metric, *values) if paired and all(values) else "–"
         lines.append(f"| {method} | {COLUMNS[metric][0]} | {cells[0]} | {cells[1]} | {gap} |")
     return lines

@@ -90,6 +90,8 @@ def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncod
     clips = []
     for sequence in dataset.select(split=split):
         vertices = torch.from_numpy(np.array(sequence.vertices))
+        if not vertices.isfinite().all():
+            raise InputError(f"{sequence.vertices.filename}: holds numbers that are not finite; convert the data set again")
         clips += [Clip(sequence.id, encoder.read(sequence, speed), vertices, speakers.index(sequence.subject), speed)
                   for speed in speeds]
     return ClipSet(tuple(clips), templates, geometries, tuple(speakers))
