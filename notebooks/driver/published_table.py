@@ -34,6 +34,7 @@ from otlib.errors import InputError
 from otlib.files import read_json, read_object, write_json
 from otlib.metrics import CONVENTIONS, ClipPair, convention, lip_error_mm, published_scores
 from otlib.metrics.intervals import IntervalUndefined, speaker_interval
+from otlib.own_files import own_folder
 from otlib.predict import Predictor, load_trained
 from otlib.train.loop import train
 from otlib.train.settings import TrainSettings, settings_from
@@ -131,14 +132,16 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
         raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
     quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
     folders = folders_of(name, run, root)
-    dataset, model = prepared(name, raw, options, folders.corpus), folders.claimed().models / "ot_talk"
-    train(dataset.path, model, settings, cache=folders.features)
-    found = scores(dataset, Predictor(load_trained(model), dataset, folders.features))
-    text = table(quoted, found["conventions"][CONVENTION])
-    write_json(folders.results / "row.json",
-               {"scores": found, "convention": {"name": CONVENTION, "source": convention(CONVENTION).source}, "table": text,
-                "provenance": run_record(dataset, {"settings": json.loads(json.dumps(dataclasses.asdict(settings)))},
-                                         folders.models)})
+    with own_folder(folders.results, others=True):
+        dataset, model = prepared(name, raw, options, folders.corpus), folders.models / "ot_talk"
+        train(dataset.path, model, settings, cache=folders.features)
+        found = scores(dataset, Predictor(load_trained(model), dataset, folders.features))
+        text = table(quoted, found["conventions"][CONVENTION])
+        write_json(folders.results / "row.json",
+                   {"scores": found, "convention": {"name": CONVENTION, "source": convention(CONVENTION).source},
+                    "table": text,
+                    "provenance": run_record(dataset, {"settings": json.loads(json.dumps(dataclasses.asdict(settings)))},
+                                             folders.models)})
     return text
 
 

@@ -211,9 +211,11 @@ def _main(options: argparse.Namespace) -> int:
     seeds = sweep.seeds if options.seeds is None else options.seeds
     if unknown := set(options.only or ()) - set(sweep.cells):
         raise InputError(f"sweep {sweep.name}: no cell {', '.join(sorted(unknown))}; there are {', '.join(sweep.cells)}")
+    if sweep.folders.corpus.exists():
+        Dataset.open(sweep.folders.corpus)  # refused before anything is written
+    sweep.folders.claimed()
     _prepare(sweep)
     corpus = Dataset.open(sweep.folders.corpus)
-    sweep.folders.claimed()
     origin = {"code": code_of(sweep.notebook), "data": corpus.checksum}
     chosen = [cell for cell in sweep.cells if not options.only or cell in options.only]
     wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in chosen]

@@ -48,10 +48,11 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
                     _check(name, process.returncode, output)
             time.sleep(0.1)
     finally:
-        for process, _ in running.values():
+        for process, output in running.values():
             process.terminate()
             process.wait()
             process.stdin.close()  # now, since a child ends at once when it is closed
+            output.close()
     return {name: read_json(runs / name / RUN) for name in settings}
 
 

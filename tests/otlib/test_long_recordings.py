@@ -11,6 +11,7 @@ import torch
 
 from otlib.data.dataset import Dataset
 from otlib.models.ottalk import ModelSettings, OTTalk, prepare_geometry
+from otlib.own_files import LEDGER
 from otlib.predict import Trained, load_trained, talk
 from otlib.speech.features import align_by_interpolation, feature_source
 from otlib.speech.recording import Recording, heard
@@ -213,6 +214,6 @@ def test_a_training_on_a_full_disk_keeps_its_last_checkpoint(data, cache, tmp_pa
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
     assert f"{STATE}: cannot be written (File too large); free some space" in said
-    assert (out / STATE).read_bytes() == state and {path.name for path in out.iterdir()} == {STATE, LOG}
+    assert (out / STATE).read_bytes() == state and {path.name for path in out.iterdir()} == {STATE, LOG, LEDGER}
     assert main(options(data, out, cache)) == 0
     assert content(out) == content(whole)

@@ -116,7 +116,7 @@ def test_what_cannot_be_used_ends_with_status_2(source, tmp_path, monkeypatch, c
     threads = torch.get_num_threads()
     assert paper.main(arguments) == 2
     assert sentence in capsys.readouterr().err
-    assert not (tmp_path / "results").exists() and torch.get_num_threads() == threads
+    assert not (tmp_path / "results/runs/vocaset").exists() and torch.get_num_threads() == threads
 
 
 def test_a_unit_that_does_not_compare_is_said():
