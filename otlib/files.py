@@ -228,6 +228,18 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:
         raise InputError(f"{path}: is not a whole safetensors file ({error})") from error
 
 
+def write_tensors(path: Path | str, tensors: dict[str, Any], metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file, atomically, with texts beside the tensors.
+
+    By way of bytes, since safetensors' own writer tells of a full disk in an error of its own kind.
+    """
+    import safetensors.torch
+
+    content = safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as indented JSON with sorted keys, atomically; NaN is refused because JSON has none."""
     text = json.dumps(value, indent=1, sort_keys=True, allow_nan=False, ensure_ascii=False)

@@ -11,15 +11,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import torch
-import torchaudio.functional
 
 from data_prep.corpus.sentences import sentences
-from data_prep.encoder.made_up_speech import Utterance, spelt_words
+from data_prep.encoder.made_up_speech import Utterance, as_16_bits, spelt_words
 from otlib.errors import InputError
 from otlib.phonemes.sphinx import IPA
 from otlib.phonemes.timed_phoneme import Phoneme
-from otlib.speech.recording import read_recording
+from otlib.speech.recording import Recording, read_recording, resampled
 from otlib.speech.small_hubert import SAMPLE_RATE
 
 VOICES = ("rms", "awb", "kal16")
@@ -56,7 +54,7 @@ def speak(text: str, voice: str, slowness: float = 1.0) -> Utterance:
         phone, end = entry.split(":")
         phonemes.append(Phoneme(_PHONES[phone.upper()], start, float(end)))
         start = float(end)
-    return Utterance(_resampled(recording.samples, recording.sample_rate), tuple(phonemes))
+    return Utterance(as_16_bits(resampled(recording)), tuple(phonemes))
 
 
 @functools.cache
@@ -65,16 +63,11 @@ def _voices(program: str) -> frozenset[str]:
     return frozenset(listed.partition(":")[2].split())
 
 
-def _resampled(samples: np.ndarray, rate: int) -> np.ndarray:
-    sound = torchaudio.functional.resample(torch.from_numpy(samples), rate, SAMPLE_RATE)
-    return (sound.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
-
-
 def draw_utterance(seed: int, index: int) -> Utterance:
     """Return the ``index``-th utterance of the pool that ``seed`` names: text, voice, tempo and vocal tract."""
     generator = np.random.default_rng([seed, index])
     text = next(sentences(generator)) if generator.random() < 0.4 else spelt_words(generator)
     said = speak(text, str(generator.choice(VOICES)), float(generator.uniform(0.8, 1.3)))
     tract = float(generator.choice(_TRACT_LENGTHS))
-    samples = _resampled(said.samples.astype(np.float32) / 32768, round(SAMPLE_RATE * tract))
+    samples = as_16_bits(resampled(Recording(said.samples.astype(np.float32) / 32768, round(SAMPLE_RATE * tract))))
     return Utterance(samples, tuple(Phoneme(symbol, start / tract, end / tract) for symbol, start, end in said.phonemes))

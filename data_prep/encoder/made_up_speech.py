@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torchaudio.functional
+from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from data_prep.corpus import voices
@@ -44,6 +45,11 @@ class Utterance:
 
     samples: np.ndarray
     phonemes: tuple[Phoneme, ...]
+
+
+def as_16_bits(samples: Float[torch.Tensor, " S"]) -> Int[np.ndarray, " S"]:
+    """Return samples of full scale 1 as an utterance keeps them; what is louder is cut."""
+    return (samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
 
 
 def spelt_words(generator: np.random.Generator) -> str:
@@ -98,7 +104,7 @@ def draw_utterance(seed: int, index: int) -> Utterance:
     rate = round(speech.sample_rate * stretch / 250) * 250  # a common divisor keeps the resampling filter short
     stretch = rate / speech.sample_rate
     samples = torchaudio.functional.resample(torch.from_numpy(speech.samples.astype(np.float32) / 32768), rate, SAMPLE_RATE)
-    samples = (samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
+    samples = as_16_bits(samples)
     phonemes = tuple(Phoneme(symbol, start / stretch, end / stretch) for symbol, start, end in speech.phonemes)
     return Utterance(samples, phonemes)
 

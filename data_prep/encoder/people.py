@@ -9,9 +9,7 @@ import functools
 import json
 from pathlib import Path
 
-import numpy as np
-
-from data_prep.encoder.made_up_speech import Utterance
+from data_prep.encoder.made_up_speech import Utterance, as_16_bits
 from otlib.errors import InputError
 from otlib.files import sha256
 from otlib.speech.recording import read_recording, resampled
@@ -54,6 +52,6 @@ def people_pool(folder: Path) -> list[Utterance]:
     """
     pool = []
     for file, _ in recordings(folder, "train"):
-        samples = (resampled(read_recording(file)).clamp(-1, 1) * 32767).round().numpy().astype(np.int16)
+        samples = as_16_bits(resampled(read_recording(file)))
         pool += [Utterance(samples[start:start + _LONGEST], ()) for start in range(0, len(samples), _LONGEST)]
     return pool

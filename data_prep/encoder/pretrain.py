@@ -43,11 +43,10 @@ from data_prep.encoder.teacher import CHANNELS, Teacher, lessons, named, naming
 from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json, read_tensors, sha256, write_json
+from otlib.files import atomic_write, read_json, read_tensors, sha256, write_json, write_tensors
 from otlib.own_files import own_folder
 from otlib.settings import HOURS, SEEDS, STEPS, THREADS, Range, number_of
 from otlib.speech.small_hubert import SAMPLE_RATE, running_gain, small_configuration
-from otlib.train.checkpoint import write_tensors
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Teacher:
                              "the encoder without --teacher") from error
         package = importlib.util.find_spec("hama")
         if package is None or package.origin is None:
-            raise InputError("the teacher: hama is not installed; `pip install hama==1.3.13`, or make the encoder with "
+            raise InputError("the teacher: hama is not installed; `pip install hama==1.3.13`, or make the encoder "
                              "without --teacher")
         graph = onnx.load(Path(package.origin).parent / "assets" / "asr_waveform_fp16.onnx")
         graph.graph.output.append(onnx.helper.make_tensor_value_info(_TRUNK, onnx.TensorProto.FLOAT16, None))

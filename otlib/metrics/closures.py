@@ -89,7 +89,7 @@ def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phone
         if end < start:
             raise ValueError(f"phoneme {symbol!r} ends at {end} s, before it starts at {start} s")
         if phoneme.is_bilabial:
-            frames = _frames(start - settings.margin, end + settings.margin, frame_rate, len(closed))
+            frames = frames_within(start - settings.margin, end + settings.margin, frame_rate, len(closed))
             due = truth_mm is None or truly_closed[frames].any()
             closures += bool(due and len(frames))
             found += bool(due and closed[frames].any())
@@ -107,14 +107,14 @@ def _closed(gap: ndarray, rest: float, settings: ClosureSettings) -> ndarray:
     return gap < rest + settings.threshold_mm
 
 
-def _frames(start: float, end: float, frame_rate: float, count: int) -> ndarray:
-    """Frames whose time lies in [start, end]."""
+def frames_within(start: float, end: float, frame_rate: float, count: int) -> ndarray:
+    """Return which of ``count`` frames have a time in [start, end] seconds; frame t is at t / frame_rate."""
     first, last = np.ceil(start * frame_rate - 1e-9), np.floor(end * frame_rate + 1e-9)
     return np.arange(max(0, int(first)), min(count - 1, int(last)) + 1)
 
 
 def _middle_frames(start: float, end: float, frame_rate: float, count: int) -> ndarray:
     """Frames whose time lies in [start, end], or else the one nearest to its middle, if the clip reaches there."""
-    frames = _frames(start, end, frame_rate, count)
+    frames = frames_within(start, end, frame_rate, count)
     nearest = round((start + end) / 2.0 * frame_rate)
     return frames if len(frames) else np.arange(nearest, nearest + 1)[:1 if 0 <= nearest < count else 0]

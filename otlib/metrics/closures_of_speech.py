@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy.ndimage import label
 
 from otlib.metrics.aggregate import RATIOS, ratio
+from otlib.metrics.closures import frames_within
 from otlib.phonemes.timed_phoneme import Phoneme
 
 NEAR, SHUT = 0.25, 0.15
@@ -69,19 +70,18 @@ def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme]
     if len(loud) != len(gap_mm):
         raise ValueError(f"loud has {len(loud)} frames and gap_mm {len(gap_mm)}")
     share = (gap_mm - gap_mm.min()) / np.ptp(gap_mm)
-    asked = np.zeros(len(share), bool)
+    asked, margin = np.zeros(len(share), bool), MARGIN_FRAMES / frame_rate
     smallest, middles, kinds = [], [], {"open": [], "close": [], "pause": []}
     for phoneme in phonemes:
-        span = _frames(phoneme.start, phoneme.end, frame_rate, len(share), MARGIN_FRAMES)
+        span = frames_within(phoneme.start - margin, phoneme.end + margin, frame_rate, len(share))
         if not phoneme.symbol or _LABIAL & set(_letters(phoneme.symbol)):
             asked[span] = True
-        if phoneme.is_bilabial and span.stop > span.start:
+        if phoneme.is_bilabial and len(span):
             smallest.append(share[span].min())
             middles.append(phoneme.middle * frame_rate)
         quarter = (phoneme.end - phoneme.start) / 4
         if kind := _kind(phoneme.symbol):
-            kinds[kind].extend(range(*_frames(phoneme.start + quarter, phoneme.end - quarter, frame_rate, len(share), 0)
-                                     .indices(len(share))))
+            kinds[kind].extend(frames_within(phoneme.start + quarter, phoneme.end - quarter, frame_rate, len(share)))
     runs, _ = label((share < SHUT) & loud & ~asked)
     shut, false = float((np.array(smallest) < SHUT).sum()), float((np.bincount(runs.ravel())[1:] >= LEAST_FRAMES).sum())
     result = {"bilabials": float(len(smallest)), "bilabials_near": float((np.array(smallest) < NEAR).sum()),
@@ -137,10 +137,3 @@ def _kind(symbol: str) -> str | None:
 
 def _letters(symbol: str) -> list[str]:
     return [letter for letter in unicodedata.normalize("NFD", symbol) if unicodedata.category(letter) == "Ll"]
-
-
-def _frames(start: float, end: float, frame_rate: float, count: int, margin: int) -> slice:
-    """Frames whose time lies in [start, end], and ``margin`` more to each side."""
-    first = int(np.ceil(start * frame_rate - 1e-9)) - margin
-    last = int(np.floor(end * frame_rate + 1e-9)) + margin
-    return slice(min(max(0, first), count), max(0, min(last + 1, count)))

@@ -11,13 +11,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from otlib.errors import InputError
-from otlib.files import atomic_write, parsed_json, read_tensors
+from otlib.files import parsed_json, read_tensors, write_tensors
 from otlib.speech.encoder import Encoder, encode, encoder_folder
 
 FILE = "phonemes.safetensors"
@@ -85,8 +84,7 @@ class PhonemeHeads:
             tensors |= {f"{name}.{key}": value.detach().clone() for key, value in head.state_dict().items()}
             tensors[f"{name}.convolution.weight"] = tensors[f"{name}.convolution.weight"].half()
         metadata = {"labels": json.dumps(self.labels, ensure_ascii=False), "encoder_digest": self.encoder_digest}
-        with atomic_write(file) as temporary:
-            temporary.write_bytes(safetensors.torch.save(tensors, metadata))
+        write_tensors(file, tensors, metadata)
 
 
 def weights_digest(encoder: Encoder) -> str:

@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import nn
 
 from otlib.errors import InputError
-from otlib.files import atomic_write, parsed_json, read_object, read_tensors, write_json
+from otlib.files import parsed_json, read_object, read_tensors, write_json, write_tensors
 from otlib.models.ottalk import ModelSettings, OTTalk
 from otlib.settings import FRAME_RATES, bounded, check, made
 
@@ -138,13 +137,6 @@ def _usable(file: Path) -> Iterator[None]:
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{file}: cannot be resumed from ({' '.join(str(error).split())}); delete it to train from the "
                          "beginning") from error
-
-
-def write_tensors(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors; by way of bytes, since safetensors' own writer tells of a full disk in an error of its own kind."""
-    content = safetensors.torch.save({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, metadata)
-    with atomic_write(file) as temporary:
-        temporary.write_bytes(content)
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

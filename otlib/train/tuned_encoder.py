@@ -21,7 +21,7 @@ from transformers import HubertModel
 
 from otlib.data.dataset import Sequence as Sentence
 from otlib.errors import InputError
-from otlib.files import write_json
+from otlib.files import write_json, write_tensors
 from otlib.models.ottalk import Geometry, OTTalk
 from otlib.speech.encoder import hidden_layers, load_encoder, scaled_input
 from otlib.speech.features import (
@@ -35,7 +35,7 @@ from otlib.speech.features import (
 )
 from otlib.speech.recording import resampled
 from otlib.speech.small_hubert import feature_count, samples_between
-from otlib.train.checkpoint import ENCODER, WEIGHTS, write_tensors
+from otlib.train.checkpoint import ENCODER, WEIGHTS
 
 MARGIN = 50  # features, one second, at each side of a window (our choice: twice what attention of the bundled one reaches)
 

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 
 from data_prep.corpus.labelled_speech import text_to_phonemes
+from otlib.data.check import read_phonemes
 from otlib.errors import InputError
-from otlib.files import read_json
 from otlib.metrics.aggregate import CorpusScores, aggregate
-from otlib.metrics.closures import DEFAULT_CLOSURES
-from otlib.metrics.closures_of_speech import closures_of_speech, loud_frames, of_another_recording
+from otlib.metrics.closures import DEFAULT_CLOSURES, frames_within
+from otlib.metrics.closures_of_speech import MARGIN_FRAMES, closures_of_speech, loud_frames, of_another_recording
 from otlib.metrics.intervals import IntervalUndefined, speaker_interval
 from otlib.phonemes import Phoneme, load_aligner
 from otlib.speech.recording import Recording, read_recording, resampled
 from tests.benchmarks.claims_common import Setting, goal
 
-MARGIN_FRAMES = 1  # by which a closure may come early or late
 DEMO_MM = DEFAULT_CLOSURES.threshold_mm  # closed, as the metrics have it
 SILENT_SECONDS, SILENT_RATE = 1.0, 16_000
 SHOWN = ("found_shut", "found_near", "false_share", "false_per_s", "shut_in_pauses", "open_vowel_mm", "close_vowel_mm",
@@ -36,10 +35,9 @@ def closure_rows(gap_mm: np.ndarray, phonemes: Iterable[Phoneme],
         phonemes: with their times; closures after the last frame are left out.
         frame_rate: of the gaps.
     """
-    rows = []
+    rows, margin = [], MARGIN_FRAMES / frame_rate
     for symbol, start, end in filter(lambda phoneme: phoneme.is_bilabial, phonemes):
-        first = max(0, int(np.ceil(start * frame_rate - 1e-9)) - MARGIN_FRAMES)
-        near = gap_mm[first: int(np.floor(end * frame_rate + 1e-9)) + MARGIN_FRAMES + 1]
+        near = gap_mm[frames_within(start - margin, end + margin, frame_rate, len(gap_mm))]
         if len(near):
             rows.append({"phoneme": symbol, "start_s": round(start, 3), "end_s": round(end, 3),
                          "smallest_gap_mm": round(float(near.min()), 3)})
@@ -62,7 +60,7 @@ def read_speech(recordings: Sequence[tuple[str, str]], frame_rate: float) -> dic
             raise InputError(f"{file}: is named twice; name each recording once")
         recording = read_recording(file, frame_rate)
         if text.endswith(".json"):
-            phonemes = [Phoneme(row["phoneme"], float(row["start"]), float(row["end"])) for row in read_json(Path(text))]
+            phonemes = list(read_phonemes(Path(text)))
         else:
             phonemes = list(load_aligner("pocketsphinx").phonemes(resampled(recording), text_to_phonemes(text), name=file))
         speech[file] = recording, phonemes

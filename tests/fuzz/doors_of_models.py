@@ -418,16 +418,17 @@ _AMOUNT = {
     "--hours": {**options.NUMBER, "10^9": "1000000000", "1e300": "1e300"},
     "--seed": options.SEED,
 }
+_ENCODER_NAMES = options.texts(
+    "--encoder",
+    ["", "in/nowhere", _S, "nobody/has-this"],
+    ("in/nowhere", "speech.wav", "nobody", "--encoder", "encoder"),
+)
 CARD = Door(
     "encoder-card",
     command("data_prep.encoder.model_card"),
     (
         *options.numbers({"--sentences": options.COUNT}),
-        *options.texts(
-            "--encoder",
-            ["", "in/nowhere", _S, "nobody/has-this"],
-            ("in/nowhere", "speech.wav", "nobody", "--encoder", "encoder"),
-        ),
+        *_ENCODER_NAMES,
         *(Way(way.kind, way.name, way.apply, way.words) for way in ways("sound", _S, (ENTRY, CONTENT, SOUND))),
     ),
     ("sounds", "bundled"),
@@ -440,11 +441,7 @@ CLASSIFIERS = Door(
     (
         *options.numbers(_AMOUNT),
         *options.outputs("--out", _E, file=True),
-        *options.texts(
-            "--encoder",
-            ["", "in/nowhere", _S, "nobody/has-this"],
-            ("in/nowhere", "speech.wav", "nobody", "--encoder", "encoder"),
-        ),
+        *_ENCODER_NAMES,
     ),
     ("sounds", "encoder"),
     ("--encoder", _E, "--out", "out"),

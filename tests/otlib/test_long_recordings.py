@@ -19,9 +19,10 @@ from otlib.train.__main__ import main
 from otlib.train.loop import LOG, STATE, train
 from otlib.train.settings import TrainSettings
 from tests.fixtures.full_disk import full_disk
+from tests.fixtures.last_write import Killed, killed_after
 from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 from tests.fixtures.tiny_corpus import write_corpus
-from tests.otlib.train.test_train import SETTINGS_OF_RUN, Killed, content, killed_after, options
+from tests.otlib.train.test_train import SETTINGS_OF_RUN, content, options
 
 pytestmark = pytest.mark.slow
 

@@ -27,13 +27,10 @@ from otlib.own_files import (
     remove,
 )
 from tests.fixtures.full_disk import full_disk
+from tests.fixtures.last_write import Killed, killed_after
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60  # by then another process has started, on a machine with other work
-
-
-class Killed(BaseException):
-    """What a kill is to the test."""
 
 
 def write(path, text):
@@ -209,22 +206,11 @@ def test_a_run_that_was_killed_on_the_way_ends_with_the_same_bytes(tmp_path, mon
             remove(folder / "b")
 
     work(tmp_path / "whole")
-    replace = os.replace
     for last, during in itertools.product(range(1, 5), (False, True)):
-        folder, left = tmp_path / f"{last}{during}", [last]
-
-        def mortal(source, target, left=left, during=during):
-            left[0] -= 1
-            if left[0] == 0 and during:
-                raise Killed
-            replace(source, target)
-            if left[0] == 0:
-                raise Killed
-
-        monkeypatch.setattr(os, "replace", mortal)
-        with pytest.raises(Killed):
+        folder = tmp_path / f"{last}{during}"
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            killed_after(last, patch, during)
             work(folder)
-        monkeypatch.setattr(os, "replace", replace)
         work(folder)
         assert tree(folder) == tree(tmp_path / "whole"), (last, during)
 

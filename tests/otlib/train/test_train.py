@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pkgutil
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from otlib.train.__main__ import main
 from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, load_model
 from otlib.train.loop import LOG, RUN, train
 from otlib.train.settings import TrainSettings, learning_rate, settings_from
+from tests.fixtures.last_write import Killed, killed_after
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.fixtures.train_by_processes import (
     ANY_DIFFERS,
@@ -35,10 +35,6 @@ LOGS = 1e-4  # relative: rounding of sums in float32, whose terms partly cancel
 MODEL = {"width": 8, "layers": 1, "heads": 2, "radius": 3, "channels": 4, "terms": 2, "levels": (20, 8)}
 SETTINGS_OF_RUN = TrainSettings("prosody", seed=3, steps=12, batch=2, window=12, validate=4, model=MODEL,
                                 loss=LossSettings(directions=12, frames=2))
-
-
-class Killed(BaseException):
-    """What a kill is to the test: nothing catches it and nothing runs after it."""
 
 
 @pytest.fixture(scope="module")
@@ -104,21 +100,6 @@ def test_the_same_seed_gives_the_same_bytes_and_leaves_torchs_own_randomness_alo
 def test_another_seed_gives_other_weights(finished, data, cache, tmp_path):
     train(data, tmp_path / "other", dataclasses.replace(SETTINGS_OF_RUN, seed=4, steps=1), cache=cache)
     assert (tmp_path / "other" / WEIGHTS).read_bytes() != (finished / WEIGHTS).read_bytes()
-
-
-def killed_after(writes, monkeypatch, during=False):
-    """Make the given write to disk the last one that comes about; ``during`` it, before the rename."""
-    replace, left = os.replace, [writes]
-
-    def last(source, target):
-        left[0] -= 1
-        if left[0] == 0 and during:
-            raise Killed
-        replace(source, target)
-        if left[0] == 0:
-            raise Killed
-
-    monkeypatch.setattr(os, "replace", last)
 
 
 @pytest.mark.slow

@@ -26,11 +26,12 @@ from otlib.train.checkpoint import ENCODER, WEIGHTS, load_model
 from otlib.train.loop import LOG, RUN, parameter_groups, train
 from otlib.train.settings import TrainSettings, model_settings, settings_from
 from otlib.train.tuned_encoder import TunedEncoder, WholeModel, read_sound
+from tests.fixtures.last_write import Killed, killed_after
 from tests.fixtures.small_hubert import local_hubert, saved, whole_clip_hubert
 from tests.fixtures.talking_ball import ball
 from tests.fixtures.tiny_corpus import write_corpus
 from tests.fixtures.train_by_processes import assert_same_but_for_rounding, train_by_two
-from tests.otlib.train.test_train import MODEL, Killed, killed_after
+from tests.otlib.train.test_train import MODEL
 
 pytestmark = pytest.mark.slow
 
