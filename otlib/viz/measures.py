@@ -210,7 +210,7 @@ def draw_quantiles(axes: Axes, matching: SlicedMatching, coordinate: str) -> Non
     axes.set_ylabel(f"{coordinate} (mm)")
     axes.set_title("quantile functions", fontsize=10)
     tidy(axes)
-    axes.legend(frameon=False, fontsize=9, loc="upper left")
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
 
 
 def _steps_mm(matching: SlicedMatching) -> dict[str, tuple[np.ndarray, np.ndarray]]:
