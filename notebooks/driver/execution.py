@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import functools
-import logging
 import math
 import os
 import re
@@ -185,7 +184,6 @@ def notebook_threads(jobs: int) -> Iterator[Callable[..., Future]]:
             yield submit
         except BaseException:
             _stopped.set()
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tasks that wait for a kernel are dropped
             pool.shutdown(wait=False, cancel_futures=True)
             for number in (_INTERRUPT, _INTERRUPT, _KILL):
                 if running := [future for future in futures if not future.done()]:
