@@ -117,7 +117,7 @@ def recipe(story: dict[str, Any]) -> str:
         f"{settings['crop_frames'] / 50:.0f} s a step, AdamW, peak rate {settings['learning_rate']:g}. Loss at the end of "
         f"each, hidden plus seen frames: {', '.join(f'{loss:.2f}' for loss in ends.values())}. `{STORY}` holds every "
         "setting and the learning curves.", "", "```",
-        f"python -m data_prep.encoder.pretrain --out otlib/speech/encoders/hubert-small --hours {settings['hours']:g} "
+        f"python -m data_prep.encoder.pretrain --out data/hubert-small --hours {settings['hours']:g} "
         f"--steps {first} {second} {third} --seed {settings['seed']}", "```"])
 
 

@@ -252,7 +252,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the profile)")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks and what they need")
     parser.add_argument("--audio", type=Path, help="a recording to animate, sound or video")
-    parser.add_argument("--no-film", action="store_true", help="leave out the film, which takes longest")
+    parser.add_argument("--no-film", action="store_true", help="leave out the film")
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="set a parameter of the notebooks named by --only")
     parser.add_argument("--force", action="store_true", help="run again what is done")

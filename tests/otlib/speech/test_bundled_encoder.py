@@ -14,7 +14,7 @@ LARGEST = 20_000_000  # bytes, of all files together
 SAME = 1e-3  # promised to whoever cuts a recording; features deviate by about 5
 
 pytestmark = pytest.mark.skipif(not hubert.BUNDLED.is_dir(), reason="the bundled encoder is not there yet: "
-                                "`python -m data_prep.encoder.pretrain --out otlib/speech/encoders/hubert-small` makes it")
+                                "`python -m data_prep.encoder.pretrain --out data/hubert-small` makes it")
 
 
 @pytest.fixture(scope="module", params=sorted(folder.name for folder in hubert.ENCODERS.iterdir()))
