@@ -8,8 +8,9 @@ speech comes with its phonemes, and they teach in an hour what clusters teach in
 
     python -m data_prep.encoder.pretrain --out FOLDER --flite-hours 2 --people RECORDINGS --teacher
 
-People's recordings, which have no labels, take part in the rounds of clusters; in the third a teacher that has heard
-people (:mod:`data_prep.encoder.teacher`) names their sounds, and what it hears is learnt besides. Killed and started again
+People's recordings, which have no labels, take part in the rounds of clusters, as does Kokoro's speech (``--kokoro``);
+in the third a teacher that has heard people (:mod:`data_prep.encoder.teacher`) names the sounds of both, and what it hears
+in all speech is learnt besides. Killed and started again
 with the same settings it goes on from the last checkpoint; speech, units and lessons are kept beside it.
 """
 
@@ -20,6 +21,7 @@ if __name__ == "__main__":
 
 import argparse
 import dataclasses
+import functools
 import io
 import json
 from collections.abc import Sequence
@@ -33,7 +35,7 @@ from tqdm import tqdm
 from transformers import HubertModel
 
 from data_prep.corpus.augmentation import augment
-from data_prep.encoder import flite_speech
+from data_prep.encoder import flite_speech, kokoro_speech
 from data_prep.encoder.frame_labels import LABELS, frame_labels
 from data_prep.encoder.made_up_speech import Utterance, speech_pool
 from data_prep.encoder.material import Crops, Material, draw_batch, kept_pool, kept_rows
@@ -48,6 +50,8 @@ from otlib.own_files import own_folder
 from otlib.settings import HOURS, SEEDS, STEPS, THREADS, Range, number_of
 from otlib.speech.small_hubert import SAMPLE_RATE, running_gain, small_configuration
 
+UNLABELLED = ("people", "kokoro")  # whose sounds the teacher names
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -55,8 +59,8 @@ class Recipe:
 
     Attributes:
         seed: of speech, units, weights, crops and masks.
-        hours, flite_hours: of synthetic speech by espeak-ng and by flite.
-        shares: of the crops that are espeak-ng's, flite's and people's, as far as there are any.
+        hours, flite_hours, kokoro_hours: of synthetic speech by espeak-ng, by flite and by Kokoro.
+        shares: of the crops that are espeak-ng's, flite's, people's and Kokoro's, as far as there are any.
         teacher: whether the third round has one.
         steps: optimiser steps in each round: MFCC units, inner units, phonemes.
         units: k-means clusters in the first two rounds (paper: 100, then 500).
@@ -73,7 +77,8 @@ class Recipe:
     seed: int = 0
     hours: float = 6.0
     flite_hours: float = 0.0
-    shares: tuple[float, float, float] = (0.35, 0.25, 0.4)
+    kokoro_hours: float = 0.0
+    shares: tuple[float, float, float, float] = (0.25, 0.2, 0.35, 0.2)
     teacher: bool = False
     steps: tuple[int, int, int] = (800, 800, 6000)
     units: tuple[int, int] = (100, 200)
@@ -179,24 +184,51 @@ def save_encoder(encoder: HubertModel, folder: Path) -> None:
     write_json(folder / "config.json", encoder.config.to_dict())
 
 
-def _claim(work: Path, recipe: Recipe, start: Path | None, people: Path | None) -> None:
+@dataclass(frozen=True)
+class Sources:
+    """Folders that a pre-training reads; each may be missing.
+
+    Attributes:
+        start: an encoder whose first two rounds are done; the phoneme round goes on from it.
+        people: recordings of people.
+        kokoro: Kokoro's speakers (:mod:`data_prep.encoder.kokoro_speech`).
+    """
+
+    start: Path | None = None
+    people: Path | None = None
+    kokoro: Path | None = None
+
+    @property
+    def given(self) -> list[Path]:
+        """The folders that are there."""
+        return [folder for folder in (self.start, self.people, self.kokoro) if folder is not None]
+
+
+NOTHING = Sources()  # what espeak-ng says is all
+
+
+def _claim(work: Path, recipe: Recipe, sources: Sources) -> None:
     """Refuse a folder with another recipe's speech and checkpoints; only the numbers of steps may change."""
-    settings = json.loads(json.dumps({**dataclasses.asdict(recipe), "steps": None, "start": start and str(start),
-                                      "people": people and str(people)}))
+    folders = {name: folder and str(folder) for name, folder in dataclasses.asdict(sources).items()}
+    settings = json.loads(json.dumps({**dataclasses.asdict(recipe), "steps": None, **folders}))
     file = work / "settings.json"
     if file.exists() and read_json(file) != settings:
         raise InputError(f"{work}: holds the checkpoints of other settings; give another folder with --work, or remove it")
     write_json(file, settings)
 
 
-def _speech(recipe: Recipe, people: Path | None, work: Path, processes: int) -> dict[str, list[Utterance]]:
+def _speech(recipe: Recipe, sources: Sources, work: Path, processes: int) -> dict[str, list[Utterance]]:
     """Return the utterances of each kind that are as long as the slowest crop."""
     pools = {"espeak": kept_pool(work / "espeak.npz", lambda: speech_pool(recipe.seed, recipe.hours, processes))}
     if recipe.flite_hours:
         pools["flite"] = kept_pool(work / "flite.npz", lambda: speech_pool(recipe.seed, recipe.flite_hours, processes,
                                                                            flite_speech.draw_utterance))
-    if people is not None:
-        pools["people"] = kept_pool(work / "people.npz", lambda: people_pool(people))
+    if sources.people is not None:
+        pools["people"] = kept_pool(work / "people.npz", lambda: people_pool(sources.people))
+    if sources.kokoro is not None:
+        draw = functools.partial(kokoro_speech.draw_utterance, sources.kokoro)
+        pools["kokoro"] = kept_pool(work / "kokoro.npz", lambda: speech_pool(recipe.seed, recipe.kokoro_hours, processes,
+                                                                             draw))
     shortest, _ = recipe.crops.samples
     return {kind: [one for one in pool if len(one.samples) >= shortest] for kind, pool in pools.items()}
 
@@ -214,16 +246,18 @@ def _clustered(number: int, pools: dict[str, list[Utterance]], recipe: Recipe, e
 def _phonemes(pools: dict[str, list[Utterance]], recipe: Recipe, work: Path) -> list[Material]:
     """Return speech with its phonemes, as they were spoken or as the teacher names them, and what the teacher hears.
 
-    The teacher listens to voices made from people and to people; without it people's speech is left out.
+    Without a teacher, speech that has no phonemes is left out.
     """
     labels = {kind: [frame_labels(one.phonemes, frame_count(len(one.samples))) for one in pool]
-              for kind, pool in pools.items() if kind != "people"}
+              for kind, pool in pools.items() if kind not in UNLABELLED}
     heard: dict[str, list[np.ndarray]] = {}
     if recipe.teacher:
-        heard = {kind: kept_rows(work / f"{kind}_lessons.npz", lambda pool=pools[kind]: lessons(Teacher.load(), pool))
-                 for kind in pools if kind != "espeak"}
-        if "people" in heard:
-            labels["people"] = kept_rows(work / "people_names.npz", lambda: _named(pools, heard["people"], recipe))
+        heard = {kind: kept_rows(work / f"{kind}_lessons.npz", lambda pool=pool: lessons(Teacher.load(), pool))
+                 for kind, pool in pools.items()}
+        for kind in UNLABELLED:
+            if kind in pools:
+                labels[kind] = kept_rows(work / f"{kind}_names.npz", lambda kind=kind: _named(
+                    pools[kind], heard[kind], pools["flite"], recipe.seed))
         rows = np.concatenate([one for clips in heard.values() for one in clips[::10]]).astype(np.float32)
         mean, deviation = rows.mean(0), rows.std(0)
         heard = {kind: [((one - mean) / deviation).astype(np.float16) for one in clips] for kind, clips in heard.items()}
@@ -231,43 +265,41 @@ def _phonemes(pools: dict[str, list[Utterance]], recipe: Recipe, work: Path) -> 
             for kind, share in zip(pools, _shares(pools, recipe), strict=True) if kind in labels]
 
 
-def _named(pools: dict[str, list[Utterance]], heard: list[np.ndarray], recipe: Recipe) -> list[np.ndarray]:
+def _named(pool: list[Utterance], heard: list[np.ndarray], known: list[Utterance], seed: int) -> list[np.ndarray]:
     teacher = Teacher.load()
-    classifier = naming(teacher, pools["flite"], recipe.seed)
+    classifier = naming(teacher, known, seed)
     return [named(classifier, features, teacher.speech(one.samples.astype(np.float32) / 32768))
-            for features, one in zip(heard, pools["people"], strict=True)]
+            for features, one in zip(heard, pool, strict=True)]
 
 
 def _shares(pools: dict[str, list[Utterance]], recipe: Recipe) -> list[float]:
-    return [dict(zip(("espeak", "flite", "people"), recipe.shares, strict=True))[kind] for kind in pools]
+    return [dict(zip(("espeak", "flite", *UNLABELLED), recipe.shares, strict=True))[kind] for kind in pools]
 
 
-def pretrain(recipe: Recipe, out: Path, work: Path, processes: int = 1, start: Path | None = None,
-             people: Path | None = None) -> None:
+def pretrain(recipe: Recipe, out: Path, work: Path, processes: int = 1, sources: Sources = NOTHING) -> None:
     """Run every round of ``recipe``; after each the encoder so far lies in ``out``.
 
     Args:
         recipe: see there.
         out, work: folders for the encoder and for checkpoints.
         processes: that speak.
-        start: folder of an encoder whose first two rounds are done; the phoneme round goes on from it.
-        people: folder of recordings; none leaves people out.
+        sources: folders to read.
 
     Raises:
-        InputError: no encoder of this shape lies in ``start``, no recording for training in ``people``, or flite or the
-            teacher is wanted and not installed.
+        InputError: no encoder of this shape lies in ``start``, no recording for training in ``people``, no speaker in
+            ``kokoro``, or flite, Kokoro or the teacher is wanted and not installed.
     """
     if recipe.teacher and not recipe.flite_hours:
         raise InputError("the teacher: names sounds by what it has learnt from flite's voices; give --flite-hours, too")
-    _claim(work, recipe, start, people)
-    pools = _speech(recipe, people, work, processes)
+    _claim(work, recipe, sources)
+    pools = _speech(recipe, sources, work, processes)
     torch.manual_seed(recipe.seed)  # transformers initialises from the global state
     encoder, log = HubertModel(small_configuration()), {}
     origin = None
-    if start is not None:
-        encoder.load_state_dict(_weights(start))
-        origin = sha256(start / "model.safetensors")
-    for number in (3,) if start is not None else (1, 2, 3):
+    if sources.start is not None:
+        encoder.load_state_dict(_weights(sources.start))
+        origin = sha256(sources.start / "model.safetensors")
+    for number in (3,) if origin is not None else (1, 2, 3):
         materials = (_phonemes(pools, recipe, work) if number == 3
                      else _clustered(number, pools, recipe, encoder.eval() if number > 1 else None, work))
         taught = CHANNELS if number == 3 and recipe.teacher else 0
@@ -304,6 +336,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--flite-hours", type=number_of(float, Range(0, HOURS.high)), default=default.flite_hours,
                         help="of flite's speech (%(default)s)")
     parser.add_argument("--people", type=Path, metavar="DIR", help="recordings of people, without labels")
+    parser.add_argument("--kokoro", type=Path, metavar="DIR", help="speakers of Kokoro, which reads the same texts")
+    parser.add_argument("--kokoro-hours", type=number_of(float, HOURS), default=1.0, help="of its speech (%(default)s)")
     parser.add_argument("--teacher", action="store_true", help="the phoneme round learns from a model that has heard people")
     parser.add_argument("--frozen", type=number_of(int, Range(0, 7)), default=default.frozen,
                         help="first convolutions that stay (%(default)s)")
@@ -318,10 +352,12 @@ def main(arguments: list[str] | None = None) -> int:
                         help="for torch (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    recipe = Recipe(seed=options.seed, hours=options.hours, flite_hours=options.flite_hours, teacher=options.teacher,
+    recipe = Recipe(seed=options.seed, hours=options.hours, flite_hours=options.flite_hours,
+                    kokoro_hours=options.kokoro_hours if options.kokoro else 0.0, teacher=options.teacher,
                     steps=tuple(options.steps), frozen=options.frozen, learning_rate=options.rate)
+    sources = Sources(options.start, options.people, options.kokoro)
     for folder in (options.out, options.work):
-        refuse_overlap(folder, [given for given in (options.start, options.people) if given])
+        refuse_overlap(folder, sources.given)
     with own_folder(options.work), own_folder(options.out):
-        pretrain(recipe, options.out, options.work, options.threads, options.start, options.people)
+        pretrain(recipe, options.out, options.work, options.threads, sources)
     return 0

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from data_prep.encoder import pretrain as pretrain_hubert
 from data_prep.encoder.frame_labels import LABELS, UNKNOWN, frame_labels
 from data_prep.encoder.made_up_speech import Utterance, draw_utterance
 from data_prep.encoder.objective import frame_count
-from data_prep.encoder.pretrain import Recipe, main, pretrain
+from data_prep.encoder.pretrain import Recipe, Sources, main, pretrain
 from data_prep.encoder.teacher import CHANNELS
 from otlib.errors import InputError
 from tests.fixtures.small_hubert import local_hubert
@@ -58,7 +59,7 @@ def test_killed_in_the_last_round_it_ends_with_the_same_encoder(whole, tmp_path,
 
 
 def test_the_phoneme_round_starts_from_an_encoder(whole, tmp_path):
-    pretrain(TINY, tmp_path / "encoder", tmp_path, start=whole / "encoder")
+    pretrain(TINY, tmp_path / "encoder", tmp_path, sources=Sources(start=whole / "encoder"))
     record = json.loads((tmp_path / "encoder" / "pretraining.json").read_text())
     assert set(record["log"]) == {"round3"} and len(record["start_sha256"]) == 64
 
@@ -71,7 +72,8 @@ def test_no_encoder_to_start_from_is_said_in_one_sentence(tmp_path, capsys):
 
 # ---- people and a teacher
 
-MIXED = dataclasses.replace(TINY, flite_hours=0.005, teacher=True, shares=(0.2, 0.3, 0.5))
+MIXED = dataclasses.replace(TINY, flite_hours=0.005, teacher=True, kokoro_hours=0.005, shares=(0.2, 0.3, 0.4, 0.1))
+FOLDERS = Sources(people=Path("people"), kokoro=Path("speakers"))
 
 
 class KnowingTeacher:
@@ -93,35 +95,37 @@ class KnowingTeacher:
 
 @pytest.fixture
 def mixed(monkeypatch):
-    """Pools of flite and of people that espeak-ng has spoken, and a teacher that knows them."""
-    pools = {kind: [draw_utterance(seed, number) for number in range(12)] for seed, kind in ((7, "flite"), (8, "people"))}
-    teacher = KnowingTeacher(pools["flite"] + pools["people"])
-    unlabelled = [Utterance(one.samples, ()) for one in pools["people"]]
-    monkeypatch.setattr(pretrain_hubert, "people_pool", lambda folder: unlabelled)
-    monkeypatch.setattr(pretrain_hubert.flite_speech, "draw_utterance", lambda seed, number: pools["flite"][number % 12])
-    make = pretrain_hubert.speech_pool
-    monkeypatch.setattr(pretrain_hubert, "speech_pool", lambda seed, hours, processes, draw=None:
-                        make(seed, hours, processes) if draw is None else pools["flite"])
+    """Pools of flite, people and Kokoro that espeak-ng has spoken, and a teacher that knows them."""
+    pools = {kind: [draw_utterance(seed, number) for number in range(12)]
+             for seed, kind in ((7, "flite"), (8, "people"), (9, "kokoro"))}
+    made = pretrain_hubert.speech_pool(TINY.seed, TINY.hours)
+    teacher = KnowingTeacher(pools["flite"] + pools["people"] + pools["kokoro"] + made)
+    people, kokoro = ([Utterance(one.samples, ()) for one in pools[kind]] for kind in ("people", "kokoro"))
+    monkeypatch.setattr(pretrain_hubert, "people_pool", lambda folder: people)
+    spoken = {None: made, pretrain_hubert.flite_speech.draw_utterance: pools["flite"]}
+    monkeypatch.setattr(pretrain_hubert, "speech_pool", lambda seed, hours, processes, draw=None: spoken.get(draw, kokoro))
     monkeypatch.setattr(pretrain_hubert.Teacher, "load", classmethod(lambda cls: teacher))
     return pools
 
 
 def test_the_teacher_names_what_people_say(mixed, tmp_path):
-    pools = pretrain_hubert._speech(MIXED, tmp_path, tmp_path, 1)
-    espeak, flite, people = pretrain_hubert._phonemes(pools, MIXED, tmp_path)
-    assert (espeak.share, flite.share, people.share) == MIXED.shares and espeak.lessons is None
-    true = np.concatenate([frame_labels(one.phonemes, frame_count(len(one.samples))) for one in mixed["people"]
-                           if len(one.samples) >= MIXED.crops.samples[0]])
-    named = np.concatenate(people.units)
-    certain = (named != UNKNOWN) & (true != UNKNOWN)
-    assert certain.mean() > 0.3 and (named == true)[certain].mean() > 0.8
-    heard = np.concatenate([*flite.lessons, *people.lessons]).astype(float)
+    pools = pretrain_hubert._speech(MIXED, FOLDERS, tmp_path, 1)
+    materials = dict(zip(pools, pretrain_hubert._phonemes(pools, MIXED, tmp_path), strict=True))
+    assert list(materials) == ["espeak", "flite", "people", "kokoro"]
+    assert tuple(one.share for one in materials.values()) == MIXED.shares
+    for kind in ("people", "kokoro"):
+        true = np.concatenate([frame_labels(one.phonemes, frame_count(len(one.samples))) for one in mixed[kind]
+                               if len(one.samples) >= MIXED.crops.samples[0]])
+        named = np.concatenate(materials[kind].units)
+        certain = (named != UNKNOWN) & (true != UNKNOWN)
+        assert certain.mean() > 0.3 and (named == true)[certain].mean() > 0.8
+    heard = np.concatenate([lesson for one in materials.values() for lesson in one.lessons]).astype(float)
     assert np.median(heard.std(0)) == pytest.approx(1.0, abs=0.15)
 
 
-def test_without_a_teacher_people_have_no_phonemes_but_clusters(mixed, tmp_path):
+def test_without_a_teacher_people_and_kokoro_have_no_phonemes_but_clusters(mixed, tmp_path):
     alone = dataclasses.replace(MIXED, teacher=False)
-    pools = pretrain_hubert._speech(alone, tmp_path, tmp_path, 1)
+    pools = pretrain_hubert._speech(alone, FOLDERS, tmp_path, 1)
     assert [one.pool for one in pretrain_hubert._phonemes(pools, alone, tmp_path)] == [pools["espeak"], pools["flite"]]
     clustered = pretrain_hubert._clustered(1, pools, alone, None, tmp_path)
     assert [one.pool for one in clustered] == list(pools.values())
@@ -132,9 +136,9 @@ def test_without_a_teacher_people_have_no_phonemes_but_clusters(mixed, tmp_path)
 
 @pytest.mark.slow
 def test_people_and_a_teacher_take_part_in_a_whole_training(mixed, tmp_path):
-    pretrain(MIXED, tmp_path / "encoder", tmp_path, people=tmp_path)
+    pretrain(MIXED, tmp_path / "encoder", tmp_path, sources=FOLDERS)
     record = json.loads((tmp_path / "encoder" / "pretraining.json").read_text())
-    assert set(record["speech_minutes"]) == {"espeak", "flite", "people"} and record["recipe"]["teacher"]
+    assert set(record["speech_minutes"]) == {"espeak", "flite", "people", "kokoro"} and record["recipe"]["teacher"]
     assert all(torch.isfinite(w).all() for w in load_file(tmp_path / "encoder" / "model.safetensors").values())
 
 
@@ -144,11 +148,12 @@ def test_a_teacher_needs_voices_whose_phones_are_known(tmp_path):
 
 
 def test_checkpoints_of_other_settings_are_refused(tmp_path):
-    pretrain_hubert._claim(tmp_path, TINY, None, None)
-    pretrain_hubert._claim(tmp_path, dataclasses.replace(TINY, steps=(9, 9, 9)), None, None)
-    for recipe, start in ((dataclasses.replace(TINY, hours=0.02), None), (TINY, tmp_path)):
+    pretrain_hubert._claim(tmp_path, TINY, Sources())
+    pretrain_hubert._claim(tmp_path, dataclasses.replace(TINY, steps=(9, 9, 9)), Sources())
+    for recipe, sources in ((dataclasses.replace(TINY, hours=0.02), Sources()),
+                            *((TINY, Sources(**{name: tmp_path})) for name in ("start", "people", "kokoro"))):
         with pytest.raises(InputError, match="checkpoints of other settings"):
-            pretrain_hubert._claim(tmp_path, recipe, start, None)
+            pretrain_hubert._claim(tmp_path, recipe, sources)
 
 
 @pytest.mark.parametrize("frozen", [0, 3])
