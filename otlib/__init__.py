@@ -1,7 +1,7 @@
 """otlib: models, losses and measures of OT-Talk, a 3-D head that talks from audio, learned with optimal transport.
 
-The names of FACE are offered here, and the module of each is imported when the name is first used. Two functions stay with
-their modules, whose names are theirs: :func:`otlib.losses.losses` and :func:`otlib.train.loop.train`.
+This package offers the names of FACE, and imports the module of each when the name is first used. Two functions are not
+among them, because they have the names of modules: :func:`otlib.losses.losses` and :func:`otlib.train.loop.train`.
 """
 
 import importlib

@@ -12,6 +12,7 @@ if __name__ == "__main__":
     run(__spec__.name)
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,28 +23,14 @@ from otlib.errors import InputError
 from otlib.settings import SEEDS, Range, number_of
 
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_DIRECTIONS = Range(1, 100_000)  # the error falls with their root or faster, and these take 5 MB
+_DIRECTIONS = Range(1, 100_000)  # the error falls with their square root or faster, and 100,000 take 5 MB
 
-
-def _prepare(arguments: Sequence[str]) -> int:
-    """Prepare a data set, or check one."""
-    from data_prep.__main__ import main
-
-    return main(arguments)
-
-
-def _train(arguments: Sequence[str]) -> int:
-    """Train OT-Talk on a prepared data set."""
-    from otlib.train.__main__ import main
-
-    return main(arguments)
-
-
-def _align(arguments: Sequence[str]) -> int:
-    """Say which phoneme is when in a recording."""
-    from data_prep.align.__main__ import main
-
-    return main(arguments)
+DELEGATED = {
+    "prepare": ("data_prep.__main__", "Prepare a data set, or check one."),
+    "train": ("otlib.train.__main__", "Train OT-Talk on a prepared data set."),
+    "align": ("data_prep.align.__main__", "Find the times of the phonemes in a recording."),
+}
+"""Commands with a module of their own, imported when it is needed, and the help of each."""
 
 
 def _add_sliced(commands: Any) -> None:
@@ -53,13 +40,13 @@ def _add_sliced(commands: Any) -> None:
         description="Sliced Wasserstein distance SW_p of two meshes, in mm; they need not share vertices or faces.\n\n"
                     "    python -m otlib sliced one.obj other.ply --unit mm")
     parser.add_argument("meshes", type=Path, nargs=2, metavar="MESH", help="OBJ, PLY, GLB or glTF")
-    parser.add_argument("--unit", choices=_METRES, default="m", help="of the files (%(default)s)")
+    parser.add_argument("--unit", choices=_METRES, default="m", help="unit of the files (%(default)s)")
     parser.add_argument("--measure", choices=("varifold", "barycentres"), default="varifold",
-                        help="of the faces: middles and normals, a normal worth 10 mm, or middles alone (%(default)s)")
+                        help="points and normals of the faces, a normal worth 10 mm, or points alone (%(default)s)")
     parser.add_argument("--directions", type=number_of(int, _DIRECTIONS), default=500, metavar="L",
                         help="lines to project on (%(default)s)")
     parser.add_argument("--p", type=float, default=2.0, help="exponent of the cost, at least 1 (%(default)g)")
-    parser.add_argument("--seed", type=number_of(int, SEEDS), default=0, help="of the directions (%(default)s)")
+    parser.add_argument("--seed", type=number_of(int, SEEDS), default=0, help="seed of the directions (%(default)s)")
 
 
 def _distance_mm(options: argparse.Namespace) -> float:
@@ -86,20 +73,17 @@ def _distance_mm(options: argparse.Namespace) -> float:
         raise InputError(str(error)) from error
 
 
-HANDED_ON = {"prepare": _prepare, "train": _train, "align": _align}
-
-
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status: 0, 2 for bad input, 130 when interrupted."""
     parser = Parser(prog="python -m otlib", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, handed_on in HANDED_ON.items():
-        commands.add_parser(name, help=handed_on.__doc__)
+    for name, (_, purpose) in DELEGATED.items():
+        commands.add_parser(name, help=purpose)
     _add_sliced(commands)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments and arguments[0] in HANDED_ON:
-        return HANDED_ON[arguments[0]](arguments[1:])
+    if arguments and arguments[0] in DELEGATED:
+        return importlib.import_module(DELEGATED[arguments[0]][0]).main(arguments[1:])
     print(f"{_distance_mm(parser.parse_args(arguments)):.6g} mm")
     return 0

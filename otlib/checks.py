@@ -1,4 +1,4 @@
-"""Checks that several packages share: is it a tensor, and are all values finite?"""
+"""Checks that several packages share: whether a value is a tensor, and whether all values are finite."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class NotFiniteError(ValueError):
-    """A number is NaN, infinite, or so small that its type cannot hold it: it must not go on as if it were one."""
+    """A number is NaN, infinite, or so small that its type cannot hold it: nothing may be computed from it."""
 
 
 def check_tensor(name: str, value: object) -> None:

@@ -1,7 +1,7 @@
-"""Which code a result follows from: what made it and all that it imports, as syntax trees.
+"""A checksum of the code that made a result: its modules and all that they import, as syntax trees.
 
-Comments, docstrings, imports, names and places of files do not count, so that neither a comment nor a moved file makes
-anything again. Data files that lie beside a module do.
+Comments, docstrings, imports, names and places of files do not count, so that a result stays valid after a new comment or a
+moved file. Data files beside a module count.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 from otlib.files import sha256
 
 PARTS = ("otlib", "data_prep", "notebooks", "tests")
-"""The project's own packages; what others publish is named by its version."""
+"""The project's own packages; those of others are identified by their versions."""
 
 _NO_DATA = {".py", ".ipynb", ".md", ".yaml", ".ini", ".json"}
 
@@ -22,9 +22,9 @@ _NO_DATA = {".py", ".ipynb", ".md", ".yaml", ".ini", ".json"}
 def code_checksum(*modules: str, sources: Iterable[str] = ()) -> str:
     """Return a SHA-256 of modules, of source texts such as a notebook's cells, and of all modules that these import.
 
-    A module is followed where it is named: as an import anywhere in the code, or as a string that is its dotted name (a
+    A module is followed wherever it is named: by an import anywhere in the code, or by a string that is its dotted name (a
     program that is started by ``-m``). A name of a package's ``FACE``, a literal dictionary of names and their modules, is
-    followed to its module alone. The packages that lie above a module are not followed.
+    followed to its module alone. The packages above a module are not followed.
 
     Args:
         modules: dotted names.
@@ -65,7 +65,7 @@ def _module(file: Path, changed: int) -> tuple[str, tuple[str, ...]]:  # noqa: A
 
 
 def _named(tree: ast.AST) -> Iterator[str]:
-    """The project's modules that a tree imports or names."""
+    """Yield the project's modules that a tree imports or names."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -85,17 +85,16 @@ def _named(tree: ast.AST) -> Iterator[str]:
 
 @functools.cache
 def _face(package: str) -> dict[str, str]:
-    """The names that a package offers from its modules, and the module of each; empty where it has no FACE."""
+    """Return the names that a package offers from its modules, and the module of each; empty if it has no FACE."""
     file = _file_of(package)
     lines = ast.parse(file.read_bytes()).body if file and file.name == "__init__.py" else []
-    faces = [ast.literal_eval(line.value) for line in lines
-             if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "FACE"]
-    return faces[0] if faces else {}
+    return next((ast.literal_eval(line.value) for line in lines
+                 if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "FACE"), {})
 
 
 @functools.cache
 def _file_of(module: str) -> Path | None:
-    """The module's file, or None where there is none; nothing is imported."""
+    """Return the module's file, or None if there is none; nothing is imported."""
     part, *deeper = module.split(".")
     spec = importlib.util.find_spec(part) if part in PARTS else None
     for folder in (spec.submodule_search_locations or ()) if spec else ():
@@ -107,12 +106,12 @@ def _file_of(module: str) -> Path | None:
 
 
 def _digest(tree: ast.Module) -> str:
-    """Of a tree, which loses its imports and docstrings by this."""
+    """Return the SHA-256 of a tree, which loses its imports and docstrings."""
     return hashlib.sha256(ast.dump(_Plain().visit(tree)).encode()).hexdigest()
 
 
 class _Plain(ast.NodeTransformer):
-    """A tree without imports and docstrings."""
+    """Removes imports and docstrings from a tree."""
 
     def visit_Import(self, node: ast.Import | ast.ImportFrom) -> None:
         return None
@@ -128,7 +127,7 @@ class _Plain(ast.NodeTransformer):
 
 
 def _data_in(folder: Path) -> set[str]:
-    """Checksums of the data files in a module's folder and in folders of it that hold no code."""
+    """Return the checksums of the data files in a module's folder and in its subfolders without code."""
     files = [file for file in folder.iterdir() if file.is_file() and file.suffix not in _NO_DATA]
     for inner in folder.iterdir():
         if inner.is_dir() and inner.name != "__pycache__" and not any(inner.rglob("*.py")):

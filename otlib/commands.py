@@ -29,16 +29,16 @@ from typing import Any, NoReturn
 from otlib.errors import InputError, shown
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_OF_A_TERMINAL = set(_SIGNALS) - {signal.SIGTERM}  # these reach a command and its children at once
-_REPEATED_S = 1.0  # a signal to a process and to its group comes twice; what a person repeats comes later
-_READER_GONE = 128 + 13  # what a shell says of a program that SIGPIPE has ended
+_OF_A_TERMINAL = set(_SIGNALS) - {signal.SIGTERM}  # these reach a command and its children at the same time
+_REPEATED_S = 1.0  # a signal to a process and to its group arrives twice; one that a person repeats arrives later
+_READER_GONE = 128 + 13  # the status that a shell gives a program that SIGPIPE has ended
 _running: list[Callable] = []  # the outermost command, while there is one
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_ENDS_WITH_STDIN = "OTLIB_ENDS_WITH_STDIN"  # in the environment of a child whose standard input is its parent's pipe
+_ENDS_WITH_STDIN = "OTLIB_ENDS_WITH_STDIN"  # environment variable of a child whose standard input is its parent's pipe
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser of a command line; what a person has written there is told as an :class:`InputError` tells it."""
+    """argparse's parser of a command line; messages quote what a person wrote as an :class:`InputError` does."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, after the usage, and end with status 2."""
@@ -46,16 +46,16 @@ class Parser(argparse.ArgumentParser):
 
 
 class CommandFailed(RuntimeError):
-    """A command could not do all that it was asked to; the message says what and why. Its status is 1."""
+    """A command could not do all that it was asked to do; the message says what and why. Its status is 1."""
 
 
 def command(main: Callable[[Any], int | None]) -> Callable[..., int]:
-    """Make a function of the arguments a command: return its exit status, 0 where it returns none.
+    """Make a function of the arguments a command, which returns its exit status, 0 if the function returns None.
 
-    Bad input (InputError) is one sentence and status 2, CommandFailed its message and status 1. Ctrl-C, SIGTERM and SIGHUP
-    are a KeyboardInterrupt inside, one line and status 130, 143 or 129; one that is repeated ends the process at once. A
-    reader that has gone (`| head`) ends it quietly; a full disk is one sentence. All this is the outermost command's: of one
-    that another calls, the errors reach that one.
+    Bad input (InputError) gives one sentence and status 2, CommandFailed its message and status 1. Ctrl-C, SIGTERM and
+    SIGHUP raise KeyboardInterrupt inside, and give one line and status 130, 143 or 129; a repeated signal ends the process
+    at once. A reader that has gone (`| head`) ends it quietly; a full disk gives one sentence. Only the outermost command
+    does this: errors of a command that another one calls reach the caller.
     """
     @functools.wraps(main)
     def framed(arguments: Sequence[str] | None = None) -> int:
@@ -63,7 +63,7 @@ def command(main: Callable[[Any], int | None]) -> Callable[..., int]:
             return main(arguments) or 0
         received: list[int] = []
         if hasattr(sys.stdout, "reconfigure"):
-            sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no text
+            sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold bytes that are no text
         try:
             with _signals(received):
                 try:
@@ -90,32 +90,32 @@ def command(main: Callable[[Any], int | None]) -> Callable[..., int]:
 
 
 def run(module: str) -> NoReturn:
-    """Run the command of a module and end the process, in one line also where a signal comes while it is imported."""
+    """Run the command of a module and end the process; a signal during the import gives one line too."""
     if os.environ.pop(_ENDS_WITH_STDIN, None):
         _end_after(lambda: os.read(0, 1))
     status = command(lambda arguments: importlib.import_module(module).main(arguments))()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # without a traceback, should Ctrl-C meet the interpreter's end
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback if Ctrl-C comes while the interpreter ends
     sys.exit(status)
 
 
 def start_child(arguments: Sequence[str], environment: dict[str, str], **options: Any) -> subprocess.Popen:
-    """Start a command of this project that ends when this process has; ``options`` as of subprocess.Popen."""
+    """Start a command of this project that ends after this process; ``options`` are those of subprocess.Popen."""
     return subprocess.Popen([sys.executable, "-m", *arguments], stdin=subprocess.PIPE,
                             env=os.environ | environment | {_ENDS_WITH_STDIN: "1"}, **options)
 
 
 class Workers(ProcessPoolExecutor):
-    """Fresh processes that leave Ctrl-C to this one, and end when it has.
+    """Fresh processes that leave Ctrl-C to this one, and end after it.
 
-    A fork of a process with threads (a notebook, torch) may hang, so nothing is forked. Where the ``with`` block is left by
-    an error, what has not begun is not begun.
+    A fork of a process with threads (a notebook, torch) may hang, so nothing is forked. An error in the ``with`` block
+    cancels calls that have not begun.
 
     Args:
-        count: of the processes.
+        count: number of processes.
         begin: called once in each.
 
     Raises:
-        InputError: at the end of the ``with`` block, a process died.
+        InputError: at the end of the ``with`` block, if a process died.
     """
 
     def __init__(self, count: int, begin: Callable[[], None] | None = None) -> None:
@@ -123,14 +123,14 @@ class Workers(ProcessPoolExecutor):
             super().__init__(count, multiprocessing.get_context("spawn"), _begin_worker, (begin,))
 
     def submit(self, function: Callable, /, *arguments: Any, **options: Any) -> Future:
-        """As any executor's; it starts processes."""
+        """Submit a call as any executor does; this starts processes."""
         with _unsignalled_children():
             return super().submit(function, *arguments, **options)
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: Any) -> None:
         self.shutdown(wait=True, cancel_futures=kind is not None)
         if isinstance(error, BrokenProcessPool):
-            raise InputError("a process of several died, often for want of memory; let fewer work at a time") from error
+            raise InputError("one of several processes died, often for want of memory; let fewer work at a time") from error
 
 
 def _begin_worker(begin: Callable[[], None] | None) -> None:
@@ -142,7 +142,7 @@ def _begin_worker(begin: Callable[[], None] | None) -> None:
 
 @contextlib.contextmanager
 def _unsignalled_children() -> Iterator[None]:
-    """Have what is started in the block inherit that the signals of a terminal, which reach it too, are blocked."""
+    """Block the signals of a terminal in processes that the ``with`` block starts, which these signals would reach too."""
     if sys.platform == "win32":
         yield
         return
@@ -158,7 +158,7 @@ def _unsignalled_children() -> Iterator[None]:
 
 
 def _end_after(event: Callable[[], object]) -> None:
-    """End this process as soon as a function returns that waits for its parent's end."""
+    """End this process as soon as ``event``, a function that waits for the parent's end, returns."""
     def wait() -> None:
         event()
         os._exit(1)
@@ -168,13 +168,13 @@ def _end_after(event: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def _signals(received: list[int]) -> Iterator[None]:
-    """Turn signals into KeyboardInterrupt, and note the first in the list; those that are ignored (nohup) stay so."""
+    """Turn signals into KeyboardInterrupt, and append the first to ``received``; ignored signals (nohup) stay ignored."""
     first, before = 0.0, {}
 
     def stop(number: int, frame: Any) -> None:
         nonlocal first
         if not received:
-            threading.excepthook = lambda arguments: None  # what threads say while they end: a pool whose workers died
+            threading.excepthook = lambda arguments: None  # silences threads as they end: a pool whose workers died
             received.append(number)
             first = time.monotonic()
             raise KeyboardInterrupt
@@ -182,7 +182,7 @@ def _signals(received: list[int]) -> Iterator[None]:
             os._exit(128 + number)
 
     def swallowed(problem: Any) -> None:
-        """Stop again, a moment later, where the first time was in what raises nothing: a finaliser, a callback from C."""
+        """Stop again, a moment later, if the first signal came where no error can rise: in a finaliser or a C callback."""
         if received and problem.exc_type is KeyboardInterrupt:
             threading.Timer(0.01, signal.raise_signal, [received.pop()]).start()
         else:
@@ -192,7 +192,8 @@ def _signals(received: list[int]) -> Iterator[None]:
     _running.append(stop)
     try:
         if threading.current_thread() is threading.main_thread():
-            before = {one: signal.signal(one, stop) for one in _SIGNALS if signal.getsignal(one) != signal.SIG_IGN}
+            before = {number: signal.signal(number, stop) for number in _SIGNALS
+                      if signal.getsignal(number) != signal.SIG_IGN}
         yield
     finally:
         threading.excepthook = threading.__excepthook__
@@ -202,14 +203,14 @@ def _signals(received: list[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _end(status: int, said: str = "") -> int:
-    """Say why the command ends, as far as anyone listens, and return its status."""
-    for stream, text in ((sys.stdout, ""), (sys.stderr, said and f"{said}\n")):
+def _end(status: int, message: str = "") -> int:
+    """Print why the command ends, if there is a reader, and return its status."""
+    for stream, text in ((sys.stdout, ""), (sys.stderr, message and f"{message}\n")):
         try:
             if stream is not None:
                 stream.write(text)
                 stream.flush()
-        except OSError:  # let it swallow what is left, so that Python's end is quiet
+        except OSError:  # the null device takes the rest, so that Python ends quietly
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return status
 

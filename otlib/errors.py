@@ -1,6 +1,6 @@
 """The error for bad input: the user can fix it, without touching code."""
 
-LONGEST_LINE = 1_000  # characters of a line of a message; of a longer one begin and end are kept, which say what and why
+LONGEST_LINE = 1_000  # characters of a line of a message; a longer one keeps its beginning and end, which say what and why
 
 
 class InputError(ValueError):
@@ -10,7 +10,7 @@ class InputError(ValueError):
     status 2; nothing is written.
 
     Args:
-        lines: one sentence each; what a terminal would not show as it is (:func:`shown`) is escaped.
+        lines: one sentence each; characters that a terminal would not print are escaped (:func:`shown`).
     """
 
     def __init__(self, *lines: str) -> None:
@@ -23,9 +23,8 @@ class InputError(ValueError):
 def shown(text: object) -> str:
     """Return a text, such as a file's name, as one line that any terminal prints.
 
-    Newlines, escapes and stray bytes are escaped, and the middle of a megabyte is left out. What was shown before stays as
-    it is.
+    Newlines, escapes and stray bytes are escaped, and the middle of a long text is left out. A second call changes nothing.
     """
-    text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in str(text))
+    text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(text))
     half = LONGEST_LINE // 2 - 1
     return text if len(text) <= LONGEST_LINE else f"{text[:half]}…{text[-half:]}"

@@ -1,4 +1,4 @@
-"""Files: read within bounds or refused in one sentence; written whole or not at all, under a temporary name first."""
+"""Files: read within bounds or refused in one sentence; written whole or not at all, by way of a temporary name."""
 
 import contextlib
 import hashlib
@@ -16,20 +16,20 @@ import numpy as np
 from otlib.errors import InputError
 from otlib.own_files import atomic_write
 
-MOST_BYTES = 1 << 31  # of a file that is read whole; what may be larger is mapped
+MOST_BYTES = 1 << 31  # of a file that is read whole; larger ones are mapped
 _MOST_TEXT = 1 << 25  # bytes of JSON: an object takes thirty times as many in memory
 _MOST_YAML = 1 << 20  # bytes; PyYAML reads a megabyte in ten seconds
-_DEEPEST = 64  # lists in lists
+_DEEPEST = 64  # levels of lists in lists
 _LARGEST_WHOLE = 1 << 64
 
 
 @contextlib.contextmanager
 def opened(path: Path | str, most: int | None = None) -> Iterator[BinaryIO]:
-    """Open a file for reading, at once: what is no file, such as a named pipe that nobody writes to, is refused.
+    """Open a file for reading, without waiting: what is no file, such as a named pipe without a writer, is refused.
 
     Args:
         path: the file.
-        most: bytes that it may have.
+        most: largest size, bytes.
 
     Raises:
         InputError: no such file, a folder, a pipe or a device, no permission, or too large.
@@ -50,17 +50,18 @@ def opened(path: Path | str, most: int | None = None) -> Iterator[BinaryIO]:
             raise unreadable(path, error) from error
 
 
-def _fault(found: os.stat_result, most: int | None) -> str | None:
-    if stat.S_ISDIR(found.st_mode):
+def _fault(status: os.stat_result, most: int | None) -> str | None:
+    if stat.S_ISDIR(status.st_mode):
         return "a folder; give a file"
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return "a pipe or a device; give a file"
-    large = most is not None and found.st_size > most
-    return f"too large, {found.st_size:,} bytes; give a file of at most {most:,} bytes" if large else None
+    if most is not None and status.st_size > most:
+        return f"too large, {status.st_size:,} bytes; give a file of at most {most:,} bytes"
+    return None
 
 
 def unreadable(path: Path | str, error: Exception) -> InputError:
-    """Return the error that says why the system did not let a file or folder be read."""
+    """Return an error that says why the system could not read a file or folder."""
     return InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})")
 
 
@@ -69,7 +70,7 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
 
     Args:
         path: the file.
-        most: bytes that it may have.
+        most: largest size, bytes.
 
     Raises:
         InputError: it cannot be read, or is too large.
@@ -79,7 +80,7 @@ def read_bytes(path: Path | str, most: int = MOST_BYTES) -> bytes:
 
 
 def read_text(path: Path | str, most: int = _MOST_TEXT) -> str:
-    """Read a UTF-8 text, with or without a byte order mark; arguments and errors as of :func:`read_bytes`."""
+    """Read a UTF-8 text, with or without a byte order mark; arguments and errors as in :func:`read_bytes`."""
     try:
         return read_bytes(path, most).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -90,14 +91,14 @@ def read_json(path: Path | str) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: it cannot be read, is not JSON, or holds a name twice or what no data of this project is: lists in lists
-            64 deep, numbers that are not finite or have 20 digits, or letters that are no Unicode.
+        InputError: it cannot be read, is not JSON, or holds a name twice or something that no data of this project has:
+            lists nested more than 64 deep, numbers that are not finite or have 20 digits, or text that is not Unicode.
     """
     return parsed_json(read_text(path), path)
 
 
 def read_object(path: Path | str) -> dict[str, Any]:
-    """Read a JSON file that holds an object; errors as of :func:`read_json`."""
+    """Read a JSON file that holds an object; errors as in :func:`read_json`."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise InputError(f"{path}: is not a JSON object of names and values")
@@ -105,7 +106,7 @@ def read_object(path: Path | str) -> dict[str, Any]:
 
 
 def parsed_json(text: str, path: Path | str) -> Any:
-    """Return what a JSON text says, which lies in the file ``path``; errors as of :func:`read_json`."""
+    """Return the value of a JSON text, which comes from the file ``path``; errors as in :func:`read_json`."""
     try:
         return _plain(json.loads(text, object_pairs_hook=_names_once), _DEEPEST)
     except (ValueError, RecursionError) as error:
@@ -113,19 +114,19 @@ def parsed_json(text: str, path: Path | str) -> Any:
 
 
 def read_yaml(path: Path | str) -> Any:
-    """Read a YAML file; errors as of :func:`parsed_yaml`."""
+    """Read a YAML file; errors as in :func:`parsed_yaml`."""
     return parsed_yaml(read_text(path, _MOST_YAML), path)
 
 
 def parsed_yaml(text: str, where: Path | str) -> Any:
-    """Return what a YAML text says, with the kinds of JSON alone: dates stay text, and nothing refers to anything else.
+    """Return the value of a YAML text, with JSON's types alone: dates stay text, and references are refused.
 
     Args:
         text: YAML.
-        where: the file or option that it comes from, to be named.
+        where: the file or option that holds it, for messages.
 
     Raises:
-        InputError: it is no YAML, has anchors, tags or names that are no text, or what :func:`read_json` refuses.
+        InputError: it is not YAML, has anchors, tags or names that are not text, or holds what :func:`read_json` refuses.
     """
     import yaml
 
@@ -163,15 +164,15 @@ def _names_once(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 
 def _plain(value: Any, depth: int) -> Any:
-    """Return a value as it is once all in it is seen to be plain."""
+    """Return a value unchanged after a check that everything in it is plain."""
     if isinstance(value, dict | list):
         if not depth:
             raise ValueError(f"it is nested more than {_DEEPEST} deep")
         for part in (value, value.values()) if isinstance(value, dict) else (value,):
-            for one in part:
-                _plain(one, depth - 1)
+            for item in part:
+                _plain(item, depth - 1)
     elif isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
+        if not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
             raise ValueError(f"the text {value!r} is not Unicode")
     elif isinstance(value, float):
         if not math.isfinite(value):
@@ -193,11 +194,11 @@ def map_array(path: Path | str) -> np.ndarray:
     with opened(path):
         pass
     try:
-        with np.errstate(over="raise"):  # of a shape without end
+        with np.errstate(over="raise"):  # by a shape too large to count
             array = np.lib.format.open_memmap(path, mode="r")  # unlike np.load it knows no archives and no pickles
     except OSError as error:
         raise unreadable(path, error) from error
-    except Exception as error:  # whatever numpy trips over, in a header that anyone may have written
+    except Exception as error:  # whatever numpy raises on a header that anyone may have written
         raise InputError(f"{path}: is not a whole .npy array of numbers; copy it again") from error
     if array.dtype.kind not in "iuf" or not array.ndim:
         raise InputError(f"{path}: is not a .npy array of numbers")
@@ -205,12 +206,12 @@ def map_array(path: Path | str) -> np.ndarray:
 
 
 def read_array(path: Path | str) -> np.ndarray:
-    """Read a .npy file of numbers; errors as of :func:`map_array`."""
+    """Read a .npy file of numbers; errors as in :func:`map_array`."""
     return np.array(map_array(path))
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a safetensors file: its tensors, and the texts that lie beside them.
+    """Read a safetensors file: its tensors and its metadata.
 
     Raises:
         InputError: it cannot be read, or is cut short or damaged.
@@ -224,14 +225,14 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except OSError as error:
         raise unreadable(path, error) from error
-    except Exception as error:  # safetensors' own, and torch's over kinds of numbers that it does not know
+    except Exception as error:  # safetensors' own, and torch's about dtypes that it does not know
         raise InputError(f"{path}: is not a whole safetensors file ({error})") from error
 
 
 def write_tensors(path: Path | str, tensors: dict[str, Any], metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file, atomically, with texts beside the tensors.
+    """Write a safetensors file atomically.
 
-    By way of bytes, since safetensors' own writer tells of a full disk in an error of its own kind.
+    By way of bytes, since safetensors' own writer reports a full disk by an error of its own type.
     """
     import safetensors.torch
 
@@ -248,19 +249,19 @@ def write_json(path: Path | str, value: Any) -> None:
 
 
 def sha256(path: Path | str) -> str:
-    """Return the SHA-256 of a file's bytes as a hex string; errors as of :func:`opened`."""
+    """Return the SHA-256 of a file's bytes as a hex string; errors as in :func:`opened`."""
     with opened(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def on_disk(blocks: Iterable[np.ndarray], folder: Path | str | None = None) -> np.ndarray:
-    """Lay blocks end to end in a file without a name and return it as one array, which takes the memory of one block.
+    """Write blocks one after another to a file without a name and return it as one array; memory holds one block at a time.
 
-    The system removes the file when nobody reads it any more, also where the process is killed.
+    The system removes the file when nobody reads it any more, even if the process is killed.
 
     Args:
-        blocks: (n, ...) of one dtype, alike beyond the first axis; at least one.
-        folder: on whose disk the file lies; the system's folder for temporary files when None.
+        blocks: (n, ...) of one dtype, with equal shapes beyond the first axis; at least one.
+        folder: a folder on the disk that holds the file; None means the system's folder for temporary files.
 
     Raises:
         InputError: the disk is full, or the folder cannot be written.

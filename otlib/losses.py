@@ -1,4 +1,4 @@
-"""What training minimises: vertices, their motion, the mouth's opening, and the sliced Wasserstein distance of measures."""
+"""What training minimises: errors of vertices, their motion and the mouth's opening, and a sliced Wasserstein distance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,10 @@ from otlib.measures.directions import SAMPLERS, TRAINING_DIRECTIONS, draw_direct
 from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
 from otlib.settings import bounded, check, one_of
-from otlib.topology import Topology
+from otlib.topology import MILLIMETRES, Topology
 
-MILLIMETRES = 1000.0
 _CLOSED_MM = 1.0  # opening at which a frame's extra weight as a closure has fallen to a third
-_HEAVIEST = 1e6  # weight of a term: beyond it float32 has no digits left for the others
+_HEAVIEST = 1e6  # largest weight of a term: beyond it float32 has no digits left for the others
 _RINGS = 2  # edges from the lips to the rim of the mouth region: the skin that opening the mouth stretches most
 
 
@@ -29,21 +28,22 @@ class LossSettings:
     The abstract of OT-Talk names the three terms; the weights, the measure and the directions are our choice.
 
     Attributes:
-        reconstruction: of the mean squared distance over vertices and frames.
-        velocity: of the mean squared difference of frame-to-frame motion.
-        transport: of SW_2^2 between true and predicted mesh (lambda); 0 leaves the term out.
+        reconstruction: weight of the mean squared distance over vertices and frames.
+        velocity: weight of the mean squared difference of frame-to-frame motion.
+        transport: weight of SW_2^2 between true and predicted mesh (lambda); 0 leaves the term out.
         lips: extra weight of lip vertices in the first two terms; 0 weighs all vertices alike.
-        opening: of the mean squared difference of the vector from the lower lip to the upper one; 0 leaves the term out.
-        closure: extra weight of a frame with closed lips in that term. Squared errors make an unsure model hedge: a mouth
-            half open is safe wherever p, b and m may be meant, and never shuts. Closed frames are few and count for more.
+        opening: weight of the mean squared difference of the vector from the lower lip to the upper one; 0 leaves it out.
+        closure: extra weight of a frame with closed lips in that term. Squared errors make an unsure model hedge: a half
+            open mouth is safe wherever p, b or m may be spoken, and never shuts. Closed frames are few and count for more.
         region: where transport is measured: "mouth", the lips and the skin around them, or "face", the whole mesh. On the
-            whole mesh the pull on a half-open mouth points mostly elsewhere, since the opening changes every atom's share
-            of the area and with it all ranks; on the mouth it points home at most lip vertices (notebook 03, in several
-            poses).
+            whole mesh the pull on a half-open mouth mostly points elsewhere, since the opening changes every atom's share
+            of the area and with it all ranks; on the mouth it points to the truth at most lip vertices (notebook 03, in
+            several poses).
         measure: "varifold" (barycentres with normals) or "barycentres".
-        normal_weight: length in metres that a unit of normal counts as, of the varifold.
-        directions: L; sampler of otlib.measures.directions.
-        frames: random frames of each clip of a step on which transport is measured (its cost is bounded by them).
+        normal_weight: length in metres that a unit of the varifold's normals counts as.
+        directions: number L of directions.
+        sampler: how they are drawn, see :mod:`otlib.measures.directions`.
+        frames: number of random frames of each clip and step in which transport is measured, which bounds its cost.
     """
 
     reconstruction: float = bounded(1.0, 0, _HEAVIEST)
@@ -107,12 +107,12 @@ def velocity(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3
 
 def opening(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"],
             topology: Topology, closure: float) -> Float[Tensor, ""]:
-    """Return the mean squared difference of the vectors across the mouth in mm^2, where closed frames may weigh more.
+    """Return the mean squared difference of the vectors across the mouth in mm^2; closed frames may weigh more.
 
     Args:
         prediction, truth: metres.
         rest: templates, whose lips are closed.
-        topology: of the heads; its "lip_gap" is the mouth.
+        topology: the heads' topology; its "lip_gap" is the mouth.
         closure: a frame weighs 1 + closure * exp(-opening / 1 mm), opening = true gap beyond the template's.
     """
     upper, lower = topology.lip_gap.tolist()
@@ -131,16 +131,16 @@ def transport(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V2
               truth_faces: Int[Tensor, "F2 3"] | None = None) -> Float[Tensor, ""]:
     """Return SW_2^2 in mm^2 between the meshes as measures, mean over some random frames of each clip.
 
-    It needs no correspondence: a truth of another topology brings its own ``truth_faces``, and the term can be the only
-    one that says where the surface is.
+    It needs no correspondence: a truth of another topology has its own ``truth_faces``, and this term alone can tell where
+    the surface is.
 
     Each frame has its own random directions, which lowers the deviation of the mean. Each clip has its own generator,
-    so that the loss of a batch does not depend on how its clips are shared out among processes.
+    so that the loss of a batch does not depend on how processes share out its clips.
     """
     count = min(settings.frames, prediction.shape[1])
-    chosen = torch.stack([torch.randperm(prediction.shape[1], generator=g)[:count] for g in generators]).to(truth.device)
-    clips = torch.arange(len(chosen), device=truth.device)[:, None]
-    pair = [v[clips, chosen].flatten(0, 1) for v in (prediction, truth)]  # (B n) V 3 each
+    frames = torch.stack([torch.randperm(prediction.shape[1], generator=g)[:count] for g in generators]).to(truth.device)
+    clips = torch.arange(len(frames), device=truth.device)[:, None]
+    pair = [v[clips, frames].flatten(0, 1) for v in (prediction, truth)]  # (B n) V 3 each
     surfaces = list(zip(pair, (faces, faces if truth_faces is None else truth_faces), strict=True))
     if settings.measure == "varifold":
         measures = [varifold(vertices, triangles, settings.normal_weight) for vertices, triangles in surfaces]
@@ -160,13 +160,13 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
     Args:
         prediction, truth: metres.
         rest: templates, metres, whose lips are closed.
-        topology: of the heads; its "lips" weigh more, its "lip_gap" is the mouth.
-        settings: weights of the terms; a term of weight 0 is left out.
-        generators: of random frames and directions, one for each clip of the batch.
+        topology: the heads' topology; its "lips" weigh more, its "lip_gap" is the mouth.
+        settings: weights of the terms; "opening" and "transport" are left out if their weight is 0.
+        generators: for random frames and directions, one for each clip of the batch.
 
     Raises:
-        ValueError: a topology without the regions that the terms need, a single frame, or meshes that do not fit; of the
-            kind NotFiniteError, a term that is NaN or infinite, by its name.
+        ValueError: a topology without the regions that the terms need, a single frame, or meshes that do not fit.
+        NotFiniteError: a term, which the message names, is NaN or infinite.
     """
     topology.check("truth", truth.shape)
     weights = vertex_weights(truth.shape[-2], topology, settings.lips).to(truth)
@@ -179,6 +179,6 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
         terms["transport"] = transport(prediction, truth, faces, settings, generators)
     terms["total"] = torch.stack([getattr(settings, name) * term for name, term in terms.items()]).sum()
     finite = torch.stack([*terms.values()]).isfinite().tolist()
-    if spoilt := [name for name, fine in zip(terms, finite, strict=True) if not fine]:
-        raise NotFiniteError(f"the loss has no finite value in the terms {', '.join(spoilt)}")
+    if faulty := [name for name, fine in zip(terms, finite, strict=True) if not fine]:
+        raise NotFiniteError(f"the loss has no finite value in the terms {', '.join(faulty)}")
     return terms

@@ -20,7 +20,7 @@ from otlib.train.batches import shared_hierarchy
 from otlib.train.checkpoint import load_model
 from otlib.train.tuned_encoder import FrozenEncoder
 
-LEAD_IN = 0.3  # seconds of silence before a recording: sentences of the built-in corpus begin so, and so do most
+LEAD_IN = 0.3  # seconds of silence before a recording: sentences of the built-in corpus, and most others, begin like this
 
 
 @dataclass(frozen=True)
@@ -36,31 +36,31 @@ def load_trained(run: Path | str) -> Trained:
     """Load the model of a finished run with its encoder.
 
     Raises:
-        InputError: there is none, an earlier version trained it, or its encoder is not to be had or has changed since.
+        InputError: there is none, an earlier version trained it, or its encoder is missing or has changed since.
     """
     model, facts = load_model(Path(run))
     source = feature_source(facts["encoder"])
     if source.fingerprint != facts["fingerprint"]:
-        raise InputError(f"{run}: was trained on another encoder {source.name!r} than the one that is here now; train again")
+        raise InputError(f"{run}: was trained on another encoder {source.name!r} than the present one; train again")
     return Trained(model, source, facts["frame_rate"])
 
 
 def talk(trained: Trained, recording: Recording, template: np.ndarray, topology: Topology,
          speaker: str = "") -> Iterator[np.ndarray]:
-    """Yield the frames (T, V, 3), float32 metres, of a head that says a recording, stretch by stretch.
+    """Yield the frames (T, V, 3), float32 metres, of a head that speaks a recording, stretch by stretch.
 
-    Each window of the recording goes through encoder, alignment and network by itself, with a margin of all that they see,
-    so memory beyond the samples is bounded by one window. There are ``trained.frame_rate`` frames a second.
+    Each window of the recording passes through encoder, alignment and network on its own, with a margin as wide as they
+    see, so memory beyond the samples is bounded by one window. There are ``trained.frame_rate`` frames a second.
 
-    A recording that begins within a sound is unlike what models are trained on: a short silence is put before it, so
-    that the mouth starts from rest, and the frames of that silence are left out. Our choice: without it lips stay apart at
-    an *m* with which a file begins; with it they are together as it begins, though most models part them before its end.
+    A recording that begins within a sound is unlike the training data: a short silence is put before it, so that the mouth
+    starts from rest, and the frames of that silence are left out. Our choice: without it the lips stay apart at an *m* at
+    the start of a file; with it they are together at its start, though most models part them before its end.
 
     Args:
         trained: from :func:`load_trained`.
         recording: of any length.
         template: (V, 3) metres, of any topology.
-        topology: of the template; where lips are named, they get a denser coarse graph.
+        topology: topology of the template; if it has a region "lips", the coarse graphs are denser there.
         speaker: name, for the styles that know their training speakers.
     """
     rate, samples = trained.frame_rate, heard(recording)
@@ -76,15 +76,15 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, topology:
 
 def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
             window: int = 600, speaker: str = "") -> Float[Tensor, "T V 3"]:
-    """Return the frames, metres, of a head that says what has these features.
+    """Return the frames, metres, of a head that speaks a sentence with these features.
 
-    Windows overlap by what the model can see, so the result is that of one pass.
+    Windows overlap by the reach of the model, so the result is that of one pass.
 
     Args:
-        model: trained; put in evaluation mode here.
-        features: of all frames.
+        model: trained; it is put in evaluation mode here.
+        features: features of all frames.
         template: metres.
-        geometry: of that template.
+        geometry: geometry of that template.
         window: new frames a window.
         speaker: name, for the styles that know their training speakers.
     """
@@ -93,7 +93,7 @@ def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Floa
 
 
 def _showing(model: OTTalk, template: Tensor, geometry: Geometry, speaker: str) -> Callable[[Tensor], Tensor]:
-    """Return what makes vertices (T, V, 3) of features (T, layers, C); the template is described once."""
+    """Return a function from features (T, layers, C) to vertices (T, V, 3); the template is described once."""
     model.eval()
     with torch.no_grad():
         levels = model.describe_template(geometry)
@@ -107,10 +107,10 @@ def _showing(model: OTTalk, template: Tensor, geometry: Geometry, speaker: str) 
 
 
 class Predictor:
-    """Predict clips of one data set; the hierarchy, which all its templates share, is made once and as in training.
+    """Predicts clips of one data set; all its templates share one hierarchy, which is made once, as in training.
 
     Raises:
-        InputError: the model was trained at another frame rate than that of the data set.
+        InputError: the model was trained at another frame rate than the data set's.
     """
 
     def __init__(self, trained: Trained, dataset: Dataset, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""Numbers and names that a person sets: what each may be, declared once beside its field and checked at the door."""
+"""Settings from outside: the allowed values of each, declared once beside its field and checked on entry."""
 
 import argparse
 import dataclasses
@@ -16,7 +16,7 @@ Settings = TypeVar("Settings")
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``, both finite, without these themselves where ``above`` and ``below`` say so."""
+    """Numbers from ``low`` to ``high``, both finite; ``above`` excludes ``low`` itself, ``below`` ``high``."""
 
     low: int | float
     high: int | float
@@ -32,7 +32,7 @@ class Range:
                 f"{'below' if self.below else 'at most'} {self.high:.15g}")
 
 
-# our choices: what no use comes near, and what a laptop bears
+# our choices: beyond any use, and within what a laptop can bear
 SEEDS = Range(0, 2**32 - 1)
 THREADS = Range(1, 1024)
 FRAME_RATES = Range(1, 1000)  # Hz, of motion
@@ -49,8 +49,8 @@ def bounded(default: Any, low: int | float, high: int | float, *, above: bool = 
     """Declare a dataclass's field whose number, or each of whose numbers, lies in a :class:`Range`.
 
     Args:
-        default: value; ``dataclasses.MISSING`` for none.
-        low, high, above, below: of the range.
+        default: default value; ``dataclasses.MISSING`` for none.
+        low, high, above, below: see :class:`Range`.
     """
     return dataclasses.field(default=default, metadata={"allowed": Range(low, high, above, below)})
 
@@ -64,7 +64,7 @@ def check(settings: Any) -> None:
     """Check kind and range of every field of a dataclass; its ``__post_init__`` calls this.
 
     Raises:
-        ValueError: a value is of another kind or not allowed; it names the field, what is allowed, and the value.
+        ValueError: a value is of another kind or not allowed; the message names field, value and what is allowed.
     """
     _check(type(settings), vars(settings))
 
@@ -77,18 +77,18 @@ def _check(kind: type, values: Mapping[str, Any]) -> None:
 
 
 def _fault(value: Any, kind: Any, allowed: Any) -> str | None:
-    """Return what a value must be, None where it is."""
+    """Return what a value must be, or None if it is that."""
     options, origin = typing.get_args(kind), typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
-        wanted = [_fault(value, option, allowed) for option in options if option is not type(None)]
+        faults = [_fault(value, option, allowed) for option in options if option is not type(None)]
         none = " or null" if type(None) in options else ""
-        return None if None in wanted or (value is None and none) else f"{wanted[0]}{none}"
+        return None if None in faults or (value is None and none) else f"{faults[0]}{none}"
     plain = origin or kind
     accepted = (int, float) if plain is float else plain
     if not isinstance(value, accepted) or (isinstance(value, bool) and plain is not bool):
         return _KINDS.get(plain, plain.__name__)
     if plain is tuple:
-        faults = {_fault(one, options[0], allowed) for one in value} - {None}
+        faults = {_fault(item, options[0], allowed) for item in value} - {None}
         return f"a list in which each is {faults.pop()}" if faults else None
     if isinstance(allowed, tuple) and value not in allowed:
         return f"one of {', '.join(map(repr, allowed))}"
@@ -100,15 +100,15 @@ def _fault(value: Any, kind: Any, allowed: Any) -> str | None:
 
 
 def made(kind: type[Settings], values: Any, what: object) -> Settings:
-    """Return settings from what JSON or YAML holds: an object of those that differ from the defaults.
+    """Return settings from a value of JSON or YAML: an object of those that differ from the defaults.
 
     Args:
-        kind: a dataclass that checks itself; fields that are dataclasses are made likewise, and lists become tuples.
-        values: of it.
-        what: the file, and what is in it, to be named.
+        kind: a dataclass that checks itself; its fields may be dataclasses too, and lists become tuples.
+        values: the settings by name.
+        what: the file and its part that hold them, for messages.
 
     Raises:
-        InputError: no object, an unknown name, a name that is missing, or a value that is not allowed.
+        InputError: no object, an unknown or missing name, or a value that is not allowed.
     """
     if not isinstance(values, Mapping):
         raise InputError(f"{what}: must be an object of names and values, but is {values!r}")
@@ -127,16 +127,16 @@ def made(kind: type[Settings], values: Any, what: object) -> Settings:
 
 
 def _converted(value: Any, kind: Any, what: str) -> Any:
-    """Return a value of JSON as its field has it: a tuple for a list, a float for a whole number where numbers are meant."""
+    """Return a value of JSON as its field holds it: a tuple for a list, a float for a whole number in a field of numbers."""
     if dataclasses.is_dataclass(kind):
         return value if isinstance(value, kind) else made(kind, value, what)
     if isinstance(value, list):
-        return tuple(_converted(one, (*typing.get_args(kind), None)[0], what) for one in value)
+        return tuple(_converted(item, (*typing.get_args(kind), None)[0], what) for item in value)
     return float(value) if kind is float and type(value) is int else value
 
 
 def number_of(kind: type, allowed: Range) -> Callable[[str], int | float]:
-    """Return a type of ``argparse`` for a number of the command line.
+    """Return a type of ``argparse`` for a number on the command line.
 
     Args:
         kind: int or float.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Integer
 
-_MILLIMETRES = 1000.0
+MILLIMETRES = 1000.0  # in a metre
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,8 +18,8 @@ class Topology:
         faces: (F, 3) integers, vertex indices, counter-clockwise seen from outside.
         regions: names to vertex indices (N,): "lips", "upper_face", the pair "lip_gap" [upper, lower vertex on the midline]
             and any others.
-        parts: names to face indices (N,): "skin", "lips", "eyes", ...; a face is in one at most, and in none is skin.
-        vertex_count: V, where it is known; else the fewest vertices that faces and regions need.
+        parts: names to face indices (N,): "skin", "lips", "eyes", ...; a face is in at most one, and skin if in none.
+        vertex_count: V; None means the smallest number that faces and regions need.
 
     Raises:
         ValueError: no face, an index out of range, an empty list, a face in two parts, or a "lip_gap" that is no pair.
@@ -48,12 +48,12 @@ class Topology:
 
     @property
     def lips(self) -> Integer[np.ndarray, " N"]:
-        """Vertices of the lips; ValueError where they are not named."""
+        """Vertices of the lips; ValueError if there is no such region."""
         return self.region("lips")
 
     @property
     def lip_gap(self) -> Integer[np.ndarray, " N"]:
-        """The upper and the lower vertex between which the mouth opens; ValueError where they are not named."""
+        """The upper and the lower vertex between which the mouth opens; ValueError if there is no such region."""
         return self.region("lip_gap")
 
     def region(self, name: str) -> Integer[np.ndarray, " N"]:
@@ -67,11 +67,7 @@ class Topology:
         return self.regions[name]
 
     def check(self, name: str, shape: Sequence[int]) -> None:
-        """Refuse vertices ``name`` of a shape that is not (..., V, 3) with all the vertices of this topology.
-
-        Raises:
-            ValueError: it is not.
-        """
+        """Raise ValueError unless the shape of the vertices ``name`` is (..., V, 3) with all vertices of this topology."""
         if len(shape) < 2 or shape[-1] != 3 or shape[-2] < self.vertex_count:
             raise ValueError(f"{name}: shape {tuple(shape)}, expected (..., {self.vertex_count}, 3) as the topology")
 
@@ -86,7 +82,7 @@ class Topology:
         """
         self.check("vertices", vertices.shape)
         upper, lower = (vertices[..., vertex, :].astype(float) for vertex in self.lip_gap)
-        return np.asarray(_MILLIMETRES * np.linalg.norm(upper - lower, axis=-1))
+        return np.asarray(MILLIMETRES * np.linalg.norm(upper - lower, axis=-1))
 
 
 def _indices(name: str, what: str, indices: Any, count: int | None) -> np.ndarray:

@@ -1,6 +1,7 @@
 """All tests: shapes in annotations are enforced, torch is quiet and single-threaded, inputs to try are found or skipped."""
 
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may reach for the network
@@ -17,6 +18,10 @@ import otlib  # noqa: E402, F401  (its import guard, before any test brings in t
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
+# what is ignored here, as under nohup or in the background of a script, would be ignored in the programs that tests stop
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 torch.set_num_threads(1)
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton

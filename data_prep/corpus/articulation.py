@@ -27,7 +27,7 @@ from data_prep.corpus.articulatory_targets import (
     letters,
     stress,
 )
-from data_prep.head import CONTROLS
+from data_prep.head import CONTROLS, LOWEST_CONTROLS
 from otlib.phonemes.timed_phoneme import BILABIALS, Phoneme
 
 # exponential decay of the dominance, in seconds, before and after a sound; lips anticipate rounding (our choice, within
@@ -135,8 +135,7 @@ def articulate(phonemes: Sequence[Phoneme], frames: int, frame_rate: float, styl
     controls["brow"] = _brows(sounds, sound_times, style, generator)
     controls["blink"] = _blinks(times, style, generator)
     controls["smirk"] = style.asymmetry * speaking
-    stacked = np.stack([controls[name] for name in CONTROLS], axis=1)  # (T, A)
-    return np.clip(stacked, [-1.0 if name in ("brow", "smirk") else 0.0 for name in CONTROLS], 1.0)
+    return np.clip(np.stack([controls[name] for name in CONTROLS], axis=1), LOWEST_CONTROLS, 1.0)  # (T, A)
 
 
 def _sounds(phonemes: Sequence[Phoneme]) -> list[_Sound]:
@@ -202,7 +201,7 @@ def _position(sound: _Sound, style: Style) -> tuple[float, ...]:
 
 
 def _closures(sounds: list[_Sound], times: np.ndarray, style: Style) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far p, b and m close the lips (T,), 1 is closed, and how hard the lips press (T,)."""
+    """Return how far p, b and m close the lips (T,), 1 meaning closed, and how hard the lips press (T,)."""
     envelopes = _envelopes(sounds, BILABIALS, times, style)
     force = style.effort * np.array([0.0] + [_PRESS[sound.letter] for sound in sounds if sound.letter in BILABIALS])
     return envelopes.max(axis=0), (force[:, None] * envelopes**3).max(axis=0)  # cubed: lips press once they have met

@@ -26,7 +26,7 @@ _IGNORED = "\u0329\u032a\u0303"  # syllabic, dental, nasal: the lips do not show
 
 @dataclass(frozen=True)
 class Target:
-    """Where the articulators want to be, 0 to 1 each, and how strongly, 0 to 1 each; order of ARTICULATORS."""
+    """Target positions of the articulators and how strongly each is pulled there, 0 to 1; in the order of ARTICULATORS."""
 
     position: tuple[float, float, float, float, float]
     dominance: tuple[float, float, float, float, float]
@@ -120,24 +120,24 @@ def letters(symbol: str) -> tuple[Letter, ...]:
         InputError: a letter is unknown.
     """
     text = unicodedata.normalize("NFD", symbol).lstrip(_PRIMARY_STRESS + _SECONDARY_STRESS)
-    found: list[str] = []
+    targets: list[str] = []
     weights: list[float] = []
     position = 0
     while position < len(text):
         pair, single = text[position:position + 2], text[position]
         if len(pair) == 2 and pair in TARGETS:
-            found.append(pair)
+            targets.append(pair)
             weights.append(1.0)
             position += 2
             continue
         if single in _LONG and weights:
             weights[-1] += 0.5
         elif single in TARGETS:
-            weights.append(1.0 if found else 1.5)
-            found.append(single)
+            weights.append(1.0 if targets else 1.5)
+            targets.append(single)
         elif single not in _IGNORED:
             raise InputError(f"the phoneme {symbol!r} has the letter {single!r}, which articulatory_targets.py does not "
                              "know; use an English voice of espeak-ng or add the letter there")
         position += 1
     total = sum(weights)
-    return tuple(Letter(letter, weight / total) for letter, weight in zip(found, weights, strict=True))
+    return tuple(Letter(letter, weight / total) for letter, weight in zip(targets, weights, strict=True))

@@ -111,7 +111,8 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
     jobs = [utterances[start:start + _BATCH] for start in range(0, len(utterances), _BATCH)]
     with DatasetWriter(out, name=name, frame_rate=FRAME_RATE, provenance=provenance) as writer:
         for speaker in speakers:
-            writer.add_subject(speaker.id, face.template(speaker.identity), **_described(speaker))
+            entry = asdict(speaker)
+            writer.add_subject(entry.pop("id"), face.template(speaker.identity), **entry)
         writer.set_topology(face.topology)
         with (tqdm(total=len(utterances), desc=name, unit="sentence") as progress,
               contextlib.closing(_run(writer.folder, face, seed, jobs, workers or os.cpu_count() or 1)) as done):
@@ -169,12 +170,6 @@ def _write_utterance(folder: Path, face: Face, seed: int, utterance: _Utterance)
     if utterance.copy:
         entry["variation"] = asdict(variation)
     return entry, files
-
-
-def _described(speaker: Speaker) -> dict[str, Any]:
-    description = asdict(speaker)
-    del description["id"]
-    return description
 
 
 def add_size_arguments(parser: argparse.ArgumentParser, profiles: Mapping[str, Profile]) -> None:

@@ -48,8 +48,8 @@ class Speech:
         samples: (S,) int16.
         sample_rate: Hz.
         phonemes: they tile the utterance; their symbols are espeak-ng's, stress marks kept.
-        word_numbers: of each phoneme, the index of its word in ``words``, -1 where it belongs to none.
-        words: their texts, with their starts in seconds.
+        word_numbers: for each phoneme the index of its word in ``words``, -1 if it belongs to none.
+        words: texts of the words, with their starts in seconds.
     """
 
     samples: np.ndarray
@@ -83,7 +83,7 @@ def _seed_c_library() -> None:
 
 
 def _check_voice(data: bytes, voice: str) -> None:
-    """Refuse a variant that espeak-ng would silently replace by its own voice, or that would end the process."""
+    """Refuse a voice that espeak-ng would silently replace by its default, or that would end the process."""
     base, plus, variant = voice.partition("+")
     if "!" in base:
         raise InputError(f"espeak-ng has no voice {voice!r}: a variant stands after a voice and \"+\"")
@@ -102,7 +102,7 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
         rate: words a minute, 80 to 449.
         pitch: base pitch, 0 to 100.
         pitch_range: liveliness of the melody, 0 (flat) to 100.
-        phoneme_names: what stands in the text between "[[" and "]]" are espeak-ng's names of phonemes, not letters.
+        phoneme_names: whether text between "[[" and "]]" consists of espeak-ng's names of phonemes.
 
     Raises:
         InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text gives no sound.
@@ -112,7 +112,7 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
         if value not in bounds:
             raise ValueError(f"{name}: expected a whole number from {bounds[0]} to {bounds[-1]}, got {value}")
     file, data = _files()
-    _check_voice(data, voice)  # before the library is opened: one that stays open would change all that follows
+    _check_voice(data, voice)  # before the library is opened: one that stays open would change all later speech
     library = ctypes.CDLL(file)
     try:
         return _synthesise(library, data, text, voice, rate, pitch, pitch_range, phoneme_names)
@@ -168,8 +168,8 @@ def _phonemes(events: list[tuple[int, str, int]], samples: np.ndarray, sample_ra
 
     Language switches such as "(en)" drop out.
 
-    espeak-ng puts the event of a stop at its release and counts the silent closure before it to the sound that
-    precedes. The articulators are closed during that silence, so here it belongs to the stop.
+    espeak-ng puts the event of a stop at its release and counts the silent closure before it as part of the preceding
+    sound. The articulators are closed during that silence, so here it belongs to the stop.
     """
     named = [event for event in events if not event[1].startswith("(")]
     starts = [sample for sample, _, _ in named]
@@ -177,15 +177,15 @@ def _phonemes(events: list[tuple[int, str, int]], samples: np.ndarray, sample_ra
         if named[index][1].lstrip("ˈˌ").startswith(_STOPS) and named[index - 1][1]:
             starts[index] = _closure_start(samples, starts[index - 1], starts[index], sample_rate)
     ends = starts[1:] + [len(samples)]
-    kept = [(Phoneme(symbol, start / sample_rate, end / sample_rate), word if symbol else -1)
-            for (_, symbol, word), start, end in zip(named, starts, ends, strict=True) if end > start]
-    if kept and kept[0][0].start > 0:
-        kept.insert(0, (Phoneme("", 0.0, kept[0][0].start), -1))
-    return tuple(phoneme for phoneme, _ in kept), tuple(word for _, word in kept)
+    numbered = [(Phoneme(symbol, start / sample_rate, end / sample_rate), word if symbol else -1)
+                for (_, symbol, word), start, end in zip(named, starts, ends, strict=True) if end > start]
+    if numbered and numbered[0][0].start > 0:
+        numbered.insert(0, (Phoneme("", 0.0, numbered[0][0].start), -1))
+    return tuple(phoneme for phoneme, _ in numbered), tuple(word for _, word in numbered)
 
 
 def _closure_start(samples: np.ndarray, previous: int, release: int, sample_rate: int) -> int:
-    """Return the first sample of the silence that ends at ``release``; at least 20 ms stay with the sound before."""
+    """Return the first sample of the silence that ends at ``release``; the sound before it keeps at least 20 ms."""
     earliest = min(release, previous + int(0.020 * sample_rate))
     loud = np.flatnonzero(np.abs(samples[earliest:release].astype(np.int32)) > _SILENCE)
     return earliest + int(loud[-1]) + 1 if len(loud) else earliest

@@ -1,7 +1,7 @@
 """The corpus's speech without its heads: what is said, by whom, at 16 kHz, with the times of phonemes and words.
 
-The same speakers say the same sentences as in the corpus on disk (:mod:`data_prep.corpus.synthetic`); only nothing is
-drawn, so that an hour of it takes seconds. Test speakers and test words are those that no training of anything here hears.
+The same speakers say the same sentences as in the corpus on disk (:mod:`data_prep.corpus.synthetic`); without the heads, an
+hour of it takes seconds to make. Nothing here is trained on the test speakers or the test words.
 """
 
 import re
@@ -16,6 +16,7 @@ from data_prep.corpus.espeak import Speech, synthesise
 from data_prep.corpus.sentences import corpus_sentences
 from data_prep.corpus.speakers import Speaker, draw_speakers, speak
 from data_prep.head import IDENTITY_DIRECTIONS
+from otlib.data.manifest import SPLITS
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.words import Transcript, Word
 from otlib.speech.small_hubert import SAMPLE_RATE
@@ -43,21 +44,21 @@ class LabelledSpeech:
 
 
 def corpus_speech(split: str, speakers: int, sentences: int, seed: int = 0) -> list[LabelledSpeech]:
-    """Return what the corpus's speakers of a split say, each sentence said by one speaker.
+    """Return the speech of the first speakers of a split; no two say the same sentence.
 
     Args:
         split: "train", "val" or "test".
-        speakers: how many, the first of the split.
-        sentences: of each speaker.
-        seed: of speakers and sentences; 0 gives the people of the corpus.
+        speakers: number of speakers.
+        sentences: number of sentences for each speaker.
+        seed: the seed of speakers and sentences; 0 gives the people of the corpus.
 
     Raises:
         InputError: espeak-ng is not installed.
     """
-    counts = {name: speakers if name == split else 0 for name in ("train", "val", "test")}
-    wanted = {name: speakers * sentences if name == split else 0 for name in counts}
-    texts = corpus_sentences(seed, wanted["train"], wanted["val"], wanted["test"])[split]
-    people = draw_speakers(seed, counts, len(IDENTITY_DIRECTIONS))
+    none = dict.fromkeys(SPLITS, 0)
+    counts = none | {split: speakers * sentences}
+    texts = corpus_sentences(seed, counts["train"], counts["val"], counts["test"])[split]
+    people = draw_speakers(seed, none | {split: speakers}, len(IDENTITY_DIRECTIONS))
     return [_labelled(speaker, texts[number * sentences + index]) for number, speaker in enumerate(people)
             for index in range(sentences)]
 
@@ -78,8 +79,8 @@ def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ..
     """
     starts = [0]
     for word, _ in speech.words[1:]:
-        found = re.compile(rf"(?<!\w){re.escape(word.strip())}").search(text, starts[-1] + 1)
-        starts.append(found.start() if found else starts[-1])
+        match = re.compile(rf"(?<!\w){re.escape(word.strip())}").search(text, starts[-1] + 1)
+        starts.append(match.start() if match else starts[-1])
     parts: list[list[Phoneme]] = [[] for _ in speech.words]
     for phoneme, word in zip(speech.phonemes, speech.word_numbers, strict=True):
         if word >= 0:
@@ -89,19 +90,19 @@ def spoken_words(text: str, speech: Speech) -> list[tuple[str, tuple[Phoneme, ..
 
 
 def as_transcript(words: Iterable[tuple[str, tuple[Phoneme, ...]]]) -> Transcript:
-    """Leave the times out."""
+    """Return the words with their phonemes, without times."""
     return Transcript(tuple(Word(text, tuple(phoneme.symbol for phoneme in phonemes)) for text, phonemes in words))
 
 
 def text_to_phonemes(text: str, voice: str = "en-us") -> Transcript:
-    """Return words and phonemes of a text as espeak-ng would say them; how long they last is another's business.
+    """Return the words of a text with their phonemes as espeak-ng would say them, without times.
 
     Args:
         text: any text.
         voice: accent or language, as espeak-ng names it.
 
     Raises:
-        InputError: espeak-ng is not installed, there is no such voice, or it finds nothing to say.
+        InputError: espeak-ng is not installed, there is no such voice, or the text gives no sound.
     """
     return as_transcript(spoken_words(text, synthesise(text, voice)))
 
@@ -116,7 +117,7 @@ def unseen_word_frames(speech: LabelledSpeech, seen: frozenset[str], times: np.n
 
 
 def plain(word: str) -> str:
-    """Return a word in small letters, without marks around it."""
+    """Return a word in lower case, without punctuation around it."""
     return word.lower().strip(".,;:!?\"'()")
 
 

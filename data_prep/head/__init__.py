@@ -16,12 +16,13 @@ from data_prep.head import mesh as head_mesh
 from data_prep.head import parts as head_parts
 from data_prep.head import rig as head_rig
 from data_prep.head.identity import IDENTITY_DIRECTIONS
-from data_prep.head.rig import CONTROLS
+from data_prep.head.rig import CONTROLS, LOWEST_CONTROLS
 from otlib.topology import Topology
 
 __all__ = [
     "CONTROLS",
     "IDENTITY_DIRECTIONS",
+    "LOWEST_CONTROLS",
     "RESOLUTIONS",
     "Head",
     "faces_checksum",
@@ -73,17 +74,12 @@ def make_head(identity: np.ndarray | None = None, resolution: str = "low") -> He
     motion = fields.copy()
     for index, name in enumerate(head_rig.WEIGHTS):
         if name.startswith("blink"):  # lids must follow this person's eyes, not the mean ones
-            moved = head_identity.shift(identity, points.position + fields[index], points)
-            motion[index] += moved - own
-    return Head(
-        vertices=_METRE * (points.position + own),
-        topology=topology,
-        motion=_METRE * motion,
-    )
+            motion[index] += head_identity.shift(identity, points.position + fields[index], points) - own
+    return Head(_METRE * (points.position + own), topology, _METRE * motion)
 
 
 def faces_checksum(faces: np.ndarray) -> str:
-    """SHA-256 of triangles (F, 3) as little-endian int32: equal for heads whose vertices correspond by index."""
+    """Return the SHA-256 of triangles (F, 3) as little-endian int32: equal for heads whose vertices correspond by index."""
     return hashlib.sha256(np.ascontiguousarray(faces, dtype="<i4").tobytes()).hexdigest()
 
 
@@ -109,17 +105,17 @@ def pose(head: Head, controls: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=len(head_mesh.DETAILS))
 def _mean_head(resolution: str):
     detail = head_mesh.DETAILS[resolution]
-    mean = head_mesh.build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth])
+    mean = head_mesh.build(detail, head_parts.PIECES)
     parts = {str(name): np.flatnonzero(mean.parts == name) for name in np.unique(mean.parts)}
     topology = Topology(mean.faces.astype(np.int32), _regions(mean, detail), parts, len(mean.points.position))
     return mean.points, head_rig.fields(mean.points), topology
 
 
 def _regions(mean: head_mesh.MeanHead, detail: head_mesh.Detail) -> dict[str, np.ndarray]:
-    points, seam, lips = mean.points, mean.named["seam"], mean.named["lips"]
+    points, seam, lips = mean.points, mean.seam, mean.lips
     quarter = detail.mouth // 4
     sine = np.sin(points.mouth_angle[lips])
-    _, y = points.nominal.T
+    y = points.nominal[:, 1]
     skin = np.unique(mean.faces[np.isin(mean.parts, ["skin", "brows"])])
     face = skin[points.position[skin, 2] > 20]
     return {

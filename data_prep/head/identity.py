@@ -21,8 +21,7 @@ def _along(x=0.0, y=0.0, z=0.0, like: np.ndarray | None = None) -> np.ndarray:
 
 def _bell(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
     """Gaussian of |x|, y, z around a centre on the head's left (and its mirror image)."""
-    mirrored = np.column_stack([np.abs(p[:, 0]), p[:, 1:]])
-    return np.exp(-((((mirrored - centre) / size) ** 2).sum(axis=1)))
+    return _single_bell(np.column_stack([np.abs(p[:, 0]), p[:, 1:]]), centre, size)
 
 
 def _single_bell(p: np.ndarray, centre: tuple[float, float, float], size: tuple[float, float, float]) -> np.ndarray:
@@ -138,36 +137,15 @@ def _ear_size(p, _):
     return _along(x=1.0 * amount * np.sign(p[:, 0]), y=0.06 * (p[:, 1] + 17) * amount, like=p)
 
 
-_DIRECTIONS: dict[str, Field] = {
-    "face_width": _face_width,
-    "face_length": _face_length,
-    "head_depth": _head_depth,
-    "head_height": _head_height,
-    "jaw_width": _jaw_width,
-    "chin_length": _chin_length,
-    "chin_forward": _chin_forward,
-    "forehead_slope": _forehead_slope,
-    "brow_ridge": _brow_ridge,
-    "cheekbones": _cheekbones,
-    "cheek_fullness": _cheek_fullness,
-    "nose_length": _nose_length,
-    "nose_size": _nose_size,
-    "nose_width": _nose_width,
-    "nose_bridge": _nose_bridge,
-    "eye_spacing": _eye_spacing,
-    "eye_size": _eye_size,
-    "eye_slant": _eye_slant,
-    "mouth_width": _mouth_width,
-    "mouth_height": _mouth_height,
-    "lip_fullness": _lip_fullness,
-    "neck_thickness": _neck_thickness,
-    "ear_size": _ear_size,
-}
+_DIRECTIONS: dict[str, Field] = {field.__name__.lstrip("_"): field for field in (
+    _face_width, _face_length, _head_depth, _head_height, _jaw_width, _chin_length, _chin_forward, _forehead_slope,
+    _brow_ridge, _cheekbones, _cheek_fullness, _nose_length, _nose_size, _nose_width, _nose_bridge, _eye_spacing, _eye_size,
+    _eye_slant, _mouth_width, _mouth_height, _lip_fullness, _neck_thickness, _ear_size)}
 IDENTITY_DIRECTIONS: tuple[str, ...] = tuple(_DIRECTIONS)
 
 
 def shift(identity: np.ndarray, position: np.ndarray, points: Points) -> np.ndarray:
-    """Displacement (N, 3) mm that turns points of the mean head at `position` (N, 3) mm into those of a person."""
+    """Return the displacement (N, 3) mm that turns points of the mean head at `position` (N, 3) mm into a person's."""
     result = np.zeros_like(position)
     for coefficient, direction in zip(identity, _DIRECTIONS.values(), strict=True):
         if coefficient:

@@ -18,7 +18,7 @@ from otlib.files import atomic_write
 
 
 def make_fill() -> dict[str, np.ndarray]:
-    """Content of the file: row and azimuth from :func:`data_prep.head.skin_fill.store_fill`, by number of points."""
+    """Return the content of the file: row and azimuth from :func:`data_prep.head.skin_fill.store_fill`, by number of points."""
     arrays: dict[str, np.ndarray] = {}
 
     def keep(fixed: np.ndarray, count: int) -> np.ndarray:
@@ -27,7 +27,7 @@ def make_fill() -> dict[str, np.ndarray]:
         return placed
 
     for detail in tqdm(DETAILS.values(), desc="heads"):
-        build(detail, [head_parts.brows, head_parts.ears, head_parts.teeth], keep)
+        build(detail, head_parts.PIECES, keep)
     return arrays
 
 

@@ -4,7 +4,7 @@ The skin's parameters lie on a unit sphere (see `data_prep.head.skin_fill`). Rin
 hairline and a few anchors come first, then filling points; their convex hull on the sphere is the triangulation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,35 +67,25 @@ DETAILS = {
 
 
 def ring_angles(count: int) -> np.ndarray:
-    """Angles of a ring, (count,); count is a multiple of 4, so that the ring is symmetric both ways."""
+    """Return the angles of a ring, (count,); count is a multiple of 4, so that the ring is symmetric both ways."""
     return 2 * np.pi * np.arange(count) / count
 
 
 def strip(inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
-    """Two triangles for each quad between two closed counter-clockwise rings, (2 N, 3).
+    """Return two triangles for each quad between two closed counter-clockwise rings, (2 N, 3).
 
     The diagonals run away from the inner ring's corners (angles 0 and pi) on both sides, so that faces there stay open
     when lips or lids close, and they mirror each other across x = 0, so that a symmetric ring gives a symmetric strip.
     """
     following_inner, following_outer = np.roll(inner, -1), np.roll(outer, -1)
-    quarter = len(inner) // 4
-    index = np.arange(len(inner))
-    backward = (index // quarter) % 2 == 1
-    first = np.where(
-        backward[:, None],
-        np.stack([inner, outer, following_inner], axis=1),
-        np.stack([inner, outer, following_outer], axis=1),
-    )
-    second = np.where(
-        backward[:, None],
-        np.stack([outer, following_outer, following_inner], axis=1),
-        np.stack([inner, following_outer, following_inner], axis=1),
-    )
+    backward = np.arange(len(inner)) // (len(inner) // 4) % 2 == 1
+    first = np.stack([inner, outer, np.where(backward, following_inner, following_outer)], axis=1)
+    second = np.stack([np.where(backward, outer, inner), following_outer, following_inner], axis=1)
     return np.concatenate([first, second])
 
 
 def fan(ring: np.ndarray, centre: int) -> np.ndarray:
-    """Triangles from a counter-clockwise ring to a point inside it, (N, 3)."""
+    """Return triangles from a counter-clockwise ring to a point inside it, (N, 3)."""
     return np.stack([ring, np.roll(ring, -1), np.full_like(ring, centre)], axis=1)
 
 
@@ -127,16 +117,19 @@ class MeanHead:
         points: all points.
         faces: (F, 3) triangles.
         parts: (F,) name of each face's part.
-        named: point indices: `seam`, the ring where the lips touch; `lips`, the rings from the seam to the lips' border.
+        seam: point indices of the ring where the lips touch.
+        lips: point indices of the rings from the seam to the lips' border.
     """
 
     points: Points
     faces: np.ndarray
     parts: np.ndarray
-    named: dict[str, np.ndarray]
+    seam: np.ndarray
+    lips: np.ndarray
 
 
-def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> MeanHead:
+def build(detail: Detail, parts: Sequence[Callable[[Detail], list]],
+          fill: Callable[[np.ndarray, int], np.ndarray] | None = None) -> MeanHead:
     """Make the mesh of the mean head.
 
     Args:
@@ -145,7 +138,6 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
         fill: places points between fixed ones, as :func:`data_prep.head.skin_fill.fill` does; None takes the stored points.
     """
     out = _Builder()
-    named: dict[str, np.ndarray] = {}
     angles = ring_angles(detail.mouth)
     seam = out.add(openings.mouth_ring(0.0, angles))
     lip_rings = [seam]
@@ -164,18 +156,9 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
         out.cover("lips" if depth <= 0.12 else "mouth", strip(current, previous))
         previous = current
     end = openings.cavity_ring(1.0, angles)
-    middle = out.add(
-        surface.points(
-            end.position.mean(axis=0, keepdims=True),
-            end.row[:1],
-            0 * end.azimuth[:1],
-            nominal=surface.MOUTH[None],
-            mouth_angle=np.zeros(1),
-            depth=np.ones(1),
-        )
-    )
+    middle = out.add(surface.points(end.position.mean(axis=0, keepdims=True), end.row[:1], 0 * end.azimuth[:1],
+                                    surface.MOUTH[None], mouth_angle=np.zeros(1), depth=np.ones(1)))
     out.cover("mouth", fan(previous, middle[0]))
-    named["seam"], named["lips"] = seam, np.concatenate(lip_rings)
 
     eye_outer = []
     for side in (1, -1):
@@ -205,29 +188,20 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
 
     pieces = [piece for part in parts for piece in part(detail)]
     used = sum(len(f) for f in out.faces) + sum(len(f) for _, _, f in pieces)
-    rim_azimuth = np.arange(detail.neck) / detail.neck * 2 * np.pi
-    rim = surface.points(
-        surface.skin(np.full(detail.neck, float(ROWS)), rim_azimuth),
-        np.full(detail.neck, float(ROWS)),
-        rim_azimuth,
-    )
+    rim = _on_skin(np.full(detail.neck, float(ROWS)), np.arange(detail.neck) / detail.neck * 2 * np.pi)
     base = surface.points(rim.position.mean(axis=0, keepdims=True), np.array([float(ROWS)]), np.zeros(1))
     rings = [mouth_outer, *eye_outer]
     ring_points = surface.concatenate(out.points)
     outer = np.concatenate(rings)
     ring_units = to_sphere(ring_points.row[outer], ring_points.azimuth[outer])
+    anchors = _on_skin(*np.concatenate([surface.from_front_view(*_ANCHORS.T), _hairline(detail.hairline)], axis=1))
     # Euler: a closed surface of V points has 2 V - 4 triangles; a hole of n points saves n - 2 of them.
-    anchor_row, anchor_azimuth = surface.from_front_view(*_ANCHORS.T)
-    hair_row, hair_azimuth = _hairline(detail.hairline)
-    anchor_row, anchor_azimuth = np.append(anchor_row, hair_row), np.append(anchor_azimuth, hair_azimuth)
-    anchors = surface.points(surface.skin(anchor_row, anchor_azimuth), anchor_row, anchor_azimuth)
-    fixed = len(outer) + len(anchor_row) + detail.neck + 1
+    fixed = len(outer) + len(anchors.row) + detail.neck + 1
     saved = sum(len(r) - 2 for r in rings)
     count = (detail.faces - used + saved + 4) // 2 - fixed
-    anchor_units, rim_units = to_sphere(anchor_row, anchor_azimuth), to_sphere(rim.row, rim.azimuth)
+    anchor_units, rim_units = to_sphere(anchors.row, anchors.azimuth), to_sphere(rim.row, rim.azimuth)
     filler = fill(np.concatenate([ring_units, anchor_units, rim_units]), count) if fill else stored_fill(count)
-    row, azimuth = from_sphere(filler)
-    filled = out.add(surface.points(surface.skin(row, azimuth), row, azimuth))
+    filled = out.add(_on_skin(*from_sphere(filler)))
     unit = np.concatenate([ring_units, filler, anchor_units, rim_units, [[0.0, -1.0, 0.0]]])
     index = np.concatenate([outer, filled, out.add(anchors), out.add(rim), out.add(base)])
     sheet = _sphere_faces(unit, index, rings)
@@ -238,16 +212,16 @@ def build(detail: Detail, parts: list, fill: Callable[[np.ndarray, int], np.ndar
     out.cover("skin", sheet[~hair])
     for name, points, faces in pieces:
         out.cover(name, out.add(points)[faces])
-    return MeanHead(
-        surface.concatenate(out.points),
-        np.concatenate(out.faces),
-        np.array(out.parts),
-        named,
-    )
+    return MeanHead(surface.concatenate(out.points), np.concatenate(out.faces), np.array(out.parts), seam,
+                    np.concatenate(lip_rings))
+
+
+def _on_skin(row: np.ndarray, azimuth: np.ndarray) -> Points:
+    return surface.points(surface.skin(row, azimuth), row, azimuth)
 
 
 def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Row and azimuth of an even, symmetric set of points along the hairline, as dense as the skin around it."""
+    """Return row and azimuth of an even, symmetric set of points along the hairline, as dense as the skin around it."""
     azimuth = np.linspace(0, np.pi, 2001)
     place = surface.loft(surface.hairline(azimuth), azimuth)
     length = np.append(0, np.cumsum(np.linalg.norm(np.diff(place, axis=0), axis=1) / relative_size(place)[1:]))
@@ -257,16 +231,15 @@ def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _side_strip(inner: np.ndarray, outer: np.ndarray, side: int) -> np.ndarray:
-    """Strip around one eye; its diagonals mirror those of the other eye."""
+    """Return the strip around one eye; its diagonals mirror those of the other eye."""
     if side == 1:
         return strip(inner, outer)
     return strip(inner[::-1], outer[::-1])[:, ::-1]
 
 
 def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) -> np.ndarray:
-    """Outward triangles of the convex hull on the sphere, without those inside the rings."""
-    faces = sphere_triangulation(unit)
-    faces = index[faces]
+    """Return the outward triangles of the convex hull on the sphere, without those inside the rings."""
+    faces = index[sphere_triangulation(unit)]
     keep = np.ones(len(faces), dtype=bool)
     for ring in rings:
         inside = np.isin(faces, ring).all(axis=1)
@@ -279,19 +252,18 @@ def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) 
 TIE_BREAK = 1e-8
 """How far points move off the unit sphere before triangulation, each by a different fraction (our choice).
 
-Two mirrored pairs of points lie on one circle, so rounding, some 1e-15 and different on each processor, would decide which
+Two mirrored pairs of points lie on one circle, so rounding, about 1e-15 and different on each processor, would decide which
 diagonal joins them. The step is far above rounding and far below anything visible.
 """
 
 
 def sphere_triangulation(unit: np.ndarray) -> np.ndarray:
-    """Outward triangles of points on the unit sphere, (F, 3), independent of rounding in the points.
+    """Return the outward triangles of points on the unit sphere, (F, 3), independent of rounding in the points.
 
     The smallest index comes first in each triangle, and the triangles are sorted.
     """
     share = np.arange(len(unit)) * (np.sqrt(5) - 1) / 2 % 1  # all different, neighbours far apart
-    corner_points = unit * (1 + TIE_BREAK * share[:, None])
-    faces = ConvexHull(corner_points).simplices
+    faces = ConvexHull(unit * (1 + TIE_BREAK * share[:, None])).simplices
     corner = unit[faces]
     inward = np.einsum("ni,ni->n", np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]), corner[:, 0]) < 0
     faces[inward] = faces[inward][:, ::-1]

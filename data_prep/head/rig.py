@@ -7,63 +7,32 @@ ball). Our choice throughout.
 """
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from data_prep.head import openings, surface
-from data_prep.head.surface import (
-    MOUTH,
-    MOUTH_HALF_WIDTH,
-    RING_STEP,
-    Points,
-    smoothstep,
-)
+from data_prep.head.surface import MOUTH, MOUTH_HALF_WIDTH, RING_STEP, Points, smoothstep
 
-CONTROLS: tuple[str, ...] = (
-    "jaw",
-    "aperture",
-    "round",
-    "spread",
-    "protrude",
-    "press",
-    "tuck",
-    "brow",
-    "blink",
-    "smirk",
-)
-_SIGNED = ("brow", "smirk")
-WEIGHTS: tuple[str, ...] = (
-    "jaw turn",
-    "jaw drop",
-    "aperture",
-    "round",
-    "spread",
-    "protrude",
-    "press",
-    "tuck",
-    "brow up",
-    "brow down",
-    "blink",
-    "blink square",
-    "smirk left",
-    "smirk right",
-)
+CONTROLS = ("jaw", "aperture", "round", "spread", "protrude", "press", "tuck", "brow", "blink", "smirk")
+LOWEST_CONTROLS = np.array([-1.0 if name in ("brow", "smirk") else 0.0 for name in CONTROLS])
+WEIGHTS = ("jaw turn", "jaw drop", "aperture", "round", "spread", "protrude", "press", "tuck", "brow up", "brow down",
+           "blink", "blink square", "smirk left", "smirk right")
 
 _JAW_HINGE = np.array([0.0, -52.0, -6.0])  # of the fitted rotation; lower than the joint, which also slides forward
 _JAW_TURN = 0.185  # radians at jaw 1: the chin drops 18 mm
 _APERTURE_UP, _APERTURE_DOWN = 7.5, 14.5  # mm at aperture 1
-_JAW_BY_ROW = surface.PchipInterpolator(
+_JAW_BY_ROW = PchipInterpolator(
     [0, 7.7, 8.6, 9.35, 9.75, 10.3, 10.9, 12.3, 13.2, 14.2, 15.6, 17.0, 18.0],
     [0, 0.0, 0.02, 0.14, 0.32, 0.70, 1.0, 1.0, 0.85, 0.45, 0.0, 0.0, 0.0],
 )
 
 
 def weights(controls: np.ndarray) -> np.ndarray:
-    """Weights of the fields, (T, len(WEIGHTS)), from controls (T, len(CONTROLS))."""
+    """Return the weights of the fields, (T, len(WEIGHTS)), for controls (T, len(CONTROLS))."""
     if controls.ndim != 2 or controls.shape[1] != len(CONTROLS):
         raise ValueError(f"controls must have shape (T, {len(CONTROLS)}), not {controls.shape}")
     if not np.isfinite(controls).all():
         raise ValueError("controls hold a value that is not finite")
-    low = np.array([-1.0 if name in _SIGNED else 0.0 for name in CONTROLS])
-    outside = ((controls < low - 1e-6) | (controls > 1 + 1e-6)).any(axis=0)
+    outside = ((controls < LOWEST_CONTROLS - 1e-6) | (controls > 1 + 1e-6)).any(axis=0)
     if outside.any():
         raise ValueError(f"controls out of range: {', '.join(np.array(CONTROLS)[outside])}")
     jaw, aperture, rounding, spread, protrude, press, tuck, brow, blink, smirk = np.asarray(controls, dtype=float).T
@@ -90,7 +59,7 @@ def weights(controls: np.ndarray) -> np.ndarray:
 
 
 def mouth_coordinates(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ring coordinate, and cosine and sine of the angle, of the confocal ellipses around the slit, each (N,)."""
+    """Return ring coordinate, and cosine and sine of the angle, on the confocal ellipses around the slit, each (N,)."""
     x, y = (points.nominal - MOUTH).T
     excess = x**2 + y**2 - MOUTH_HALF_WIDTH**2
     short = np.sqrt(np.maximum(0.5 * (excess + np.sqrt(excess**2 + (2 * MOUTH_HALF_WIDTH * y) ** 2)), 0.0))
@@ -107,7 +76,7 @@ def vermilion_profile(ring: np.ndarray) -> np.ndarray:
 
 
 def fields(points: Points) -> np.ndarray:
-    """Displacement fields of the mean head, (len(WEIGHTS), N, 3) mm for a weight of 1."""
+    """Return the displacement fields of the mean head, (len(WEIGHTS), N, 3) mm for a weight of 1."""
     ring, cosine, sine = mouth_coordinates(points)
     front = surface.front_mask(surface.loft(points.row, points.azimuth))
     rigid = points.depth > 1.5  # teeth: they move with the jaw or not at all
@@ -129,47 +98,20 @@ def fields(points: Points) -> np.ndarray:
     side = cosine**2
     corner = np.exp(-((ring / 2.4) ** 2))
     left, right = (corner * smoothstep(-0.1, 1.0, sign * cosine) for sign in (1, -1))
-    aperture = field(
-        y=_APERTURE_UP * upper * above - _APERTURE_DOWN * lower * below,
-        z=-3.5 * lower * below,
-    )
+    aperture = field(y=_APERTURE_UP * upper * above - _APERTURE_DOWN * lower * below, z=-3.5 * lower * below)
     rounding = field(x=-7.0 * cosine * wide, y=0.9 * sine * vermilion, z=(1.0 + 2.5 * side) * near)
     spread = field(x=4.0 * cosine * wide, y=1.5 * side * wide, z=-(0.6 + 2.0 * side) * wide)
     protrude = field(y=1.1 * sine * vermilion, z=(7.0 - 3.0 * side) * near)
-    press = field(
-        y=-2.8 * np.abs(sine) * sine * vermilion,
-        z=-1.3 * np.abs(sine) * vermilion - 0.6 * near,
-    )
-    tuck = field(
-        y=2.4 * upper * above + 0.5 * lower**2 * smoothstep(2.0, 0.2, ring),
-        z=-5.0 * lower**2 * smoothstep(2.6, 0.3, ring) + 0.4 * upper * above,
-    )
+    press = field(y=-2.8 * np.abs(sine) * sine * vermilion, z=-1.3 * np.abs(sine) * vermilion - 0.6 * near)
+    tuck = field(y=2.4 * upper * above + 0.5 * lower**2 * smoothstep(2.0, 0.2, ring),
+                 z=-5.0 * lower**2 * smoothstep(2.6, 0.3, ring) + 0.4 * upper * above)
     smirk_left = field(x=2.6 * left, y=5.0 * left, z=-1.0 * left)
     smirk_right = field(x=-2.6 * right, y=5.0 * right, z=-1.0 * right)
-    brow_up, brow_down = _brow(points, front)
-    blink, blink_square = _blink(points)
-    turn, drop = _jaw(points, front, rigid)
-    return np.stack(
-        [
-            turn,
-            drop,
-            aperture,
-            rounding,
-            spread,
-            protrude,
-            press,
-            tuck,
-            brow_up,
-            brow_down,
-            blink,
-            blink_square,
-            smirk_left,
-            smirk_right,
-        ]
-    )
+    return np.stack([*_jaw(points, rigid), aperture, rounding, spread, protrude, press, tuck, *_brow(points, front),
+                     *_blink(points), smirk_left, smirk_right])
 
 
-def _jaw(points: Points, front: np.ndarray, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _jaw(points: Points, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rotation about the hinge, split into sine and 1 - cosine: full at the chin, a third of it where the lips touch."""
     share = _JAW_BY_ROW(points.row) * smoothstep(-45.0, 30.0, surface.loft(points.row, points.azimuth)[:, 2])
     inside = smoothstep(0.1, 0.5, points.depth)

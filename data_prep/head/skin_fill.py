@@ -23,20 +23,20 @@ _CLEARANCE = 0.25  # distance of other points from the outermost rings, in units
 
 
 def to_sphere(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Unit vectors (N, 3) for parameters of the loft."""
+    """Return unit vectors (N, 3) for parameters of the loft."""
     colatitude = _RIM_COLATITUDE * row / ROWS
     radius = np.sin(colatitude)
     return np.stack([radius * np.sin(azimuth), np.cos(colatitude), radius * np.cos(azimuth)], axis=1)
 
 
 def from_sphere(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and azimuth for unit vectors (N, 3)."""
+    """Return row and azimuth for unit vectors (N, 3)."""
     row = np.arccos(np.clip(unit[:, 1], -1, 1)) / _RIM_COLATITUDE * ROWS
     return row, np.arctan2(unit[:, 0], unit[:, 2])
 
 
 def relative_size(position: np.ndarray) -> np.ndarray:
-    """Target spacing of skin points at loft positions (N, 3) mm, relative to the middle of the face."""
+    """Return the target spacing of skin points at loft positions (N, 3) mm, relative to the middle of the face."""
     x, y = np.abs(position[:, 0]), position[:, 1]
     face = surface.front_mask(position)
     size = 3.3 - 2.2 * face
@@ -48,7 +48,7 @@ def relative_size(position: np.ndarray) -> np.ndarray:
 
 
 def fill(fixed: np.ndarray, count: int) -> np.ndarray:
-    """Points (count, 3) on the parameter sphere, symmetric in x, spaced by `relative_size` between fixed points.
+    """Return points (count, 3) on the parameter sphere, symmetric in x, spaced by `relative_size` between fixed points.
 
     Args:
         fixed: (N, 3) unit vectors of points already placed.
@@ -88,7 +88,7 @@ def fill(fixed: np.ndarray, count: int) -> np.ndarray:
 
 
 def stored_fill(count: int) -> np.ndarray:
-    """The stored result of :func:`fill` for a head with ``count`` filling points, (count, 3).
+    """Return the stored result of :func:`fill` for a head with ``count`` filling points, (count, 3).
 
     Raises:
         RuntimeError: no set of this size is stored, because the head's counts have changed.
@@ -111,12 +111,12 @@ def _stored() -> dict[int, np.ndarray]:
 
 
 def store_fill(unit: np.ndarray) -> np.ndarray:
-    """Row and azimuth, (N, 2) float32, of the points of :func:`fill` without the mirrored ones, for storage."""
+    """Return row and azimuth, (N, 2) float32, of the points of :func:`fill` without the mirrored ones, for storage."""
     return np.abs(np.stack(from_sphere(unit[unit[:, 0] >= 0]), axis=1)).astype(np.float32)  # azimuth -pi is pi
 
 
 def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:
-    """Whether loft points (N, 3) mm lie within the outermost rings of mouth and eyes or less than `clearance` mm away."""
+    """Return which loft points (N, 3) mm lie within the outermost rings of mouth and eyes or under `clearance` mm away."""
     x, y = np.abs(place[:, 0]), place[:, 1]
     mouth_margin, orbit_margin = ((1 + clearance / short) ** 2 for short in (2 * openings.RING_STEP, openings.ORBIT[1]))
     mouth_long = np.hypot(openings.MOUTH_HALF_WIDTH, 2 * openings.RING_STEP)
@@ -126,7 +126,7 @@ def _in_hole(place: np.ndarray, clearance: float) -> np.ndarray:
 
 
 def _midline(count: int, clearance: float) -> np.ndarray:
-    """Initial points on x = 0, spread by target spacing along the whole loop: from the rim over the crown to the rim."""
+    """Return initial points on x = 0, by target spacing along the whole loop: from the rim over the crown to the rim."""
     angle = np.linspace(-_RIM_COLATITUDE, _RIM_COLATITUDE, 4001)[20:-20]
     unit = np.stack([np.zeros_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     place = surface.loft(*from_sphere(unit))
@@ -137,10 +137,9 @@ def _midline(count: int, clearance: float) -> np.ndarray:
 
 
 def _relax(moving, middle, fixed_place, spacing, rate):
-    """One step of repulsion, measured on the loft in millimetres."""
+    """Return moving and middle points after one step of repulsion, measured on the loft in millimetres."""
     unit = np.concatenate([moving, middle])
-    row, azimuth = from_sphere(unit)
-    place = surface.loft(row, azimuth)
+    place = surface.loft(*from_sphere(unit))
     ghosts = place[: len(moving)] * [-1, 1, 1]
     everything = np.concatenate([place, ghosts, fixed_place])
     target = spacing * relative_size(place)
@@ -150,11 +149,8 @@ def _relax(moving, middle, fixed_place, spacing, rate):
     push = np.maximum(0.0, 1.0 - distance / (1.25 * target[:, None])) / distance
     force = rate * target[:, None] * (push[:, :, None] * away).sum(axis=1)
     step = 1e-4
-    basis = np.stack([np.array([1.0, 0, 0]), np.array([0, 1.0, 0]), np.array([0, 0, 1.0])])
-    gradient = np.stack(
-        [(surface.loft(*from_sphere(unit_vectors(unit + step * axis))) - place) / step for axis in basis],
-        axis=2,
-    )  # (N, 3 of the loft, 3 of the sphere)
+    gradient = np.stack([(surface.loft(*from_sphere(unit_vectors(unit + step * axis))) - place) / step
+                         for axis in np.eye(3)], axis=2)  # (N, 3 of the loft, 3 of the sphere)
     move = np.einsum("nij,nj->ni", np.linalg.pinv(gradient, rcond=1e-2), force)
     limit = 0.1 / np.maximum(np.linalg.norm(move, axis=1, keepdims=True), 0.1)
     row, azimuth = from_sphere(unit_vectors(unit + move * limit))

@@ -66,17 +66,7 @@ def _bump(x: np.ndarray, y: np.ndarray, centre: tuple[float, float], size: tuple
 
 def _section_spline() -> CubicSpline:
     """Spline through the sections, continued over the crown, where front and back swap."""
-    mirrored = _SECTIONS[3:0:-1][:, [5, 6, 2, 3, 4, 0, 1, 8, 7]] * [
-        1,
-        1,
-        1,
-        -1,
-        1,
-        1,
-        1,
-        1,
-        1,
-    ]
+    mirrored = _SECTIONS[3:0:-1][:, [5, 6, 2, 3, 4, 0, 1, 8, 7]] * [1, 1, 1, -1, 1, 1, 1, 1, 1]
     return CubicSpline(np.arange(-3, ROWS + 1), np.concatenate([mirrored, _SECTIONS]))
 
 
@@ -93,17 +83,7 @@ def loft(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
     Returns:
         (N, 3) millimetres.
     """
-    (
-        front_y,
-        front_z,
-        side_y,
-        width,
-        side_z,
-        back_y,
-        back_z,
-        square_front,
-        square_back,
-    ) = _SPLINE(row).T
+    front_y, front_z, side_y, width, side_z, back_y, back_z, square_front, square_back = _SPLINE(row).T
     c, s = np.cos(azimuth), np.sin(azimuth)
     square = 0.5 * (square_front + square_back) + 0.5 * (square_front - square_back) * c
     x = width * (s + square * np.sin(3 * azimuth)) / (1 - square)
@@ -118,7 +98,7 @@ _NOSE_WIDTH = PchipInterpolator(_NOSE_Y, [8, 8, 8.5, 9, 9.6, 10.2, 9.2, 7.8, 7.2
 
 
 def features(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Displacement (N, 3) mm by the face's features at nominal front-view coordinates."""
+    """Return the displacement (N, 3) mm by the face's features at nominal front-view coordinates."""
     ax = np.abs(x)
     rise = 3.2 * np.minimum(ax / 15, 1.0) ** 2 * smoothstep(-24, -44, y)  # the base of the nose rises towards its wings
     inside = np.clip(y - rise, _NOSE_Y[0], _NOSE_Y[-1])
@@ -146,7 +126,7 @@ def features(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def front_mask(base: np.ndarray) -> np.ndarray:
-    """1 on the face, 0 on the back half of the head, from loft points (N, 3)."""
+    """Return 1 on the face and 0 on the back half of the head, (N,), for loft points (N, 3)."""
     return smoothstep(-5.0, 35.0, base[:, 2])
 
 
@@ -160,12 +140,12 @@ _HAIRLINE = PchipInterpolator(
 
 
 def hairline(azimuth: np.ndarray) -> np.ndarray:
-    """Row where the hair begins at each azimuth."""
+    """Return the row where the hair begins at each azimuth."""
     return _HAIRLINE(np.arctan2(np.sin(azimuth), np.cos(azimuth)))
 
 
 def _loft_normal(base: np.ndarray, row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Outward unit normals of the loft at `base`; straight up at the crown."""
+    """Return the outward unit normals of the loft at `base`; straight up at the crown."""
     step = 1e-4
     along = loft(row, azimuth + step) - loft(row, azimuth - step)  # central: the head is symmetric in azimuth
     normal = np.cross(loft(row + step, azimuth) - base, along)
@@ -174,7 +154,7 @@ def _loft_normal(base: np.ndarray, row: np.ndarray, azimuth: np.ndarray) -> np.n
 
 
 def skin(row: np.ndarray, azimuth: np.ndarray) -> np.ndarray:
-    """Loft plus the face's features, without lips and eyelids, (N, 3) mm."""
+    """Return the loft plus the face's features, without lips and eyelids, (N, 3) mm."""
     base = loft(row, azimuth)
     hair = HAIR_THICKNESS * smoothstep(0.0, 1.1, hairline(azimuth) - row)
     face = front_mask(base)[:, None] * features(base[:, 0], base[:, 1])
@@ -191,7 +171,7 @@ _GRID_TREE, _GRID_PARAMETERS = _inverse_grid()
 
 
 def from_front_view(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row and azimuth of the loft point whose front-view coordinates are (x, y), by Newton's method."""
+    """Return row and azimuth of the loft point whose front-view coordinates are (x, y), by Newton's method."""
     target = np.stack([x, y], axis=1)
     _, nearest = _GRID_TREE.query(target)
     parameters = _GRID_PARAMETERS[nearest].copy()
@@ -229,30 +209,13 @@ class Points:
     lid_angle: np.ndarray
 
 
-def points(
-    position,
-    row,
-    azimuth,
-    nominal=None,
-    mouth_angle=None,
-    depth=None,
-    lid=None,
-    lid_angle=None,
-) -> Points:
-    """Make Points, with defaults for the attributes not given. Eight arguments, one for each attribute."""
-    count = len(position)
+def points(position: np.ndarray, row: np.ndarray, azimuth: np.ndarray, nominal: np.ndarray | None = None,
+           **others: np.ndarray) -> Points:
+    """Make Points; without ``others`` the depth is 0, and mouth angle, lid and lid angle are NaN."""
     nominal = loft(row, azimuth)[:, :2] if nominal is None else nominal
-    nan = np.full(count, np.nan)
-    return Points(
-        position,
-        row,
-        azimuth,
-        nominal,
-        nan if mouth_angle is None else mouth_angle,
-        np.zeros(count) if depth is None else depth,
-        nan if lid is None else lid,
-        nan if lid_angle is None else lid_angle,
-    )
+    nan = np.full(len(position), np.nan)
+    defaults = {"mouth_angle": nan, "depth": np.zeros(len(position)), "lid": nan, "lid_angle": nan}
+    return Points(position, row, azimuth, nominal, **(defaults | others))
 
 
 def concatenate(parts: list[Points]) -> Points:

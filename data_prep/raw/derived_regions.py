@@ -1,10 +1,10 @@
-"""Regions of a face of unknown topology, found from how it moves: for recordings that come without lists of vertices.
+"""Find the regions of a face of unknown topology from its motion, for recordings without lists of vertices.
 
-Lips touch at rest and part in speech, in the middle of the face; lids part from eyes too, but at its sides. So among all
-vertices that lie close together on the template those pairs are sought whose distance grows most, level with those in the
-middle; the foremost of them (behind them gums and teeth part too) trace the line along which the lips meet, and the middle
-one is their gap. The rest is measured from that line, in distances of adult faces (our choice). What is found is a good
-guess, which a picture must confirm.
+Lips touch at rest and part in speech, in the middle of the face; lids part from eyes too, but at its sides. So we take the
+pairs of vertices that lie close together on the template, keep those level with the pairs that open in the middle of the
+face, and of these the ones that open most. The foremost (gums and teeth behind them part too) trace the line along which
+the lips meet, and the middle pair is the lip gap. The rest is measured from that line, in distances of adult faces (our
+choice). The result is a good guess that a picture must confirm.
 """
 
 import numpy as np
@@ -12,14 +12,14 @@ from scipy.spatial import cKDTree
 
 from otlib.errors import InputError
 
-_TOUCHING = (0.0005, 0.001, 0.002, 0.004)  # metres; lips at rest are nearer than this to each other, the less the better
-_WIDE, _STEP = 0.025, 0.005  # metres; a line of lips from corner to corner is no shorter and has no larger gaps
-_LEAST_OPENING = 0.003  # metres; motion in which no mouth opens as far tells nothing
-_MIDDLE, _LEVEL = 0.008, 0.020  # metres: a pair this near to the middle is of the mouth, and so are those level with it
+_TOUCHING = (0.0005, 0.001, 0.002, 0.004)  # metres; largest distances between touching lips at rest, tried in this order
+_WIDE, _STEP = 0.025, 0.005  # metres; a line of lips from corner to corner is at least this long, its gaps at most this wide
+_LEAST_OPENING = 0.003  # metres; in usable motion a mouth opens at least this far
+_MIDDLE, _LEVEL = 0.008, 0.020  # metres; pairs this near to the middle belong to the mouth, as do those level with them
 _PARTS = 0.35  # share of the largest opening above which a pair belongs to the lips
 _LIP_HEIGHT, _LIP_DEPTH = 0.008, 0.006  # metres from the line where lips meet to their borders, and into the mouth
-_BESIDE, _BEHIND = 0.004, 0.0015  # metres; a pair with another one beside it that lies further in front is not of the line
-_EYES_ABOVE = 0.045  # metres above the mouth; from here up it is the upper face
+_BESIDE, _BEHIND = 0.004, 0.0015  # metres; a pair is off the line if one this near beside it lies this far in front of it
+_EYES_ABOVE = 0.045  # metres above the mouth, where the upper face begins
 _DEPTH = 0.080  # metres behind the mouth that still belong to the face
 
 
@@ -33,16 +33,16 @@ def derive_regions(template: np.ndarray, frames: np.ndarray) -> dict[str, np.nda
     Raises:
         InputError: no mouth opens in the middle, or there is no upper face above it.
     """
-    parting = _lips_line(template, frames)  # (N, 2)
-    line = template[parting].mean(1)  # (N, 3)
+    pairs = _lips_line(template, frames)  # (N, 2)
+    line = template[pairs].mean(1)  # (N, 3)
     _, nearest = cKDTree(line).query(template)
     near = np.linalg.norm(template - line[nearest], axis=1) < _LIP_HEIGHT
     lips = np.flatnonzero(near & (template[:, 2] > line[nearest, 2] - _LIP_DEPTH))
     middle = (line[:, 0].min() + line[:, 0].max()) / 2
     central = np.abs(line[:, 0] - middle)
     central = np.flatnonzero(central < max(_STEP / 2, central.min() + 1e-9))
-    rest = np.linalg.norm(np.diff(template[parting[central]], axis=1)[:, 0], axis=1)
-    upper, lower = parting[central[np.lexsort((np.abs(line[central, 0] - middle).round(6), rest.round(5)))[0]]]
+    rest = np.linalg.norm(np.diff(template[pairs[central]], axis=1)[:, 0], axis=1)
+    upper, lower = pairs[central[np.lexsort((np.abs(line[central, 0] - middle).round(6), rest.round(5)))[0]]]
     mouth = template[[upper, lower]].mean(0)
     above = (template[:, 1] > mouth[1] + _EYES_ABOVE) & (template[:, 2] > mouth[2] - _DEPTH)
     if not above.any():
@@ -76,7 +76,7 @@ def _lips_line(template: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def _parting(template: np.ndarray, frames: np.ndarray, touching: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs (N, 2), upper first, that lie close together at rest, and by how many metres they part at most (N,)."""
+    """Return pairs (N, 2), upper first, that touch at rest, and by how many metres each opens at most (N,)."""
     pairs = cKDTree(template).query_pairs(touching, output_type="ndarray")
     swapped = template[pairs[:, 0], 1] < template[pairs[:, 1], 1]
     pairs[swapped] = pairs[swapped][:, ::-1]
@@ -89,7 +89,7 @@ def _parting(template: np.ndarray, frames: np.ndarray, touching: float) -> tuple
 
 
 def _foremost(line: np.ndarray) -> np.ndarray:
-    """Return which points (N, 3) have none beside them, to the left or right, that lies clearly further in front."""
+    """Return which points (N, 3) have no point beside them, to the left or right, that lies clearly further in front."""
     order = np.argsort(line[:, 0])
     x, z = line[order, 0], line[order, 2]
     start, stop = np.searchsorted(x, x - _BESIDE), np.searchsorted(x, x + _BESIDE, side="right")

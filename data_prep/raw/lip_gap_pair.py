@@ -1,26 +1,26 @@
-"""The pair of vertices whose distance is the opening of the mouth, found from motion where nobody has named it."""
+"""Find from motion the pair of vertices whose distance is the opening of the mouth, when nobody has named it."""
 
 import numpy as np
 
 from otlib.errors import InputError
 
 _STRIP = 0.04  # half-width of the strip about the midline, as a share of the lip region's width
-_NEAR = 4.0  # how much distance at rest weighs against distance in speech; 2 to 8 find the same pair on the built-in head
-_PARTED = 2.0  # how many times as far apart as at rest the two must come
+_NEAR = 4.0  # weight of the distance at rest against that in speech; 2 to 8 give the same pair on the built-in head
+_PARTED = 2.0  # least ratio of the largest distance of the two to that at rest
 
 
 def find_lip_gap(template: np.ndarray, frames: np.ndarray, lips: np.ndarray, source: object) -> np.ndarray:
     """Return the upper and the lower vertex on the midline of the lips between which the mouth opens.
 
-    Of all pairs of lip vertices near the midline, one above the other, the one whose largest distance, less four times its
-    distance at rest, is the largest: inner lips touch at rest, and part. Our choice, because it needs neither names nor
-    faces; on the built-in head it opens as its own pair does to half a millimetre (a test).
+    Of all pairs of lip vertices near the midline, this is the one with the greatest difference between its largest distance
+    and four times its distance at rest: inner lips touch at rest, and part. Our choice, because it needs neither names nor
+    faces; on the built-in head the pair opens like the head's own to within half a millimetre (a test).
 
     Args:
         template: (V, 3), at rest, y up.
         frames: (T, V, 3) of speech by the same person, in the same pose.
         lips: vertices of the lips, or of a wider mouth region.
-        source: the files, to be named.
+        source: the files, named in messages.
 
     Raises:
         InputError: fewer than two lip vertices lie near the midline, or the mouth never opens.

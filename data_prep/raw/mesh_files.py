@@ -1,6 +1,6 @@
 """Mesh files as their author wrote them: vertices in the file's own order and number, polygons cut into triangles.
 
-trimesh reads them. Texture coordinates, normals and materials are left out, since for their sake a reader splits vertices.
+trimesh reads them. Texture coordinates, normals and materials are left out, since readers split vertices for them.
 """
 
 import io
@@ -33,7 +33,7 @@ def read_mesh(path: Path | str) -> Mesh:
     """Read one OBJ, PLY, GLB or glTF file.
 
     Args:
-        path: a glTF file may name a buffer that lies beside it, and no other file.
+        path: the file; a glTF file may name only buffers that lie beside it.
 
     Raises:
         InputError: no such file, another format, cut short or damaged, no face, more than one mesh, a face that names a
@@ -47,7 +47,7 @@ def read_mesh(path: Path | str) -> Mesh:
         vertices, faces = _read_obj(content) if path.suffix.lower() == ".obj" else _read_scene(content, path)
     except InputError:
         raise
-    except Exception as error:  # whatever a parser trips over, of three formats, in bytes that anyone may have written
+    except Exception as error:  # three parsers, and bytes that anyone may have written
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: is damaged, cut short or not one mesh ({reason}); export it again") from error
     if vertices.ndim != 2 or vertices.shape[1:] != (3,) or not len(vertices) or faces.ndim != 2 or not len(faces):
@@ -106,7 +106,7 @@ def _ply_counts(content: bytes) -> tuple[int, int]:
     """Return how many vertices and faces a PLY header promises.
 
     Raises:
-        ValueError: text with too few rows: cut at the end of a line, it would read like a shorter file.
+        ValueError: a text file has too few rows: cut at the end of a line, it would read like a shorter file.
     """
     header, end, body = content.partition(b"end_header")
     if not end:
@@ -119,7 +119,7 @@ def _ply_counts(content: bytes) -> tuple[int, int]:
 
 
 def _load(content: bytes, kind: str, resolver: Resolver | None = None):
-    """Return the one geometry of a file, in the place that the file's scene gives it."""
+    """Return the single geometry of a file, placed as in the file's scene."""
     scene = trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
     if len(scene.geometry) != 1:
         raise ValueError(f"it holds {len(scene.geometry)} meshes, expected one")
@@ -131,7 +131,7 @@ def _load(content: bytes, kind: str, resolver: Resolver | None = None):
 
 
 class _Beside(Resolver):
-    """Opens the files that a glTF file names, in its own folder alone."""
+    """Opens the files that a glTF file names, in its own folder only."""
 
     def __init__(self, mesh: Path) -> None:
         self._mesh = mesh

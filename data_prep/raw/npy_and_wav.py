@@ -1,4 +1,4 @@
-"""Arrays of motion and sounds that a user brings: read whole, or refused in one sentence."""
+"""Motion and sound files from users: read whole, or refused in one sentence."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ _UNKNOWN_LENGTH = (0, 0xFFFFFFFF)  # what a program that writes wav into a pipe 
 
 
 def map_motion(path: Path, vertex_count: int) -> np.ndarray:
-    """Map a motion read-only as (T, V, 3), its number type kept; values are not looked at.
+    """Map a motion read-only as (T, V, 3) in its own number type; values are not checked.
 
     Args:
         path: a .npy of (T, 3V), rows x0 y0 z0 x1 ..., or of (T, V, 3).
@@ -37,7 +37,7 @@ def check_finite(frames: np.ndarray, source: Path | str) -> np.ndarray:
     """Return the frames (T, V, 3), in metres.
 
     Raises:
-        InputError: one of them holds a value that is not finite, or so large that the format refuses it.
+        InputError: a frame holds a value that is not finite, or too large for the format.
     """
     fine = is_within_reach(frames).all((1, 2))
     if not fine.all():
@@ -47,9 +47,9 @@ def check_finite(frames: np.ndarray, source: Path | str) -> np.ndarray:
 
 
 def read_sound(path: Path) -> tuple[np.ndarray, int]:
-    """Read a wav file as (S,) int16 and its rate in Hz; 16-bit mono comes through as it is.
+    """Read a wav file as (S,) int16 and its rate in Hz; 16-bit mono stays unchanged.
 
-    The rest is as :func:`otlib.speech.recording.read_recording` has it: one of several channels, peaks beyond one scaled.
+    Otherwise as :func:`otlib.speech.recording.read_recording`: one of several channels, peaks above 1 scaled down.
 
     Raises:
         InputError: no such file, no wav file, cut short, no samples, or a sample that is not finite.
@@ -69,7 +69,7 @@ def check_sound(path: Path) -> None:
     try:
         if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
             raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
-        with opened(path) as file:  # by its name libsndfile opens UTF-8 alone
+        with opened(path) as file:  # given a name, libsndfile opens only UTF-8
             rate = soundfile.info(file).samplerate
         if rate not in SOUND_RATES:
             raise InputError(f"{path}: has {rate} samples a second, which must be {SOUND_RATES}; export it again")
@@ -78,7 +78,7 @@ def check_sound(path: Path) -> None:
 
 
 def _promised_bytes(path: Path) -> int:
-    """Return how long a wav file must be by its own header; libsndfile reads a shorter one without a word."""
+    """Return the length in bytes that a wav file's header promises; libsndfile reads a shorter file without complaint."""
     with opened(path) as file:
         if file.read(12)[:4] != b"RIFF":
             return 0

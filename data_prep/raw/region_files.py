@@ -1,4 +1,4 @@
-"""Regions of a face from the mask files that users hold: FLAME's own pickle, and the peers' lists of vertices."""
+"""Regions of a face from users' mask files: FLAME's own pickle, and the peers' lists of vertices."""
 
 import argparse
 import re
@@ -18,7 +18,7 @@ _SEPARATORS = re.compile(r"[\s,;\[\]()]+")
 
 
 def read_indices(path: Path, vertex_count: int, first: int = 0) -> np.ndarray:
-    """Read a list of vertices, each once, sorted, counted from 0.
+    """Read a list of vertices; return it sorted, without repeats, counted from 0.
 
     Args:
         path: a .npy of whole numbers, or text: numbers between commas, blanks or line ends (the peers' lve.txt, fdd.txt).
@@ -26,7 +26,7 @@ def read_indices(path: Path, vertex_count: int, first: int = 0) -> np.ndarray:
         first: 0, or 1 where the file counts from 1.
 
     Raises:
-        InputError: no such file, anything but whole numbers, or a vertex that is not there.
+        InputError: no such file, anything but whole numbers, or a vertex that does not exist.
     """
     if path.suffix.lower() == ".npy":
         numbers = map_array(path).ravel()
@@ -43,19 +43,19 @@ def read_flame_masks(path: Path) -> dict[str, np.ndarray]:
     """Read FLAME_masks.pkl: its lips, and forehead and eye_region together as the upper face.
 
     Raises:
-        InputError: no such file, a pickle of anything but plain data, or one of the masks is missing or no list of vertices.
+        InputError: no such file, a pickle of anything but plain data, or a mask is missing or not a list of vertices.
     """
     masks = read_pickle(path)
-    wanted = ("lips", *UPPER_FACE_MASKS)
-    if not isinstance(masks, dict) or (missing := [name for name in wanted if name not in masks]):
-        lacking = "is not a dictionary of masks" if not isinstance(masks, dict) else f"lacks the mask {missing[0]}"
-        raise InputError(f"{path}: {lacking}; take FLAME's own FLAME_masks.pkl")
-    lips, *upper = (_checked(_row(masks[name]), FLAME_VERTICES, 0, path, f"{name}: ") for name in wanted)
+    names = ("lips", *UPPER_FACE_MASKS)
+    if not isinstance(masks, dict) or (missing := [name for name in names if name not in masks]):
+        fault = "is not a dictionary of masks" if not isinstance(masks, dict) else f"lacks the mask {missing[0]}"
+        raise InputError(f"{path}: {fault}; take FLAME's own FLAME_masks.pkl")
+    lips, *upper = (_checked(_row(masks[name]), FLAME_VERTICES, 0, path, f"{name}: ") for name in names)
     return {"lips": lips, "upper_face": np.unique(np.concatenate(upper))}
 
 
 def _row(mask: object) -> np.ndarray:
-    """Return a mask as an array, an empty one where it is no list of numbers: lists that share lists may have no end."""
+    """Return a mask as an array, empty if it is not a list of numbers: lists that share lists may expand without end."""
     plain = isinstance(mask, np.ndarray) or (isinstance(mask, list | tuple) and all(isinstance(n, int) for n in mask))
     return np.asarray(mask if plain else ())
 
@@ -65,16 +65,16 @@ def _checked(numbers: np.ndarray, vertex_count: int, first: int, path: Path, nam
         raise InputError(f"{path}: {name}is empty or not a list of whole numbers")
     if not np.isfinite(numbers).all() or (numbers != np.rint(numbers)).any():
         raise InputError(f"{path}: {name}holds a number that is not whole")
-    found = np.unique(numbers)
-    if found[0] < first or found[-1] >= first + vertex_count:
-        wrong = found[0] if found[0] < first else found[-1]
+    numbers = np.unique(numbers)
+    if numbers[0] < first or numbers[-1] >= first + vertex_count:
+        wrong = numbers[0] if numbers[0] < first else numbers[-1]
         hint = "; does it count from 1? Then say --counted-from 1" if wrong == vertex_count and not first else ""
         raise InputError(f"{path}: {name}names vertex {wrong:.15g} (counted from {first}), there are {vertex_count}{hint}")
-    return found.astype(np.int64) - first
+    return numbers.astype(np.int64) - first
 
 
 def add_region_arguments(parser: argparse.ArgumentParser, lips: str, upper_face: str, lip_gap: str) -> None:
-    """Declare the options that name regions; the texts say what stands in for each."""
+    """Declare the options that name regions; the texts describe their defaults."""
     parser.add_argument("--lips", type=Path, metavar="FILE",
                         help=f"the lips' vertices: text (numbers between commas, blanks or lines) or .npy (default: {lips})")
     parser.add_argument("--upper-face", type=Path, metavar="FILE", help=f"the upper face's (default: {upper_face})")
@@ -88,7 +88,7 @@ def named_regions(arguments: argparse.Namespace, vertex_count: int) -> dict[str,
     """Return the regions that the options name: some of "lips", "upper_face" and "lip_gap".
 
     Raises:
-        InputError: a file cannot be read, or a vertex is not there.
+        InputError: a file cannot be read, or a vertex does not exist.
     """
     regions = {name: read_indices(path, vertex_count, arguments.counted_from)
                for name, path in (("lips", arguments.lips), ("upper_face", arguments.upper_face)) if path is not None}

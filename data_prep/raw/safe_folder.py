@@ -1,4 +1,4 @@
-"""A folder of a stranger's files: what is named in it lies in it, links followed."""
+"""A folder of a stranger's files: no name or link in it may lead out of it."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from otlib.errors import InputError
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # as the writer wants it
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")  # as data_prep.writer requires
 _NUMBER = re.compile(r"(\d+)$")
 
 
@@ -30,7 +30,7 @@ class Folder:
         return str(self.path)
 
     def file(self, name: str | Path) -> Path:
-        """Return the path of a file or folder in it, which may be absent.
+        """Return the path of a file or folder in it, which need not exist.
 
         Raises:
             InputError: it is a link that leads out of the folder.
@@ -41,7 +41,7 @@ class Folder:
         return path
 
     def folder(self, name: str | Path) -> "Folder":
-        """Return a folder in it, whose links may lead anywhere in the outer one; errors as for :meth:`file`."""
+        """Return a folder in it, whose links may lead anywhere within the outer folder; errors as for :meth:`file`."""
         inner = object.__new__(Folder)
         inner.path, inner._root = self.file(name), self._root
         return inner
@@ -51,18 +51,18 @@ class Folder:
         return os.path.isdir(self.path / name)
 
     def files(self, suffixes: Collection[str]) -> list[Path]:
-        """Return the files with one of the suffixes (lower case), sorted; InputError as for both methods beside it."""
+        """Return the files with one of the suffixes (lower case), sorted; errors as for :meth:`entries` and :meth:`file`."""
         return [self.file(path.name) for path in self.entries() if path.suffix.lower() in suffixes]
 
     def entries(self) -> list[Path]:
-        """Return all that is not hidden, sorted, links unchecked; InputError where it cannot be listed."""
+        """Return all entries that are not hidden, sorted, links unchecked; InputError if the folder cannot be listed."""
         try:
             return sorted(path for path in self.path.iterdir() if path.name[0] != ".")
         except OSError as error:
             raise InputError(f"{self}: cannot be read as a folder ({error.strerror})") from error
 
     def by_stem(self, suffixes: Collection[str]) -> dict[str, Path]:
-        """Return what :meth:`files` does, by the names without suffix; InputError where two have one name, or an odd one."""
+        """Return what :meth:`files` does, by the names without suffix; InputError if a name is unsafe or occurs twice."""
         named = dict(self.named(path for path in self.entries() if path.suffix.lower() in suffixes))
         for path in named.values():
             if isinstance(path, InputError):
@@ -84,7 +84,7 @@ class Folder:
             yield name, usable
 
     def numbered(self, suffixes: Collection[str]) -> dict[int, Path]:
-        """Return what :meth:`files` does, by the numbers at the end of the names, in their order.
+        """Return what :meth:`files` does, by the numbers at the end of the names, in ascending order.
 
         Raises:
             InputError: there is none, one has no number, or two have the same.
@@ -101,10 +101,10 @@ class Folder:
 
 
 def safe_name(name: object, source: Path) -> str:
-    """Return a name that becomes a file's name.
+    """Return a name that is safe to use as a file's name.
 
     Raises:
-        InputError: it is not text, or could name a file elsewhere; ``source`` is the file that gives the name.
+        InputError: it is not text, or could name a file elsewhere; the message names the file ``source`` that gives it.
     """
     if not isinstance(name, str) or not _SAFE_NAME.fullmatch(name):
         raise InputError(f"{source}: gives the name {name!r}, which cannot name a file; use letters, digits, '_', '-', '.'")

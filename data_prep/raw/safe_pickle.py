@@ -1,7 +1,7 @@
 """Pickles of plain data: numbers, text, lists, tuples, dictionaries and numpy arrays of numbers, and nothing else.
 
-A pickle is a program. The one that is run here may call stand-ins alone, which note what an array's parts are; the arrays
-are made from those parts afterwards, so that no file reaches numpy's own unpickling, a class, or a function.
+A pickle is a program. Here it may call only stand-ins, which note the parts of an array; the arrays are made from those
+parts afterwards, so that no file reaches numpy's own unpickling, a class, or a function.
 """
 
 import math
@@ -44,17 +44,17 @@ def read_pickle(path: Path | str) -> Any:
         raise
     except _NotPlain as error:
         raise InputError(f"{path}: {error}, which is not read from a pickle; {_ADVICE}") from error
-    except Exception as error:  # whatever the machine of opcodes trips over, in bytes that anyone may have written
+    except Exception as error:  # the unpickler runs opcodes that anyone may have written
         raise InputError(f"{path}: is cut short or damaged ({error or type(error).__name__}); copy it again") from error
 
 
 class _NotPlain(Exception):
-    """The pickle holds something else than plain data."""
+    """The pickle holds something other than plain data."""
 
 
 class _PlainUnpickler(pickle._Unpickler):
-    """The unpickler that is written in Python: the compiled one makes room for a part numbered 4,000,000,000, and hashes a
-    key of many nested tuples until the stack ends and the process with it."""
+    """Based on the unpickler written in Python: the compiled one allocates memory for a part numbered 4,000,000,000, and
+    hashes a key of deeply nested tuples until the stack overflows and the process dies."""
 
     dispatch = dict(pickle._Unpickler.dispatch)
 
@@ -77,7 +77,7 @@ def _whole_line(file: BinaryIO) -> bytes:
 
 
 def _with_plain_keys(load: Callable[[Any], None], keys: slice) -> Callable[[Any], None]:
-    """Return what loads a dictionary's or set's entries, of which these become keys, once they are seen to be plain."""
+    """Wrap the loader of a dictionary's or set's entries: first check that the entries in the slice, the keys, are plain."""
     def checked(unpickler: Any) -> None:
         for key in unpickler.stack[keys]:
             if type(key) not in _SCALARS and not isinstance(key, np.generic):
@@ -93,14 +93,14 @@ for _opcode, _keys in ((pickle.SETITEM, slice(-2, -1)), (pickle.SETITEMS, slice(
 
 
 class _Type:
-    """A number's type, as `numpy.dtype(code, align, copy)` and then its state, of which the byte order counts."""
+    """A number's type, from `numpy.dtype(code, align, copy)` and a state, of which only the byte order is used."""
 
     __slots__ = ("code", "order")
 
     def __init__(self, code: Any) -> None:
         if not isinstance(code, str) or not _NUMBER.fullmatch(code):
             raise _NotPlain(f"holds an array of the type {reprlib.repr(code)}")
-        self.code, self.order = code.lstrip("|<>="), "<" if code[0] not in ">" else ">"
+        self.code, self.order = code.lstrip("|<>="), ">" if code[0] == ">" else "<"
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, tuple) or len(state) < 5 or state[2:5] != (None, None, None):
@@ -122,7 +122,7 @@ class _Type:
 
 
 class _Array:
-    """An array to be: its state comes after it has been named."""
+    """A future array, whose state follows later in the pickle."""
 
     __slots__ = ("made",)
 
@@ -204,7 +204,7 @@ _STAND_INS: dict[tuple[str, str], Any] = {
 
 
 def _finished(value: Any, done: dict[int, Any]) -> Any:
-    """Return the value with arrays in place of their stand-ins, each part checked to be plain, each shared part once."""
+    """Return the value with arrays in place of their stand-ins; each part is checked to be plain, a shared part once."""
     if type(value) in _SCALARS or isinstance(value, np.ndarray | np.number | np.bool_):
         return value
     if id(value) not in done:

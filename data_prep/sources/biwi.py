@@ -1,7 +1,7 @@
 """BIWI, the 3-D audiovisual corpus B3D(AC)2, from its own .vl files or from the processed layout, with the published splits.
 
-Its owner has withdrawn it: it can no longer be requested, and nothing here offers it. This reads the copy of those who hold
-one, under the terms under which they got it.
+Its owner has withdrawn it: it can no longer be requested, and nothing here offers it. This command reads a copy that you
+hold, under the terms under which you got it.
 
   its own files     faces/<subject>/<sentence>/*.vl, one a frame; rigid_scans/<subject>.obj, the templates and their faces;
                     audio/ or wav/ with <subject>_<sentence>.wav ("_cut" may follow)
@@ -12,11 +12,12 @@ one, under the terms under which they got it.
 the same six (Test-A) and by F1 F5 F6 F7 F8 M1 M2 M6 (Test-B). A clip needs both motion and sound; those that lack one are
 named.
 
-Normalisation. By default once a subject, so that a still forehead stays still: y and z turned, the template's mean taken
-off, metres. The usual one, by name alone (--normalisation per-frame, to compare with published numbers): y and z turned,
-each frame's mean taken off, each frame divided by the root of its area; one such unit, some 173 to 201 mm, then stands
-where a metre should. It lets the mouth's motion leak into the forehead, by millimetres. The processed layout has been
-through it already, and that cannot be undone; by default its unit is taken for 187 mm, the middle of those.
+Normalisation. By default once for each subject, so that a still forehead stays still: y and z are flipped, the template's
+mean is subtracted, and lengths are metres. The usual normalisation (--normalisation per-frame, to compare with published
+numbers) flips y and z, subtracts each frame's mean and divides each frame by the square root of its area; one such unit,
+some 173 to 201 mm, then stands for a metre. It lets the mouth's motion leak into the forehead, by millimetres. The
+processed layout has been through it already, and that cannot be undone; by default its unit counts as 187 mm, the middle
+of that range.
 """
 
 import argparse
@@ -35,7 +36,7 @@ from data_prep.raw.mesh_files import read_mesh
 from data_prep.raw.npy_and_wav import check_sound, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions, read_indices
 from data_prep.raw.safe_folder import Folder
-from data_prep.sources.biwi_files import check_sizes, frame_files, read_frames, sound_files
+from data_prep.sources.biwi_files import check_sizes, read_frames, sound_files
 from data_prep.sources.conversion import Source, convert, with_lips
 from data_prep.sources.gather_published import Held, Look, PublishedClip, gather, look_in, one_hot
 from data_prep.sources.peers_layout import is_processed_layout, read_processed_layout
@@ -55,18 +56,18 @@ PARTS = {  # published part: split of a data set, subjects, sentences
     "Test-B": ("test", UNSEEN_SUBJECTS, range(37, 41)),
 }
 NORMALISATIONS = ("per-subject", "per-frame")
-UNIT_AREA = 0.187  # metres: the middle of 0.173 to 0.201, the roots of the subjects' areas
+UNIT_AREA = 0.187  # metres: the middle of 0.173 to 0.201, the square roots of the subjects' areas
 
-_TURN = np.array([1.0, -1.0, -1.0])
-_UNIT_TOLERANCE = 0.02  # of the root of an area that has been made 1
-# the root of a face's area by the unit that it is in: a face or head has 0.1 to 0.7 m, so these cannot be confused
+_FLIP = np.array([1.0, -1.0, -1.0])
+_UNIT_TOLERANCE = 0.02  # of the square root of an area that was scaled to 1
+# a unit in metres and the square root of a face's area in it: 0.1 to 0.7 m for a face or head, so units cannot be confused
 _SIZES = {1.0: (0.1, 0.7), 0.001: (100.0, 700.0), UNIT_AREA: (1 - _UNIT_TOLERANCE, 1 + _UNIT_TOLERANCE)}
 
 Normalise = Callable[[np.ndarray], np.ndarray]  # frames (T, V, 3) -> frames (T, V, 3)
 
 
 def published_clips(parts: tuple[str, ...], emotional: bool) -> Iterator[PublishedClip]:
-    """Yield every clip of some published parts; the literature uses the emotional sentences, eNN."""
+    """Yield every clip of the published parts; the literature uses the emotional sentences, eNN."""
     for part in parts:
         split, subjects, numbers = PARTS[part]
         yield from (PublishedClip(split, subject, f"{'e' if emotional else ''}{number:02d}", {"published_part": part})
@@ -75,13 +76,13 @@ def published_clips(parts: tuple[str, ...], emotional: bool) -> Iterator[Publish
 
 @dataclass(frozen=True)
 class Settings:
-    """What the options choose.
+    """What to convert, and how.
 
     Attributes:
-        parts: of :data:`PARTS`.
-        emotional: the sentences eNN; else the neutral ones, NN.
-        normalisation: of :data:`NORMALISATIONS`.
-        unit: metres of one unit of the files; None: told from the templates' area.
+        parts: names from :data:`PARTS`.
+        emotional: whether to take the sentences eNN, not the neutral ones, NN.
+        normalisation: one of :data:`NORMALISATIONS`.
+        unit: metres in one unit of the files; None: derived from the templates' area.
     """
 
     parts: tuple[str, ...]
@@ -91,28 +92,28 @@ class Settings:
 
 
 def area_root(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return the root of the area of each frame of (T, V, 3), (T,)."""
+    """Return the square root of the area of each frame of (T, V, 3), (T,)."""
     return np.array([face_areas(torch.from_numpy(frame), torch.from_numpy(faces)).sum().sqrt().item() for frame in
                      np.asarray(vertices, dtype=np.float64)])
 
 
 def normalised_per_frame(frames: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return BIWI's own frames, (T, V, 3), as the peers' tables have them: turned, centred, of area 1, each by itself."""
-    turned = frames * _TURN
-    turned -= turned.mean(1, keepdims=True)
-    return turned / area_root(turned, faces)[:, None, None]
+    """Return BIWI's own frames, (T, V, 3), as in the peers' tables: each flipped, centred and scaled to area 1."""
+    flipped = frames * _FLIP
+    flipped -= flipped.mean(1, keepdims=True)
+    return flipped / area_root(flipped, faces)[:, None, None]
 
 
 def normalised_per_subject(frames: np.ndarray, template: np.ndarray, unit: float) -> np.ndarray:
-    """Return BIWI's own frames, (T, V, 3), turned, the mean of the template (V, 3) taken off, in metres."""
-    return (frames * _TURN - (template * _TURN).mean(0)) * unit
+    """Return BIWI's own frames, (T, V, 3), flipped, minus the mean of the template (V, 3), in metres."""
+    return (frames * _FLIP - (template * _FLIP).mean(0)) * unit
 
 
 def metres_of_unit(templates: Mapping[str, np.ndarray], faces: np.ndarray, source: Path) -> float:
-    """Return how many metres one unit of the files is, told from the median root of the templates' areas.
+    """Return how many metres one unit of the files is, by the median square root of the templates' areas.
 
     Raises:
-        InputError: they are not of the size of a face in metres, in millimetres, or made of area 1.
+        InputError: it is not that of a face in metres, in millimetres, or scaled to area 1.
     """
     size = float(np.median(area_root(np.stack(list(templates.values())), faces)))
     for unit, (smallest, largest) in _SIZES.items():
@@ -126,9 +127,9 @@ def look_through(folder: Folder, faces_file: Path | None, settings: Settings) ->
     """Look through BIWI's own files or a folder of the processed layout; the result has no regions.
 
     Args:
-        folder: of either.
-        faces_file: the mesh file with the faces, where it is not in the folder.
-        settings: what the options choose.
+        folder: the folder.
+        faces_file: the mesh file with the faces, if it is not in the folder.
+        settings: what to convert, and how.
 
     Raises:
         InputError: a part is missing, damaged or of another form.
@@ -157,21 +158,18 @@ def _vl_files(folder: Folder, faces: Path | None, settings: Settings) -> Content
 
     def look(clip: PublishedClip) -> Held | str:
         place = f"faces/{clip.subject}/{clip.sentence}"
-        there = {"motion": folder.holds_folder(place), "sound": clip.name in sounds, "template": clip.subject in templates}
-        if lacking := [part for part in there if not there[part]]:
-            return f"no {lacking[0]}"
-        files, gaps = frame_files(folder.folder(place))
+        parts = {"motion": folder.holds_folder(place), "sound": clip.name in sounds, "template": clip.subject in templates}
+        if missing := [name for name, present in parts.items() if not present]:
+            return f"no {missing[0]}"
+        numbered = folder.folder(place).numbered({".vl"})
+        files, gaps = list(numbered.values()), max(numbered) - min(numbered) + 1 - len(numbered)
         check_sizes(files, count)
         check_sound(sounds[clip.name])
-        read = partial(_read_vl_clip, files, count, sounds[clip.name], normalise[clip.subject])
-        return folder.file(place), read, gaps
+        return (folder.file(place),
+                lambda: (normalise[clip.subject](read_frames(files, count)), *read_sound(sounds[clip.name])), gaps)
 
     at_rest = {subject: normalise[subject](template[None])[0] for subject, template in templates.items()}
     return face_list, at_rest, look, unit
-
-
-def _read_vl_clip(files: list[Path], count: int, sound: Path, normalise: Normalise) -> tuple[np.ndarray, np.ndarray, int]:
-    return normalise(read_frames(files, count)), *read_sound(sound)
 
 
 def _templates(folder: Folder, faces: Path | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -187,10 +185,10 @@ def _templates(folder: Folder, faces: Path | None) -> tuple[dict[str, np.ndarray
     for path, mesh in meshes.values():
         if len(mesh.vertices) != len(first.vertices):
             raise InputError(f"{path}: has {len(mesh.vertices)} vertices, {first_path.name} has {len(first.vertices)}")
-    chosen = first if faces is None else read_mesh(faces)
-    if len(chosen.vertices) != len(first.vertices):
-        raise InputError(f"{faces}: has {len(chosen.vertices)} vertices, {first_path} has {len(first.vertices)}")
-    return {subject: mesh.vertices for subject, (_, mesh) in meshes.items()}, chosen.faces
+    face_mesh = first if faces is None else read_mesh(faces)
+    if len(face_mesh.vertices) != len(first.vertices):
+        raise InputError(f"{faces}: has {len(face_mesh.vertices)} vertices, {first_path} has {len(first.vertices)}")
+    return {subject: mesh.vertices for subject, (_, mesh) in meshes.items()}, face_mesh.faces
 
 
 def _processed(folder: Folder, faces: Path | None, settings: Settings) -> Contents:
@@ -212,19 +210,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faces", type=Path, metavar="FILE",
                         help="mesh with the faces (default: the templates' own; processed layout: the .ply in --raw)")
     add_region_arguments(parser, "lve.txt in --raw or its regions/", "fdd.txt there",
-                         "found from the motion of the first clip, and told")
+                         "found from the motion of the first clip, and printed")
     parser.add_argument("--test", choices=("A", "B", "both"), default="both", help="Test-A, Test-B or both (default: both)")
     parser.add_argument("--neutral", action="store_true",
-                        help="the neutral sentences NN in place of the emotional eNN, which the literature uses")
+                        help="the neutral sentences NN instead of the emotional eNN, which the literature uses")
     parser.add_argument("--normalisation", choices=NORMALISATIONS, default=NORMALISATIONS[0],
                         help="see above (default: per-subject)")
     parser.add_argument("--unit", type=float, metavar="METRES",
-                        help="of one unit of the files (default: told from the templates' area: metres, millimetres, or "
-                             "made of area 1)")
+                        help="the length of one unit of the files (default: derived from the templates' area: metres, "
+                             "millimetres, or scaled to area 1)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Convert what the options name.
+    """Convert the folder that the options name.
 
     Raises:
         InputError: something is missing, damaged or of another form.
@@ -250,8 +248,8 @@ def _regions(arguments: argparse.Namespace, folder: Folder, source: Source) -> d
     regions = named_regions(arguments, len(template))
     for name, option, file in (("lips", "--lips", "lve.txt"), ("upper_face", "--upper-face", "fdd.txt")):
         if name not in regions:
-            places = [folder.file(f"regions/{file}"), folder.file(file)]
-            path = next((place for place in places if os.path.lexists(place)), None)
+            paths = [folder.file(f"regions/{file}"), folder.file(file)]
+            path = next(filter(os.path.lexists, paths), None)
             if path is None:
                 raise InputError(f"{folder}: holds no {file}, neither in regions/ nor beside it; put it there, or "
                                  f"name a list of vertices with {option}")

@@ -1,4 +1,4 @@
-"""BIWI's own files: one .vl a frame, one template a subject, sounds under several names."""
+"""BIWI's own files: one .vl for each frame, and sounds under several names."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
 
     Args:
         path: the .vl file.
-        vertex_count: how many vertices it must have, where that is known.
+        vertex_count: how many vertices it must have, if known.
 
     Returns:
         (V, 3) float32, in the file's unit.
@@ -42,21 +42,11 @@ def read_vl(path: Path, vertex_count: int | None = None) -> np.ndarray:
     return vertices
 
 
-def frame_files(folder: Folder) -> tuple[list[Path], int]:
-    """Return the .vl files of a sentence in the order of their numbers, and how many numbers are missing between them.
-
-    Raises:
-        InputError: there is none, one has no number, or two have the same.
-    """
-    numbered = folder.numbered({".vl"})
-    return list(numbered.values()), max(numbered) - min(numbered) + 1 - len(numbered)
-
-
 def check_sizes(files: list[Path], vertex_count: int) -> None:
-    """Check frames by their sizes alone.
+    """Check frames by the sizes of their files alone.
 
     Raises:
-        InputError: one has not the size of a frame of so many vertices; it is named with what is wrong.
+        InputError: the size of a file is not that of a frame with this number of vertices.
     """
     size = _HEADER.itemsize + 3 * _POSITION.itemsize * vertex_count
     for path in files:
@@ -70,7 +60,7 @@ def read_frames(files: list[Path], vertex_count: int) -> np.ndarray:
 
 
 def sound_files(folder: Folder) -> dict[str, Path]:
-    """Return the sounds by the name of the sentence, ``<subject>_<sentence>``; "_cut" after it is BIWI's own.
+    """Return the sounds by ``<subject>_<sentence>``; a file with BIWI's suffix "_cut" takes precedence.
 
     Raises:
         InputError: there are none in audio/ or wav/, or two have one name.

@@ -1,11 +1,11 @@
-"""Who says what in a folder of recordings: by the names of the files, or by a table that lies beside them.
+"""Who says what in a folder of recordings: by the names of the files, or by a table beside them.
 
-The table, clips.csv, has a line of names of columns and then a line for each recording::
+The table, clips.csv, has a header line and then a line for each recording::
 
     name,subject,sentence,split,text
     anna_03,anna,03,train,"Please call Stella."
 
-`name` is needed, the others are not; commas or semicolons part them, as a spreadsheet writes them.
+Only `name` is required; commas or semicolons separate the columns, as spreadsheets write them.
 """
 
 import csv
@@ -22,13 +22,13 @@ from otlib.files import read_text
 
 TABLE = "clips.csv"
 _COLUMNS = ("name", "subject", "sentence", "split", "text")
-_NOBODY = "speaker"  # who speaks where a name has no "_"
-_HELD_OUT = 10  # of so many sentences one validates and one tests
+_UNNAMED = "speaker"  # the subject where a name has no "_"
+_HELD_OUT = 10  # one in this many sentences validates, and one tests
 
 
 @dataclass(frozen=True)
 class ClipRow:
-    """What is known of a recording; ``split`` and ``text`` may not be."""
+    """What is known about a recording; ``split`` and ``text`` may be unknown."""
 
     subject: str
     sentence: str
@@ -37,18 +37,18 @@ class ClipRow:
 
 
 def row_by_name(name: str) -> ClipRow:
-    """Return what a file's name says: ``<subject>_<sentence>``, parted at its last "_", or the sentence alone."""
+    """Return what a file's name says: ``<subject>_<sentence>``, split at the last "_", or the sentence alone."""
     subject, _, sentence = name.rpartition("_")
-    return ClipRow(subject, sentence) if subject and sentence else ClipRow(_NOBODY, name)
+    return ClipRow(subject, sentence) if subject and sentence else ClipRow(_UNNAMED, name)
 
 
 def read_rows(path: Path, names: Collection[str], problems: list[str]) -> dict[str, ClipRow]:
-    """Return what is known of each recording, from the table where there is one.
+    """Return what is known about each recording, from its name and from the table.
 
     Args:
         path: the table; it may be absent.
-        names: of the recordings.
-        problems: everything that is wrong with the table is added here, one sentence each.
+        names: names of the recordings.
+        problems: every fault of the table is appended here, as one sentence.
     """
     rows = {name: row_by_name(name) for name in names}
     if not os.path.lexists(path):
@@ -85,21 +85,21 @@ def read_rows(path: Path, names: Collection[str], problems: list[str]) -> dict[s
 
 
 def _problems(path: Path, line: int, row: Mapping[str | None, object], names: Collection[str], seen: set[str]) -> list[str]:
-    found, name, split = [], _cell(row, "name"), _cell(row, "split")
+    problems, name, split = [], _cell(row, "name"), _cell(row, "split")
     if None in row:
-        found.append("has more cells than the first line")
+        problems.append("has more cells than the first line")
     if name not in names:
-        found.append(f"names the recording {name!r}, of which there is neither motion nor sound")
+        problems.append(f"names the recording {name!r}, of which there is neither motion nor sound")
     if name in seen:
-        found.append(f"names the recording {name} again")
+        problems.append(f"names the recording {name} again")
     if split and split not in SPLITS:
-        found.append(f"has the split {split!r}, the splits are {', '.join(SPLITS)}")
+        problems.append(f"has the split {split!r}, the splits are {', '.join(SPLITS)}")
     if subject := _cell(row, "subject"):
         try:
             safe_name(subject, path)
         except InputError:
-            found.append(f"has the subject {subject!r}, which cannot name a file; use letters, digits, '_', '-', '.'")
-    return [f"{path}: line {line} {problem}" for problem in found]
+            problems.append(f"has the subject {subject!r}, which cannot name a file; use letters, digits, '_', '-', '.'")
+    return [f"{path}: line {line} {problem}" for problem in problems]
 
 
 def _cell(row: Mapping[str | None, object], column: str) -> str:
@@ -107,10 +107,10 @@ def _cell(row: Mapping[str | None, object], column: str) -> str:
 
 
 def with_splits(rows: Mapping[str, ClipRow]) -> dict[str, ClipRow]:
-    """Give rows without a split one by their sentence, so that no sentence is in two.
+    """Give each row without a split the split of its sentence, so that no sentence is in two splits.
 
-    The last tenth of the sentences, in the order of their names, tests and the tenth before it validates, at least one
-    each; two sentences train and test, one trains.
+    In the order of their names, the last tenth of the sentences tests and the tenth before it validates, at least one
+    each; of two sentences one trains and one tests; a single one trains.
     """
     sentences = sorted({row.sentence for row in rows.values()})
     held_out = max(1, round(len(sentences) / _HELD_OUT))

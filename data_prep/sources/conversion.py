@@ -1,4 +1,4 @@
-"""From the clips of a source to a data set of this project, and what the run has to say about it."""
+"""Write the clips of a source as a data set of this project, and report what was written."""
 
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ from otlib.data.manifest import SPLITS
 from otlib.errors import InputError
 from otlib.topology import Topology
 
-_LARGEST_RATIO = 1.5  # of the lengths of sound and motion: past it one of the two rates is wrong, not an end cut by hand
-_NAMES_SAID = 6  # of the clips that one reason leaves out
+_LARGEST_RATIO = 1.5  # of the lengths of sound and motion: beyond it a rate is wrong, not an end cut by hand
+_NAMES_SHOWN = 6  # of the clips left out for one reason
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class SourceClip:
     Attributes:
         name: its id.
         subject, sentence, split: as in a data set.
-        origin: the file with its motion, to be named in messages.
+        origin: the file with its motion, named in messages.
         read: returns the frames (T, V, 3) in metres, the samples (S,) int16 and their rate in Hz.
-        extras: what the manifest shall say of it besides.
+        extras: further entries for the manifest.
     """
 
     name: str
@@ -43,16 +43,16 @@ class SourceClip:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A source that has been looked through; nothing but its templates is in memory.
+    """The contents of a source; only its templates are in memory.
 
     Attributes:
-        name: of the data set.
-        frame_rate: of the motion that the clips give, frames a second.
-        topology: of all templates and clips; see :func:`with_lips`.
+        name: the data set's name.
+        frame_rate: frames a second of the clips' motion.
+        topology: the topology of all templates and clips; see :func:`with_lips`.
         templates: subject to (V, 3), metres.
-        clips: in the order in which the data set is to hold them.
-        left_out: the names of those that are not converted, and the reason.
-        subject_extras: what the manifest shall say of a subject besides its template.
+        clips: in the order of the data set.
+        left_out: the names of the clips that are not converted, each with the reason.
+        subject_extras: further entries for a subject in the manifest.
         provenance: what made it, and how.
     """
 
@@ -67,7 +67,7 @@ class Source:
 
 
 def with_lips(faces: np.ndarray, regions: Mapping[str, np.ndarray]) -> Topology:
-    """Return the topology of faces (F, 3) and named vertices; faces whose corners are all of the lips are their part."""
+    """Return the topology of faces (F, 3) and named vertices; faces with all corners on the lips form the part "lips"."""
     lips = np.flatnonzero(np.isin(faces, regions["lips"]).all(axis=1))
     return Topology(faces, regions, {"lips": lips} if len(lips) else {})
 
@@ -78,16 +78,17 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
     Args:
         source: what to write.
         out: the folder to make.
-        thorough: where a clip is at fault, look through the others too and say all that is wrong, one line each.
+        thorough: if a clip is faulty, check the others too and report every fault, one line each.
 
     Returns:
-        what there is to say of it: sentences for people.
+        a report in sentences for people.
 
     Raises:
         InputError: a clip cannot be read, holds a value that is not finite, or sound and motion of very different lengths;
             the folder cannot be written.
     """
-    provenance = dict(source.provenance) | {"left_out": dict(source.left_out), "versions": _versions()}
+    versions = {package: importlib.metadata.version(package) for package in ("otlib", "numpy", "soundfile", "trimesh")}
+    provenance = dict(source.provenance) | {"left_out": dict(source.left_out), "versions": versions}
     cut: dict[str, float] = {}
     problems: list[str] = []
     with DatasetWriter(out, name=source.name, frame_rate=source.frame_rate, provenance=provenance) as writer:
@@ -99,22 +100,22 @@ def convert(source: Source, out: Path | str, *, thorough: bool = False) -> str:
             writer.add_subject(subject, source.templates[subject], **source.subject_extras.get(subject, {}))
         for clip in tqdm(source.clips, desc=source.name, unit="clip"):
             try:
-                frames, samples, rate, apart = read_clip(clip, source.frame_rate)
+                frames, samples, rate, surplus = read_clip(clip, source.frame_rate)
             except InputError as error:
                 if not thorough:
                     raise
                 problems.append(str(error))
             if problems:
-                continue  # nothing more is written
+                continue  # check the others, but write nothing more
             new = NewSequence(clip.name, clip.subject, clip.sentence, clip.split, frames, samples, rate)
             entry, files = write_sequence(writer.folder, new)
             entry |= clip.extras
-            if apart:
-                entry["cut_seconds"] = cut[clip.name] = round(apart, 4)
+            if surplus:
+                entry["cut_seconds"] = cut[clip.name] = round(surplus, 4)
             writer.add_sequence(entry, files)
         if problems:
             raise InputError(*problems)
-    return _account(source, cut)
+    return _report(source, cut)
 
 
 def read_clip(clip: SourceClip, frame_rate: float) -> tuple[np.ndarray, np.ndarray, int, float]:
@@ -124,17 +125,17 @@ def read_clip(clip: SourceClip, frame_rate: float) -> tuple[np.ndarray, np.ndarr
         InputError: as :func:`convert` says.
     """
     frames, samples, rate = clip.read()
-    check_finite(frames, f"{clip.origin} ({clip.name})")
-    frames, samples, apart = fit(frames, samples, rate, frame_rate, f"{clip.origin} ({clip.name})")
-    return frames, samples, rate, apart
+    name = f"{clip.origin} ({clip.name})"
+    frames, samples, surplus = fit(check_finite(frames, name), samples, rate, frame_rate, name)
+    return frames, samples, rate, surplus
 
 
 def fit(frames: np.ndarray, samples: np.ndarray, rate: int, frame_rate: float,
         name: str) -> tuple[np.ndarray, np.ndarray, float]:
-    """Cut the longer of motion and sound to the shorter where they part by more than the format allows.
+    """Cut the longer of motion and sound to the shorter where their lengths differ by more than the format allows.
 
     Returns:
-        frames, samples, and by how many seconds the sound was the longer (negative: the motion); 0 where nothing was cut.
+        frames, samples, and by how many seconds the sound was longer (negative: the motion); 0 where nothing was cut.
 
     Raises:
         InputError: one is over 1.5 times as long as the other.
@@ -148,23 +149,19 @@ def fit(frames: np.ndarray, samples: np.ndarray, rate: int, frame_rate: float,
     return frames[:max(1, round(sound * frame_rate))], samples[:round(motion * rate)], sound - motion
 
 
-def _versions() -> dict[str, str]:
-    return {package: importlib.metadata.version(package) for package in ("otlib", "numpy", "soundfile", "trimesh")}
-
-
-def _account(source: Source, cut: Mapping[str, float]) -> str:
+def _report(source: Source, cut: Mapping[str, float]) -> str:
     numbers = {split: sum(clip.split == split for clip in source.clips) for split in SPLITS}
-    said = [f"{source.name}: {len(source.clips)} clips at {source.frame_rate:g} frames a second, {numbers['train']} to "
-            f"train, {numbers['val']} to validate, {numbers['test']} to test"]
+    lines = [f"{source.name}: {len(source.clips)} clips at {source.frame_rate:g} frames a second, {numbers['train']} to "
+             f"train, {numbers['val']} to validate, {numbers['test']} to test"]
     if cut:
         longest = max(cut, key=lambda name: abs(cut[name]))
-        said.append(f"in {len(cut)} clips sound and motion were of different lengths and were cut to the shorter, by "
-                    f"{abs(cut[longest]):.2f} s at most ({longest})")
+        lines.append(f"in {len(cut)} clips sound and motion were of different lengths and were cut to the shorter, by "
+                     f"{abs(cut[longest]):.2f} s at most ({longest})")
     if gaps := [clip.name for clip in source.clips if clip.extras.get("missing_frames")]:
-        said.append(f"in {len(gaps)} clips the frames' numbers have gaps, and the frames were taken as if they had none: "
-                    + ", ".join(gaps))
+        lines.append(f"in {len(gaps)} clips the frames' numbers have gaps, and the frames were taken as if they had none: "
+                     + ", ".join(gaps))
     for reason in dict.fromkeys(source.left_out.values()):
         names = [name for name in source.left_out if source.left_out[name] == reason]
-        more = f" and {len(names) - _NAMES_SAID} more, which the manifest names" if len(names) > _NAMES_SAID else ""
-        said.append(f"left out for {reason}: {', '.join(names[:_NAMES_SAID])}{more}")
-    return "\n".join(said)
+        more = f" and {len(names) - _NAMES_SHOWN} more, which the manifest names" if len(names) > _NAMES_SHOWN else ""
+        lines.append(f"left out for {reason}: {', '.join(names[:_NAMES_SHOWN])}{more}")
+    return "\n".join(lines)

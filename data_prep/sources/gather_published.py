@@ -1,4 +1,4 @@
-"""A corpus with published splits: which of its clips a folder holds, and why the others are left out."""
+"""Corpora with published splits: which of their clips a folder holds, and why the others are left out."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from otlib.errors import InputError
 
 
 class PublishedClip(NamedTuple):
-    """One sentence of a published list; ``extras`` go into the manifest."""
+    """One clip of a published split; ``extras`` go into the manifest."""
 
     split: str
     subject: str
@@ -23,33 +23,31 @@ class PublishedClip(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Of its files."""
+        """The name of its files."""
         return f"{self.subject}_{self.sentence}"
 
 
-Held = tuple[Path, Callable[[], tuple[np.ndarray, np.ndarray, int]], int]  # the motion's file, its reader, missing frames
-Look = Callable[[PublishedClip], Held | str]  # what there is of a clip, or the reason why it is left out
+Held = tuple[Path, Callable[[], tuple[np.ndarray, np.ndarray, int]], int]  # file with the motion, reader, missing frames
+Look = Callable[[PublishedClip], Held | str]  # a clip that the folder holds, or the reason for leaving it out
 
 
 def look_in(layout: ProcessedLayout, convert: Callable[[np.ndarray], np.ndarray]) -> Look:
-    """Return how to look for a clip in the processed layout; ``convert`` changes its frames (T, V, 3)."""
-    there = {clip.name: clip for clip in layout.clips}
-
+    """Return a function that looks for a clip in the processed layout; ``convert`` changes its frames (T, V, 3)."""
     def look(clip: PublishedClip) -> Held | str:
-        if clip.name not in there:
+        if clip.name not in layout.clips:
             return layout.left_out.get(clip.name, "neither motion nor sound")
-        files, vertex_count = there[clip.name], len(layout.templates[clip.subject])
-        return files.motion, lambda: (convert(map_motion(files.motion, vertex_count)), *read_sound(files.sound)), 0
+        (motion, sound), vertex_count = layout.clips[clip.name], len(layout.templates[clip.subject])
+        return motion, lambda: (convert(map_motion(motion, vertex_count)), *read_sound(sound)), 0
 
     return look
 
 
 def gather(corpus: str, folder: Folder, published: Iterable[PublishedClip],
            look: Look) -> tuple[list[SourceClip], dict[str, str]]:
-    """Return the clips that are there, and the names of the others with the reason.
+    """Return the clips that the folder holds, and the names of the others, each with the reason.
 
     Raises:
-        InputError: there is none, or a file of one is damaged.
+        InputError: it holds none, or a file is damaged.
     """
     clips, left_out = [], {}
     for clip in published:
@@ -65,5 +63,5 @@ def gather(corpus: str, folder: Folder, published: Iterable[PublishedClip],
 
 
 def one_hot(subjects: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Return what the manifest says of training subjects in the order of their published one-hot codes."""
+    """Return manifest entries for training subjects, which come in the order of their published one-hot codes."""
     return {subject: {"one_hot": number} for number, subject in enumerate(subjects)}

@@ -5,21 +5,20 @@
   templates.pkl                           subject -> (V, 3) float32; numpy 1 and 2 read it
   *.ply, templates/*.ply                  the faces, under the name and in the places where that code looks for them
   regions/lve.txt, regions/fdd.txt        the lips and the upper face, counted from 0
-  export.json                             subjects of each split as that code wants them, which clip is which, and the
+  export.json                             subjects of each split as that code expects them, which clip is which, and the
                                           SHA-256 and size of every other file
 
-That code tells splits by subject and by the last two characters of a name, and has the numbers built in. --for vocaset:
-sentences 1 to 40 to train, 21 to 40 to validate and test, and 60 frames a second of which it takes every second one; a data
-set of 30 frames a second gets the frames between put in, halfway, and that code then reads its own frames exactly. --for
+That code identifies splits by subject and by the last two characters of a name, and has the numbers built in. --for vocaset:
+sentences 1 to 40 to train, 21 to 40 to validate and test, and 60 frames a second of which it takes every other one; a data
+set of 30 frames a second gets a frame halfway between each two, so that that code reads exactly the original frames. --for
 biwi: 1 to 32, 33 to 36, 37 to 40, at 25 frames a second. --for any: 1 to 99, at the data set's own rate. Names that do not
-fit are numbered anew; clips for which there is no number are left out, and told.
+fit are replaced by numbers; clips for which no number is left are left out, and listed.
 """
 
 import argparse
 import pickle
 import re
 import shutil
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,15 +47,15 @@ class Convention:
 
     Attributes:
         numbers: split to the sentence numbers that it takes.
-        frame_rate: of the files, or None for the data set's own.
+        frame_rate: frames a second of the files, or None for the data set's own.
         faces: name of the .ply that it opens.
-        parts_subjects: whether it tells the splits by subject alone, so that none may be in two.
+        splits_by_subject: whether the subject alone determines the split, so that no subject may be in two.
     """
 
     numbers: dict[str, range]
     frame_rate: float | None
     faces: str
-    parts_subjects: bool
+    splits_by_subject: bool
 
 
 CONVENTIONS = {
@@ -71,21 +70,21 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
     """Write a data set in the processed layout; the folder is whole or absent.
 
     Args:
-        dataset: any.
-        out: the folder to make; an earlier export that stands there is replaced once the new one is whole.
-        convention: of :data:`CONVENTIONS`.
+        dataset: any data set.
+        out: the folder to make; an earlier export there is replaced once the new one is whole.
+        convention: one of :data:`CONVENTIONS`.
 
     Returns:
-        what there is to say of it: sentences for people.
+        a report in sentences for people.
 
     Raises:
-        InputError: the convention has no place for the data set's frame rate or subjects; what stands at ``out`` is not an
+        InputError: the convention does not allow the data set's frame rate or subjects; ``out`` exists and is not an
             earlier export, or holds something that its export.json does not list; the folder cannot be written.
     """
     refuse_overlap(out, [dataset.path])
-    chosen = CONVENTIONS[convention]
-    doubled = _doubled(dataset, convention, chosen)
-    names = file_names(dataset, chosen)
+    rules = CONVENTIONS[convention]
+    doubled = _doubled(dataset, convention)
+    names = file_names(dataset, rules)
     kept = [sequence for sequence in dataset.sequences if sequence.id in names]
     if not kept:
         raise InputError(f"{dataset.path}: holds no clip that --for {convention} has a number for")
@@ -102,24 +101,24 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         write_templates(folder / "templates.pkl", templates)
         mesh = trimesh.Trimesh(templates[subjects[0]], dataset.topology.faces, process=False)
         for place in (folder, folder / "templates"):  # CodeTalker looks here, FaceFormer there
-            mesh.export(place / chosen.faces)
+            mesh.export(place / rules.faces)
         for region, file in (("lips", "lve.txt"), ("upper_face", "fdd.txt")):
             indices = ", ".join(map(str, dataset.topology.regions[region]))
             (folder / f"regions/{file}").write_text(indices + "\n", encoding="utf-8")
-        account = _account(dataset, convention, kept, names, doubled)
-        write_json(folder / MARK, {"format": EXPORT.name, "version": EXPORT.version, "files": file_table(folder)} | account)
-    return _said(account, len(kept))
+        summary = _summary(dataset, convention, kept, names, doubled)
+        write_json(folder / MARK, {"format": EXPORT.name, "version": EXPORT.version, "files": file_table(folder)} | summary)
+    return _report(summary)
 
 
 def with_frames_between(frames: np.ndarray) -> np.ndarray:
-    """Return (2T - 1, V, 3): the frames (T, V, 3) bit for bit at even places, halfway ones between them."""
+    """Return (2T - 1, V, 3): the frames (T, V, 3) bit for bit at even places, and the means of neighbours between them."""
     both = np.repeat(frames, 2, axis=0)[:-1]
     both[1::2] = 0.5 * (frames[:-1] + frames[1:])
     return both
 
 
 def write_templates(path: Path, templates: dict[str, np.ndarray]) -> None:
-    """Write templates.pkl: a dictionary of arrays in protocol 3, under the names by which numpy 1 and 2 know theirs."""
+    """Write templates.pkl: a dictionary of arrays in protocol 3, under module names that numpy 1 and 2 both know."""
     content = pickle.dumps(templates, protocol=3).replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n")
     path.write_bytes(content)
     read = read_pickle(path)
@@ -128,10 +127,11 @@ def write_templates(path: Path, templates: dict[str, np.ndarray]) -> None:
 
 
 def file_names(dataset: Dataset, convention: Convention) -> dict[str, str]:
-    """Return the ids of the sequences that have a place in a convention, and the names of their files.
+    """Return the ids of the sequences that a convention has room for, each with the name of its files.
 
     Raises:
-        InputError: a subject's name cannot be told from a file's, or a subject is in two splits that are told by subject.
+        InputError: a subject's name looks like a file's ending, or a subject is in two splits where the convention allows
+            only one.
     """
     splits: dict[str, set[str]] = {}
     for sequence in dataset.sequences:
@@ -139,10 +139,12 @@ def file_names(dataset: Dataset, convention: Convention) -> dict[str, str]:
         if "wav" in sequence.subject or "." in sequence.subject:
             raise InputError(f"{dataset.path}: the subject {sequence.subject} has a name with 'wav' or '.' in it, which "
                              "the peers' code takes for a file's ending; prepare the data set under other names")
-    if convention.parts_subjects and (torn := [subject for subject, parts in splits.items() if len(parts) > 1]):
+    if convention.splits_by_subject and (torn := [subject for subject, parts in splits.items() if len(parts) > 1]):
         raise InputError(f"{dataset.path}: the subject {torn[0]} is in the splits {' and '.join(sorted(splits[torn[0]]))}, "
                          "which this convention tells by subject; use --for biwi or --for any")
-    if all(_fits(sequence, convention) for sequence in dataset.sequences) and _distinct(dataset.sequences):
+    # that code identifies a sentence by its subject and its last two characters
+    distinct = len({(one.subject, one.sentence[-2:]) for one in dataset.sequences}) == len(dataset.sequences)
+    if distinct and all(_fits(sequence, convention) for sequence in dataset.sequences):
         return {sequence.id: sequence.id for sequence in dataset.sequences}
     free = {(subject, split): iter(convention.numbers[split]) for subject, parts in splits.items() for split in parts}
     if len(set(convention.numbers.values())) == 1:  # one range for all splits: no number twice for one subject
@@ -157,23 +159,19 @@ def _fits(sequence: Sequence, convention: Convention) -> bool:
             and sequence.id == f"{sequence.subject}_{sequence.sentence}" and not re.search(r"wav|\.", sequence.sentence))
 
 
-def _distinct(sequences: tuple[Sequence, ...]) -> bool:
-    """Whether each subject's sentences differ in their last two characters, by which that code knows them."""
-    return max(Counter((sequence.subject, sequence.sentence[-2:]) for sequence in sequences).values()) == 1
-
-
-def _doubled(dataset: Dataset, name: str, convention: Convention) -> bool:
-    wanted = convention.frame_rate
-    if wanted in (None, dataset.frame_rate):
+def _doubled(dataset: Dataset, convention: str) -> bool:
+    """Return whether the convention's frame rate is twice the data set's; refuse any other that is not the same."""
+    rate = CONVENTIONS[convention].frame_rate
+    if rate in (None, dataset.frame_rate):
         return False
-    if name == "vocaset" and 2 * dataset.frame_rate == wanted:
+    if convention == "vocaset" and 2 * dataset.frame_rate == rate:
         return True
-    takes = "30 or 60" if name == "vocaset" else f"{wanted:g}"
-    raise InputError(f"{dataset.path}: has {dataset.frame_rate:g} frames a second, --for {name} takes {takes}; use --for "
-                     "any")
+    rates = "30 or 60" if convention == "vocaset" else f"{rate:g}"
+    raise InputError(f"{dataset.path}: has {dataset.frame_rate:g} frames a second, --for {convention} takes {rates}; use "
+                     "--for any")
 
 
-def _account(dataset: Dataset, convention: str, kept: list[Sequence], names: dict[str, str],
+def _summary(dataset: Dataset, convention: str, kept: list[Sequence], names: dict[str, str],
              doubled: bool) -> dict[str, Any]:
     subjects = {split: sorted({sequence.subject for sequence in kept if sequence.split == split}) for split in SPLITS}
     codes = {subject: dataset.subjects[subject].get("one_hot", 0) for subject in subjects["train"]}
@@ -186,26 +184,26 @@ def _account(dataset: Dataset, convention: str, kept: list[Sequence], names: dic
             **{f"{split}_subjects": " ".join(subjects[split]) for split in SPLITS}}
 
 
-def _said(account: dict[str, Any], count: int) -> str:
-    lines = [f"{account['data_set']}: {count} clips at {account['frame_rate']:g} frames a second"]
-    if account["left_out"]:
-        lines.append(f"left out, since --for {account['for']} has no number for them: {len(account['left_out'])} clips "
-                     f"({account['left_out'][0]}, ...; {MARK} names them)")
-    options = " ".join(f'--{split}_subjects "{account[f"{split}_subjects"]}"' for split in SPLITS)
-    return "\n".join([*lines, f"options for the peers' scripts: --vertice_dim {account['vertice_dim']} {options}"])
+def _report(summary: dict[str, Any]) -> str:
+    lines = [f"{summary['data_set']}: {len(summary['clips'])} clips at {summary['frame_rate']:g} frames a second"]
+    if summary["left_out"]:
+        lines.append(f"left out, since --for {summary['for']} has no number for them: {len(summary['left_out'])} clips "
+                     f"({summary['left_out'][0]}, ...; {MARK} names them)")
+    options = " ".join(f'--{split}_subjects "{summary[f"{split}_subjects"]}"' for split in SPLITS)
+    return "\n".join([*lines, f"options for the peers' scripts: --vertice_dim {summary['vertice_dim']} {options}"])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m data_prep export`."""
     parser.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="a data set that was prepared here")
     parser.add_argument("--for", dest="convention", choices=CONVENTIONS, default="any",
-                        help="whose numbers and frame rate to keep to, see above (default: any)")
+                        help="whose numbers and frame rate to use, see above (default: any)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Export the data set that the options name.
 
     Raises:
-        InputError: it is no sound data set, or has no place in the convention.
+        InputError: the data set is damaged, or does not fit the convention.
     """
     print(export(Dataset.open(arguments.dataset), arguments.out, arguments.convention))

@@ -1,4 +1,4 @@
-"""The processed layout that FaceFormer, CodeTalker, SelfTalk, DiffSpeaker, FaceDiffuser and Imitator share, read.
+"""Read the processed layout that FaceFormer, CodeTalker, SelfTalk, DiffSpeaker, FaceDiffuser and Imitator share.
 
 ::
 
@@ -7,7 +7,7 @@
     templates.pkl                           subject -> (V, 3)
     <any name>.ply                          the faces; in the folder itself or in its templates/
 
-It says neither the unit of length nor the frame rate nor who is to train and who to test: that is for those who read it.
+It states neither the unit of length nor the frame rate nor the splits; the callers know them.
 """
 
 from collections.abc import Mapping
@@ -25,66 +25,44 @@ from otlib.errors import InputError
 MOTION, SOUND, TEMPLATES = "vertices_npy", "wav", "templates.pkl"
 
 
-@dataclass(frozen=True)
-class ProcessedClip:
-    """One sentence: its files, who says it and what.
-
-    Attributes:
-        name: of the files, without suffix: ``<subject>_<sentence>``.
-        subject, sentence: the name, parted at its last "_".
-        motion: the .npy; :func:`data_prep.raw.npy_and_wav.map_motion` reads it.
-        sound: the .wav; :func:`data_prep.raw.npy_and_wav.read_sound` reads it.
-        frames: number of frames T.
-    """
-
-    name: str
-    subject: str
-    sentence: str
-    motion: Path
-    sound: Path
-    frames: int
-
-
 @dataclass(frozen=True, eq=False)
 class ProcessedLayout:
-    """What lies in a folder of the processed layout.
+    """The contents of a folder of the processed layout.
 
     Attributes:
         faces: (F, 3) int64.
         templates: subject to (V, 3) float64, in the order of the pickle, in the files' unit.
-        clips: those that have motion, sound and a template, sorted by name.
-        left_out: the names of the others, and the reason.
+        clips: ``<subject>_<sentence>`` to the files with its motion and sound, sorted; each clip has both and a template.
+        left_out: the names of the other clips, each with the reason.
     """
 
     faces: np.ndarray
     templates: Mapping[str, np.ndarray]
-    clips: tuple[ProcessedClip, ...]
+    clips: Mapping[str, tuple[Path, Path]]
     left_out: Mapping[str, str]
 
 
 def is_processed_layout(folder: Folder) -> bool:
-    """Return whether a folder looks like one of the processed layout."""
+    """Return whether a folder looks like the processed layout."""
     return folder.holds_folder(MOTION)
 
 
 def read_processed_layout(folder: Folder, faces: Path | None = None) -> ProcessedLayout:
-    """Find and check what a folder of the processed layout holds; motion and sound by their headers alone.
+    """Find and check what a folder of the processed layout holds; only the headers of motion and sound are read.
 
     Args:
-        folder: of the layout.
-        faces: the mesh file with the faces, where it lies elsewhere or there are several.
+        folder: the folder.
+        faces: the mesh file with the faces, if it lies elsewhere or there are several.
 
     Raises:
         InputError: a part is missing, damaged, or has another number of vertices; two files have one name; a path leaves
             the folder; no clip is complete.
     """
-    if not is_processed_layout(folder):
-        raise InputError(f"{folder}: holds no folder {MOTION}, so it is not of the processed layout")
     motions, sounds = folder.folder(MOTION).by_stem({".npy"}), folder.folder(SOUND).by_stem({".wav"})
     mesh_file = faces or find_faces_file(folder)
     mesh = read_mesh(mesh_file)
     templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
-    clips, left_out = [], {}
+    clips, left_out = {}, {}
     for name in sorted(motions.keys() | sounds.keys()):
         subject, _, sentence = name.rpartition("_")
         if name not in motions or name not in sounds:
@@ -93,16 +71,16 @@ def read_processed_layout(folder: Folder, faces: Path | None = None) -> Processe
             left_out[name] = f"no template of a subject {subject!r} in {TEMPLATES}"
         else:
             check_sound(sounds[name])
-            frames = len(map_motion(motions[name], len(mesh.vertices)))
-            clips.append(ProcessedClip(name, subject, sentence, motions[name], sounds[name], frames))
+            map_motion(motions[name], len(mesh.vertices))
+            clips[name] = motions[name], sounds[name]
     if not clips:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
         raise InputError(f"{folder}: no clip has motion, sound and a template ({reasons or 'it holds no clips'})")
-    return ProcessedLayout(mesh.faces, templates, tuple(clips), left_out)
+    return ProcessedLayout(mesh.faces, templates, clips, left_out)
 
 
 def find_faces_file(folder: Folder) -> Path:
-    """Return the one .ply file of a folder or, where it has none, of its ``templates`` folder.
+    """Return the one .ply file of a folder or, if it has none, of its ``templates`` folder.
 
     Raises:
         InputError: there is none or more than one.
@@ -122,11 +100,11 @@ def read_templates(path: Path, vertex_count: int, mesh_file: Path) -> dict[str, 
 
     Args:
         path: the pickle.
-        vertex_count: of the faces' file, which every template must have.
-        mesh_file: the faces' file, to be named.
+        vertex_count: V, as in the file with the faces.
+        mesh_file: the file with the faces, named in messages.
 
     Raises:
-        InputError: it is not that.
+        InputError: it holds anything else.
     """
     content = read_pickle(path)
     if not isinstance(content, dict) or not content:

@@ -8,11 +8,11 @@ A folder holds, for each recording NAME:
   template.obj (or .ply, .glb, .gltf), the face at rest, mouth shut, which gives the faces; or one for each subject, of one
              topology: templates/SUBJECT.obj
 
-or it is of the layout that FaceFormer and its successors share: vertices_npy/, wav/, templates.pkl and a .ply. Motion is in
-positions, not offsets, vertices in the template's order, y up, z out of the face; a head that turns is to be held still
-first. Names are SUBJECT_SENTENCE, or clips.csv says more (name, subject, sentence, split, text). Without splits of your own
-the last tenth of the sentences tests and the tenth before it validates. Lips and upper face are found from the motion where
-you do not name them. Everything that is missing or does not fit is listed in one message, and then nothing is written.
+or it has the layout that FaceFormer and its successors share: vertices_npy/, wav/, templates.pkl and a .ply. Motion is in
+positions, not offsets, with vertices in the template's order, y up, z out of the face; first remove the motion of the head
+as a whole. Names are SUBJECT_SENTENCE, or clips.csv says more (name, subject, sentence, split, text). Without splits of your
+own the last tenth of the sentences tests and the tenth before it validates. Lips and upper face are found from the motion
+unless you name them. Everything that is missing or does not fit is listed in one message, and then nothing is written.
 """
 
 import argparse
@@ -40,10 +40,10 @@ from otlib.settings import FRAME_RATES, number_of
 HELP = "your own recordings: wav, and one mesh a frame or one .npy, in any topology; or the peers' processed layout"
 
 _UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_SMALLEST, _LARGEST = 0.05, 2.0  # metres that a face, or a person down to the chest, may measure
-_FARTHEST = 0.4  # of the mean distance of the template from its middle: by so much may a first frame be off it, in the mean
+_SMALLEST, _LARGEST = 0.05, 2.0  # metres; bounds on the size of a face, or of a person down to the chest
+_FARTHEST = 0.4  # largest mean distance of a first frame from the template, as a share of the template's mean radius
 _USUAL_RATES = (24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 100.0, 120.0)
-_SAMPLED = 120  # frames from which regions are found
+_SAMPLES = 120  # frames from which regions are found
 
 
 def read_take(take: Take, template: np.ndarray, faces: np.ndarray, metres: float) -> tuple[np.ndarray, np.ndarray, int]:
@@ -53,28 +53,28 @@ def read_take(take: Take, template: np.ndarray, faces: np.ndarray, metres: float
         take: the recording.
         template: (V, 3), in metres.
         faces: (F, 3), which every mesh must have.
-        metres: of one unit of the files.
+        metres: metres in one unit of the files.
 
     Raises:
         InputError: a file is damaged, or a frame does not fit the template.
     """
     samples, rate = read_sound(take.sound)
     frames = read_frames(take, range(take.frames), len(template), faces, metres)
-    away = float(np.linalg.norm(frames[0] - template, axis=1).mean())
-    if away > _FARTHEST * float(np.linalg.norm(template - template.mean(0), axis=1).mean()):
-        raise InputError(f"{take.motion}: its first frame lies {away:.3g} m from the template in the mean, so it is of "
+    distance = float(np.linalg.norm(frames[0] - template, axis=1).mean())
+    if distance > _FARTHEST * float(np.linalg.norm(template - template.mean(0), axis=1).mean()):
+        raise InputError(f"{take.motion}: its first frame lies {distance:.3g} m from the template in the mean, so it is of "
                          "another unit, in another place, or offsets and not positions")
     return frames, samples, rate
 
 
-def read_frames(take: Take, chosen: range, vertex_count: int, faces: np.ndarray, metres: float) -> np.ndarray:
+def read_frames(take: Take, numbers: range, vertex_count: int, faces: np.ndarray, metres: float) -> np.ndarray:
     """Return some frames of a recording, (N, V, 3) float32 in metres; errors as for :func:`read_take`."""
-    frames = np.empty((len(chosen), vertex_count, 3), np.float32)
+    frames = np.empty((len(numbers), vertex_count, 3), np.float32)
     if not take.meshes:
-        with np.errstate(over="ignore"):  # what is infinite then is refused
-            frames[:] = map_motion(take.motion, vertex_count)[chosen.start:chosen.stop:chosen.step]
+        with np.errstate(over="ignore"):  # infinite values are refused later
+            frames[:] = map_motion(take.motion, vertex_count)[numbers.start:numbers.stop:numbers.step]
             return np.multiply(frames, metres, out=frames, dtype=np.float32)
-    for frame, number in zip(frames, chosen, strict=True):
+    for frame, number in zip(frames, numbers, strict=True):
         mesh = read_mesh(take.meshes[number])
         if len(mesh.vertices) != vertex_count:
             raise InputError(f"{take.meshes[number]}: has {len(mesh.vertices)} vertices, the template has {vertex_count}")
@@ -86,21 +86,22 @@ def read_frames(take: Take, chosen: range, vertex_count: int, faces: np.ndarray,
     return frames
 
 
-def problems_of(found: Recordings, folder: Path, options: argparse.Namespace) -> list[str]:
-    """Return what is wrong with the folder and the options, one sentence each, recordings aside."""
-    problems = list(found.problems)
-    extent = options.unit * max((float(np.ptp(template, axis=0).max()) for template in found.templates.values()), default=0)
-    if found.templates and not _SMALLEST <= extent <= _LARGEST:
+def problems_of(recordings: Recordings, folder: Path, options: argparse.Namespace) -> list[str]:
+    """Return the faults of the folder and the options, one sentence each; faults of single recordings are left out."""
+    problems = list(recordings.problems)
+    extent = options.unit * max((float(np.ptp(template, axis=0).max()) for template in recordings.templates.values()),
+                                default=0)
+    if recordings.templates and not _SMALLEST <= extent <= _LARGEST:
         problems.append(f"{folder}: the template measures {extent:.3g} m, which no face does; say the unit with --unit")
     if options.frame_rate is None:
-        told = _apparent_rate(found.takes)
+        rate = _apparent_rate(recordings.takes)
         problems.append(f"{folder}: the frame rate is not known; say it with --frame-rate"
-                        + (f" (motion and sound are equally long at {told:g})" if told else ""))
+                        + (f" (motion and sound are equally long at {rate:g})" if rate else ""))
     return problems
 
 
 def _apparent_rate(takes: Sequence[Take]) -> float | None:
-    """Return the frames a second at which motion and sound are equally long in most recordings, None where none is whole."""
+    """Return the frames a second at which motion and sound are equally long in most recordings, None if none is whole."""
     rates = []
     for take in takes:
         with contextlib.suppress(soundfile.LibsndfileError):
@@ -110,56 +111,57 @@ def _apparent_rate(takes: Sequence[Take]) -> float | None:
                 rates.append(take.frames / seconds)
     if not rates:
         return None
-    told = float(np.median(rates))
-    usual = min(_USUAL_RATES, key=lambda rate: abs(rate - told))
-    return usual if abs(usual - told) < 0.02 * usual else round(told, 2)
+    median = float(np.median(rates))
+    usual = min(_USUAL_RATES, key=lambda rate: abs(rate - median))
+    return usual if abs(usual - median) < 0.02 * usual else round(median, 2)
 
 
-def build(out: Path | str, found: Recordings, folder: Path, options: argparse.Namespace) -> str:
+def build(out: Path | str, recordings: Recordings, folder: Path, options: argparse.Namespace) -> str:
     """Make the data set in the folder ``out``; it is whole or absent.
 
     Args:
         out: the folder.
-        found: what the recordings' folder holds.
-        folder: that folder.
-        options: of the command line.
+        recordings: the contents of ``folder``.
+        folder: the folder of recordings.
+        options: the options of the command line.
 
     Returns:
-        what there is to say of it: sentences for people.
+        a report in sentences for people.
 
     Raises:
-        InputError: everything that is wrong, one line each.
+        InputError: all faults, one line each.
     """
-    problems, wrong = problems_of(found, folder, options), dict(found.incomplete)
+    problems, faults = problems_of(recordings, folder, options), dict(recordings.incomplete)
     regions: dict[str, np.ndarray] = {}
-    templates = {subject: options.unit * template for subject, template in found.templates.items()}
+    templates = {subject: options.unit * template for subject, template in recordings.templates.items()}
     if templates:
         try:
-            regions = named_regions(options, found.vertex_count)
+            regions = named_regions(options, recordings.vertex_count)
         except InputError as error:
             problems.append(str(error))
-    clips = [_clip(take, templates, found.faces, options.unit) for take in found.takes if templates]
-    if problems or wrong or options.leave_out:  # something keeps the clips from being written, so look through all of them
-        wrong |= _faults(clips, None if problems else options.frame_rate)
-        clips = [clip for clip in clips if clip.name not in wrong]
+    clips = [_clip(take, templates, recordings.faces, options.unit) for take in recordings.takes if templates]
+    if problems or faults or options.leave_out:  # something already prevents a plain conversion, so check all clips
+        faults |= _faults(clips, None if problems else options.frame_rate)
+        clips = [clip for clip in clips if clip.name not in faults]
         if problems or not clips or not options.leave_out:
-            raise InputError(*_listed(folder, problems + list(wrong.values())))
+            raise InputError(*_listed(folder, problems + list(faults.values())))
     derived = [name for name in REQUIRED_REGIONS if name not in regions]
     if derived:
-        regions |= {name: region for name, region in _derived(found, templates, options.unit).items() if name in derived}
-    provenance = {"tool": "data_prep recordings", "source": shown(folder.resolve().name), "metres_per_unit": options.unit,
+        regions = _derived(recordings, templates, options.unit) | regions
+    folder_name = shown(folder.resolve().name)
+    provenance = {"tool": "data_prep recordings", "source": folder_name, "metres_per_unit": options.unit,
                   "regions_found_from_motion": derived, "licence": "the recordings' owner's"}
-    left_out = {name: reason.removeprefix(f"{name}: ") for name, reason in wrong.items()}
-    source = Source(shown(folder.resolve().name), options.frame_rate, with_lips(found.faces, regions),
+    left_out = {name: reason.removeprefix(f"{name}: ") for name, reason in faults.items()}
+    source = Source(folder_name, options.frame_rate, with_lips(recordings.faces, regions),
                     {clip.subject: _template(templates, clip.subject) for clip in clips}, clips, left_out, {}, provenance)
     try:
-        account = convert(source, out, thorough=True)
+        report = convert(source, out, thorough=True)
     except InputError as error:
         raise InputError(*_listed(folder, error.args)) from error
     if derived:
-        account += ("\nfound from the motion, so look at them in a picture or name your own: "
-                    + ", ".join(f"{name} ({len(regions[name])} vertices)" for name in derived))
-    return account
+        report += ("\nfound from the motion, so look at them in a picture or name your own: "
+                   + ", ".join(f"{name} ({len(regions[name])} vertices)" for name in derived))
+    return report
 
 
 def _template(templates: Mapping[str, np.ndarray], subject: str) -> np.ndarray:
@@ -173,8 +175,8 @@ def _clip(take: Take, templates: Mapping[str, np.ndarray], faces: np.ndarray, me
 
 
 def _faults(clips: Sequence[SourceClip], frame_rate: float | None) -> dict[str, str]:
-    """Return what is wrong with each clip; whether sound and motion are equally long only where the rate is known."""
-    wrong = {}
+    """Return the fault of each faulty clip; the lengths of sound and motion are compared only if the rate is known."""
+    faults = {}
     for clip in tqdm(clips, desc="checking", unit="clip"):
         try:
             if frame_rate is None:
@@ -182,26 +184,26 @@ def _faults(clips: Sequence[SourceClip], frame_rate: float | None) -> dict[str, 
             else:
                 read_clip(clip, frame_rate)
         except InputError as error:
-            wrong[clip.name] = str(error)
-    return wrong
+            faults[clip.name] = str(error)
+    return faults
 
 
 def _listed(folder: Path, problems: Sequence[str]) -> list[str]:
     if len(problems) == 1:
         return list(problems)
-    return [f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {one}" for one in problems)]
+    return [f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {problem}" for problem in problems)]
 
 
-def _derived(found: Recordings, templates: Mapping[str, np.ndarray], metres: float) -> dict[str, np.ndarray]:
-    """Find regions in some frames of the subject who has most of them."""
-    subjects = Counter()
-    for take in found.takes:
-        subjects[take.row.subject] += take.frames
-    subject = subjects.most_common(1)[0][0]
-    takes = [take for take in found.takes if take.row.subject == subject]
-    step = max(1, subjects[subject] // _SAMPLED)
+def _derived(recordings: Recordings, templates: Mapping[str, np.ndarray], metres: float) -> dict[str, np.ndarray]:
+    """Find regions in some frames of the subject with the most frames."""
+    frame_counts = Counter()
+    for take in recordings.takes:
+        frame_counts[take.row.subject] += take.frames
+    subject, count = frame_counts.most_common(1)[0]
+    takes = [take for take in recordings.takes if take.row.subject == subject]
+    step = max(1, count // _SAMPLES)
     template = _template(templates, subject)
-    frames = [read_frames(take, range(0, take.frames, step), len(template), found.faces, metres) for take in takes]
+    frames = [read_frames(take, range(0, take.frames, step), len(template), recordings.faces, metres) for take in takes]
     return derive_regions(template, check_finite(np.concatenate(frames), takes[0].motion))
 
 
@@ -209,15 +211,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m data_prep recordings`."""
     parser.add_argument("--raw", type=Path, required=True, metavar="DIR", help="the folder of recordings")
     parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
-                        help="frames a second of the motion; without it the run says what the lengths of sound and motion "
-                             "suggest, and ends")
+                        help="frames a second of the motion; without it the command says which rate the lengths of sound "
+                             "and motion suggest, and ends")
     parser.add_argument("--unit", type=_unit, default=1.0, metavar="UNIT",
-                        help="of the vertices: m, cm, mm, or the metres of one unit, such as 0.0254 (default: m)")
+                        help="unit of the vertices: m, cm, mm, or its length in metres, such as 0.0254 (default: m)")
     parser.add_argument("--faces", type=Path, metavar="FILE",
                         help="mesh with the faces of a processed layout (default: the .ply in --raw or its templates/)")
     add_region_arguments(parser, "found from the motion", "from 45 mm above the mouth", "found from the motion")
     parser.add_argument("--leave-out", action="store_true",
-                        help="leave out recordings with which something is wrong, and say which, in place of refusing all")
+                        help="leave out faulty recordings, and name them, instead of refusing all")
 
 
 def _unit(text: str) -> float:
@@ -233,7 +235,7 @@ def _unit(text: str) -> float:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Convert what the options name.
+    """Convert the folder that the options name.
 
     Raises:
         InputError: everything that is missing, damaged or does not fit, one line each.

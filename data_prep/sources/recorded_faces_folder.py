@@ -1,13 +1,13 @@
-"""A folder of somebody's own recordings, looked through: what belongs together, and everything that is wrong with it.
+"""Look through a folder of somebody's own recordings: what belongs together, and everything that is wrong with it.
 
-Motion is looked at by its headers and names here; nothing but templates is read.
+Only templates are read; of motion, names and headers alone.
 """
 
 import contextlib
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from data_prep.sources.clip_table import TABLE, ClipRow, read_rows, with_splits
 from data_prep.sources.peers_layout import MOTION, SOUND, TEMPLATES, find_faces_file, is_processed_layout, read_templates
 from otlib.errors import InputError
 
-EVERYONE = "template"  # the name of the template of all who have none of their own
+EVERYONE = "template"  # name of the template for all subjects without their own
 _TEMPLATE_FOLDER = "templates"
 
 
@@ -28,7 +28,7 @@ class Take:
     """One recording.
 
     Attributes:
-        name: of its files.
+        name: the name of its files.
         row: who says what, in which split.
         sound: the wav file.
         motion: the .npy file, or the folder with one mesh a frame.
@@ -46,15 +46,15 @@ class Take:
 
 @dataclass(eq=False)
 class Recordings:
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         templates: subject to (V, 3), in the files' unit.
         faces: (F, 3).
-        takes: the recordings that have sound, motion and a template, by name.
-        problems: what is wrong with the folder, one sentence each.
-        incomplete: names of the other recordings, and what is wrong with each.
-        unclear: names, case-folded, of which a problem speaks already, since they cannot be told apart or used.
+        takes: the recordings with sound, motion and a template, sorted by name.
+        problems: the faults of the folder, one sentence each.
+        incomplete: names of the other recordings, each with its fault.
+        unclear: case-folded names that are ambiguous or unusable, each already among the problems.
     """
 
     templates: dict[str, np.ndarray] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class Recordings:
 
     @property
     def vertex_count(self) -> int:
-        """V, 0 where no template could be read."""
+        """V; 0 if no template could be read."""
         return len(next(iter(self.templates.values()), ()))
 
 
@@ -81,85 +81,78 @@ def look_through(path: Path, faces: Path | None = None) -> Recordings:
         InputError: there is no such folder.
     """
     folder = Folder(path)
-    found, processed = Recordings(), is_processed_layout(folder)
-    sounds = _by_name(folder, SOUND if processed else "", lambda path: path.suffix.lower() == ".wav", found)
-    motions = _by_name(folder, MOTION if processed else "", _is_motion, found)
-    names = sorted(name for name in sounds.keys() | motions.keys() if name.casefold() not in found.unclear)
-    rows = read_rows(path / TABLE, names, found.problems)
+    result, processed = Recordings(), is_processed_layout(folder)
+    sounds = _by_name(folder, SOUND if processed else "", lambda path: path.suffix.lower() == ".wav", result)
+    motions = _by_name(folder, MOTION if processed else "", _is_motion, result)
+    names = sorted(name for name in sounds.keys() | motions.keys() if name.casefold() not in result.unclear)
+    rows = read_rows(path / TABLE, names, result.problems)
     if processed:
-        _read_processed_templates(folder, faces, found)
+        _read_processed_templates(folder, faces, result)
     else:
-        _read_template_files(folder, found)
-    if not names and not found.problems:
-        found.problems.append(f"{folder}: holds no recordings; for each put NAME.wav there, and NAME.npy or a folder NAME "
-                              "with one mesh a frame")
+        _read_template_files(folder, result)
+    if not names and not result.problems:
+        result.problems.append(f"{folder}: holds no recordings; for each put NAME.wav there, and NAME.npy or a folder NAME "
+                               "with one mesh a frame")
     for name in names:
         try:
-            found.takes.append(_take(name, rows[name], sounds.get(name), motions.get(name), folder, found.templates))
+            result.takes.append(_take(name, rows[name], sounds.get(name), motions.get(name), folder, result.templates))
         except InputError as error:
-            found.incomplete[name] = str(error)
-    split = with_splits({take.name: take.row for take in found.takes})
-    found.takes = [Take(take.name, split[take.name], take.sound, take.motion, take.meshes, take.frames)
-                   for take in found.takes]
-    return found
+            result.incomplete[name] = str(error)
+    rows = with_splits({take.name: take.row for take in result.takes})
+    result.takes = [replace(take, row=rows[take.name]) for take in result.takes]
+    return result
 
 
 def _is_motion(path: Path) -> bool:
     return path.suffix.lower() == ".npy" or (os.path.isdir(path) and path.name not in (_TEMPLATE_FOLDER, SOUND))
 
 
-def _by_name(folder: Folder, part: str, chosen: Callable[[Path], bool], result: Recordings) -> dict[str, Path]:
-    """Return the chosen files and folders by the names of their recordings; what cannot be used goes into the result."""
+def _by_name(folder: Folder, part: str, accepts: Callable[[Path], bool], result: Recordings) -> dict[str, Path]:
+    """Return the accepted files and folders by the names of their recordings; unusable names go into the result."""
     try:
         place = folder.folder(part)
-        entries = [path for path in place.entries() if chosen(path)]
+        entries = [path for path in place.entries() if accepts(path)]
     except InputError as error:
         result.problems.append(str(error))
         return {}
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for name, path in place.named(entries):
         if isinstance(path, InputError):
             result.problems.append(str(path))
             result.unclear.add(name.casefold())
         else:
-            found[name] = path
-    return found
+            paths[name] = path
+    return paths
 
 
-def _read_processed_templates(folder: Folder, faces: Path | None, found: Recordings) -> None:
-    try:
+def _read_processed_templates(folder: Folder, faces: Path | None, result: Recordings) -> None:
+    with _collected(result.problems):
         mesh_file = faces or find_faces_file(folder)
         mesh = read_mesh(mesh_file)
-        found.faces = mesh.faces
-        found.templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
-    except InputError as error:
-        found.problems.append(str(error))
+        result.faces = mesh.faces
+        result.templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
 
 
-def _read_template_files(folder: Folder, found: Recordings) -> None:
+def _read_template_files(folder: Folder, result: Recordings) -> None:
     """Read template.* and templates/<subject>.*; the first of them gives the faces, and the others must have the same."""
     shared = [path for path in folder.entries() if path.suffix.lower() in SUFFIXES and path.stem == EVERYONE]
     files = {EVERYONE: shared[0]} if shared else {}
     if len(shared) > 1:
-        found.problems.append(f"{shared[1]}: has the name of {shared[0].name}; keep one of the two")
+        result.problems.append(f"{shared[1]}: has the name of {shared[0].name}; keep one of the two")
     if folder.holds_folder(_TEMPLATE_FOLDER):
-        files |= _by_name(folder, _TEMPLATE_FOLDER, lambda path: path.suffix.lower() in SUFFIXES, found)
+        files |= _by_name(folder, _TEMPLATE_FOLDER, lambda path: path.suffix.lower() in SUFFIXES, result)
     if not files:
-        found.problems.append(f"{folder}: holds no template; put the face at rest there as template.obj (or .ply, .glb, "
-                              f".gltf), or one for each subject as {_TEMPLATE_FOLDER}/SUBJECT.obj")
+        result.problems.append(f"{folder}: holds no template; put the face at rest there as template.obj (or .ply, .glb, "
+                               f".gltf), or one for each subject as {_TEMPLATE_FOLDER}/SUBJECT.obj")
     first = None
     for subject, path in files.items():
-        try:
+        with _collected(result.problems):
             mesh = read_mesh(folder.file(path.relative_to(folder.path)))
-        except InputError as error:
-            found.problems.append(str(error))
-            continue
-        if first is None:
-            first, found.faces = path, mesh.faces
-        elif not np.array_equal(mesh.faces, found.faces):
-            found.problems.append(f"{path}: has other faces than {first.name}; export all from one topology")
-            continue
-        found.templates[subject] = mesh.vertices
+            if first is None:
+                first, result.faces = path, mesh.faces
+            elif not np.array_equal(mesh.faces, result.faces):
+                raise InputError(f"{path}: has other faces than {first.name}; export all from one topology")
+            result.templates[subject] = mesh.vertices
 
 
 def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, folder: Folder,
@@ -167,29 +160,30 @@ def _take(name: str, row: ClipRow, sound: Path | None, motion: Path | None, fold
     """Return a recording whose parts are all there.
 
     Raises:
-        InputError: one of them is missing, or its frames do not follow each other; all that is wrong in one sentence.
+        InputError: a part is missing, or its frames do not follow each other; one sentence names all faults.
     """
-    lacking = [] if sound else ["has motion and no sound (a wav file of that name)"]
-    lacking += [] if motion else ["has sound and no motion (NAME.npy, or a folder NAME with one mesh a frame)"]
+    faults = [] if sound else ["has motion and no sound (a wav file of that name)"]
+    faults += [] if motion else ["has sound and no motion (NAME.npy, or a folder NAME with one mesh a frame)"]
     if templates and row.subject not in templates and EVERYONE not in templates:
-        lacking.append(f"has no template of its subject {row.subject!r}")
+        faults.append(f"has no template of its subject {row.subject!r}")
     meshes, frames = (), 0
     if sound is not None:
-        with _collected(lacking):
+        with _collected(faults):
             check_sound(sound)
-    with _collected(lacking):
+    with _collected(faults):
         if motion is not None and os.path.isdir(motion):
             meshes = _in_order(folder.folder(motion.relative_to(folder.path)))
             frames = len(meshes)
         elif motion is not None and templates:
             frames = len(map_motion(motion, len(next(iter(templates.values())))))
-    if lacking:
-        raise InputError(f"{name}: {'; '.join(lacking)}")
+    if faults:
+        raise InputError(f"{name}: {'; '.join(faults)}")
     return Take(name, row, sound, motion, meshes, frames)
 
 
 @contextlib.contextmanager
 def _collected(problems: list[str]) -> Iterator[None]:
+    """Append the message of an InputError to a list, and go on."""
     try:
         yield
     except InputError as error:

@@ -8,8 +8,8 @@ It cannot be downloaded from here: register at its own site, and give the folder
                     the regions: FLAME_masks.pkl (from FLAME's site), or --lips and --upper-face
 
 Eight subjects train with sentences 1 to 40, two validate and two test with sentences 21 to 40; a clip needs both motion
-and sound, and those that lack one are named. Every second of the 60 frames a second is taken, as published. Vertices stay
-as they are, in metres. data_verts.npy (14 GB) is mapped, never loaded. Pickles are read without running what they ask for.
+and sound, and those that lack one are named. Every other one of the 60 frames a second is taken, as published. Vertices stay
+as they are, in metres. data_verts.npy (14 GB) is mapped, never loaded. Pickles are read without running their code.
 """
 
 import argparse
@@ -67,13 +67,13 @@ def look_through(folder: Folder, faces: Path | None, regions: Mapping[str, np.nd
     """Look through the raw release or a folder of the processed layout.
 
     Args:
-        folder: of either.
-        faces: the mesh file with FLAME's faces, where it is not in the folder.
+        folder: the folder.
+        faces: the mesh file with FLAME's faces, if it is not in the folder.
         regions: names to vertices.
-        step: take every so many frames.
+        step: take every step-th frame.
 
     Raises:
-        InputError: a file is missing, damaged or of another form, or the folder is of neither or of both.
+        InputError: a file is missing, damaged or of another form, or the folder holds neither form or both.
     """
     processed, raw = is_processed_layout(folder), os.path.lexists(folder.file(VERTICES))
     if processed == raw:
@@ -104,8 +104,8 @@ def _raw_release(folder: Folder, mesh_file: Path, step: int) -> tuple[Mapping[st
     def look(clip: PublishedClip) -> Held | str:
         parts = {"motion": rows.get(clip.subject, {}).get(clip.sentence),
                  "sound": sounds.get(clip.subject, {}).get(clip.sentence), "template": templates.get(clip.subject)}
-        if lacking := [name for name, part in parts.items() if part is None]:
-            return f"no {' and no '.join(lacking)}"
+        if missing := [name for name, part in parts.items() if part is None]:
+            return f"no {' and no '.join(missing)}"
         order, gaps = _order(parts["motion"], len(table), clip.name, row_file)
         samples, rate = _sound(parts["sound"], clip.name, sound_file)
         return vertices, partial(_read_rows, table, order[::step], samples, rate), gaps
@@ -131,7 +131,7 @@ def _by_subject(path: Path) -> dict[str, dict[str, Any]]:
 
 def _order(frames: Any, row_count: int, name: str, path: Path) -> tuple[np.ndarray, int]:
     """Return the rows of a clip in the order of its frames' numbers, and how many numbers are missing between them."""
-    if not isinstance(frames, dict) or not frames or not all(_is_whole(one) for pair in frames.items() for one in pair):
+    if not isinstance(frames, dict) or not frames or not all(map(_is_whole, [*frames, *frames.values()])):
         raise InputError(f"{path}: {name} is not a dictionary from frames to rows, or is empty")
     numbers = sorted(frames)
     rows = np.array([frames[number] for number in numbers])
@@ -164,11 +164,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_region_arguments(parser, "the mask lips", f"the masks {' and '.join(UPPER_FACE_MASKS)}",
                          "{} {}".format(*FLAME_LIP_GAP))
     parser.add_argument("--frame-rate", type=int, choices=(30, 60), default=30,
-                        help="of the data set: 30, every second frame, as published, or 60, all (default: 30)")
+                        help="of the data set: 30, every other frame, as published, or 60, all (default: 30)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Convert what the options name.
+    """Convert the folder that the options name.
 
     Raises:
         InputError: something is missing, damaged or of another form.

@@ -1,4 +1,4 @@
-"""What is wrong with a data set folder, found without changing it.
+"""Faults of a data set folder; nothing in it is changed.
 
 The folder is described in :mod:`otlib.data.dataset`. Nothing here unpickles, and no path is followed out of the folder.
 """
@@ -34,36 +34,32 @@ from otlib.topology import Topology
 
 REQUIRED_REGIONS = ("lips", "upper_face", "lip_gap")  # what the metrics read; other regions are free
 
-# Recordings and captures are cut by hand, so sound and motion may part by this much; a wrong frame rate is far outside.
+# Recordings and captures are cut by hand, so sound and motion may differ by this much; a wrong frame rate is far outside.
 AUDIO_TOLERANCE_FRAMES = 3
 
 FARTHEST = 10_000.0  # metres from the origin: beyond it float32 no longer resolves a millimetre
-_CHUNK_FRAMES = 256  # the finiteness check of a long sequence stays in little memory
+_CHUNK_FRAMES = 256  # so that the finiteness check of a long sequence needs little memory
 
 
 def validate(path: Path | str, *, checksums: bool = True) -> list[str]:
-    """Return everything that is wrong with a data set, one sentence each; an empty list means that it is sound.
+    """Return all faults of a data set, one sentence each; an empty list means that it is sound.
 
     Args:
         path: the data set's folder.
-        checksums: compare the SHA-256 of every file too, which reads everything once more.
+        checksums: also compare the SHA-256 of every file, which reads everything once more.
     """
     folder = Path(path)
     try:
         manifest = read_manifest(folder)
     except InputError as error:
         return [str(error)]
-    faults = quick_faults(folder, manifest)
-    faults += _content_faults(folder, manifest)
-    if checksums:
-        faults += _checksum_faults(folder, manifest)
-    return faults
+    faults = [*quick_faults(folder, manifest), *_content_faults(folder, manifest)]
+    return [*faults, *_checksum_faults(folder, manifest)] if checksums else faults
 
 
 def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
-    """Return what the manifest, the sizes and the headers of the files already show to be wrong."""
-    faults = list(manifest_faults(manifest))
-    faults += _file_faults(folder, manifest)
+    """Return the faults that the manifest, the sizes and the headers of the files show."""
+    faults = [*manifest_faults(manifest), *_file_faults(folder, manifest)]
     templates = (_load(folder, entry["template"]) for _, entry in subjects(manifest))
     vertex_count = next((len(template) for template in templates if template is not None and template.ndim), None)
     faults += _topology_faults(folder, manifest, vertex_count)
@@ -78,17 +74,17 @@ def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
 
 
 def _readable(folder: Path, relative: Any) -> bool:
-    """Return whether a path names a file of the folder; where it does not, _file_faults has said so."""
+    """Return whether a path names a file of the folder; if it does not, _file_faults has reported it."""
     return isinstance(relative, str) and stays_inside(folder, relative) and os.path.isfile(folder / relative)
 
 
 def _load(folder: Path, relative: Any) -> np.ndarray | None:
-    """Map an array, or return None where that is impossible."""
+    """Map an array, or return None if that is impossible."""
     if not _readable(folder, relative):
         return None
     try:
         return map_array(folder / relative)
-    except InputError:  # _file_faults has said so
+    except InputError:  # _file_faults has reported it
         return None
 
 
@@ -114,7 +110,7 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def _within(folder: Path, error: InputError) -> str:
-    """Return what an error says, with the file's place in the folder for its path."""
+    """Return an error's message with the file's path relative to the folder."""
     return str(error).removeprefix(f"{folder}{os.sep}")
 
 
@@ -126,8 +122,8 @@ def _array_faults(folder: Path, relative: str, shape: tuple[int | None, ...], dt
     if array.dtype != dtype:
         yield f"{relative}: has dtype {array.dtype}, expected {np.dtype(dtype)}"
     if array.ndim != len(shape) or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
-        wanted = ", ".join("*" if size is None else str(size) for size in shape)
-        yield f"{relative}: has shape {array.shape}, expected ({wanted})"
+        expected = ", ".join("*" if size is None else str(size) for size in shape)
+        yield f"{relative}: has shape {array.shape}, expected ({expected})"
 
 
 def _topology_faults(folder: Path, manifest: dict[str, Any], vertex_count: int | None) -> Iterator[str]:
@@ -161,7 +157,7 @@ def named_lists(folder: Path, manifest: dict[str, Any], name: str) -> dict[str, 
 
     Raises:
         InputError: the file cannot be read.
-        ValueError: it holds something else.
+        ValueError: it holds no object.
     """
     lists = read_json(folder / manifest[_file_of(name, manifest)])
     if isinstance(lists, dict) and manifest["version"] == OLDEST:
@@ -173,7 +169,7 @@ def named_lists(folder: Path, manifest: dict[str, Any], name: str) -> dict[str, 
 
 
 def _file_of(name: str, manifest: dict[str, Any]) -> str:
-    """Return under which name the manifest has the file of the regions or of the parts."""
+    """Return the manifest's name of the file that has the regions or the parts."""
     return name if name in topology_files(manifest) else "regions"
 
 
@@ -184,7 +180,7 @@ def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Itera
     try:
         with opened(folder / relative) as file:
             info = soundfile.info(file)
-    except InputError:  # _file_faults has said so
+    except InputError:  # _file_faults has reported it
         return
     except soundfile.LibsndfileError as error:
         yield f"{relative}: cannot be read as audio ({error.error_string})"
@@ -202,7 +198,7 @@ def _audio_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Itera
 
 
 def _content_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
-    """Yield what only reading every number shows."""
+    """Yield the faults that show only when every number is read."""
     for entry in sequences(manifest):
         if _readable(folder, entry.get("phonemes")):
             yield from _phoneme_faults(folder, entry, manifest.get("frame_rate"))
@@ -215,7 +211,7 @@ def _content_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
 
 
 def is_within_reach(positions: np.ndarray) -> np.ndarray:
-    """Return which coordinates of positions, in metres and of any shape, are finite and can be told apart in float32."""
+    """Return for each coordinate, in metres, of an array of any shape whether it is finite and resolved by float32."""
     return np.abs(positions) <= FARTHEST
 
 
@@ -237,7 +233,7 @@ def read_phonemes(path: Path) -> tuple[Phoneme, ...]:
     """
     spans = read_json(path)
     if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
-        raise InputError(f"{path}: is not a list of phoneme, start and end with 0 <= start < end")
+        raise InputError(f"{path}: is not a list of objects with phoneme, start and end, 0 <= start < end")
     if any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
         raise InputError(f"{path}: the phonemes are not in the order of time")
     return tuple(Phoneme(span["phoneme"], float(span["start"]), float(span["end"])) for span in spans)

@@ -39,11 +39,11 @@ __all__ = ["MANIFEST", "SPLITS", "Dataset", "Sequence", "validate"]
 
 @dataclass(frozen=True)
 class Sequence:
-    """One sentence spoken by one subject; what it holds is read from disk at each access.
+    """One sentence spoken by one subject; its arrays are read from disk at each access.
 
     Attributes:
         id: unique in the data set.
-        subject, sentence: who says what; ``text`` is the wording, where it is known.
+        subject, sentence: who says what; ``text`` is the wording, if it is known.
         split: "train", "val" or "test".
         frames: number of frames T.
         frame_rate: frames a second.
@@ -71,7 +71,7 @@ class Sequence:
 
     @property
     def mean_style(self) -> np.memmap | None:
-        """The motion with the speaker's style replaced by the mean one, (T, V, 3) float32, metres, where it is there."""
+        """The motion with the mean style in place of the speaker's, (T, V, 3) float32, metres, if the data set has it."""
         return self._map("mean_style")
 
     @property
@@ -87,7 +87,7 @@ class Sequence:
 
     @property
     def phonemes(self) -> tuple[Phoneme, ...] | None:
-        """The phonemes in the order of time, where they are known."""
+        """The phonemes in order of time, if they are known."""
         path = self._paths["phonemes"]
         return None if path is None else read_phonemes(self.folder / path)
 
@@ -104,11 +104,11 @@ class Dataset:
         path: its folder.
         name: its name.
         frame_rate: frames a second, of all sequences.
-        provenance: tool, versions, seed and parameters that made it.
-        subjects: what the manifest says of each subject.
+        provenance: tool, versions, seed and parameters that made the data set.
+        subjects: the manifest's entry of each subject.
         sequences: all sequences, in the manifest's order.
-        topology: faces, regions and parts, which all subjects share; no parts where the data set colours nothing.
-        checksum: hex SHA-256 over everything but name and provenance: equal content gives equal checksums.
+        topology: faces, regions and parts, which all subjects share; no parts if the data set has no colours.
+        checksum: hex SHA-256 of everything but name and provenance: equal content gives equal checksums.
     """
 
     path: Path
@@ -122,10 +122,10 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path | str) -> "Dataset":
-        """Open the data set in a folder after a check of manifest, sizes and headers (:func:`validate` reads it all).
+        """Open the data set in a folder after a check of manifest, sizes and headers (:func:`validate` reads everything).
 
         Raises:
-            InputError: the folder is missing, half written or not as its manifest says.
+            InputError: the folder is missing, half written or differs from its manifest.
         """
         folder = Path(path)
         manifest = read_manifest(folder)

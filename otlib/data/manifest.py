@@ -1,7 +1,6 @@
 """The manifest of a data set: read, walked through, and checked against its format.
 
-The format is described in :mod:`otlib.data.dataset`; what the files beside the manifest hold is the matter of
-:mod:`otlib.data.check`.
+The format is described in :mod:`otlib.data.dataset`; :mod:`otlib.data.check` checks the content of the other files.
 """
 
 import os
@@ -14,7 +13,7 @@ from otlib.files import read_json
 from otlib.settings import FRAME_RATES
 
 FORMAT, VERSION, MANIFEST = "otlib-dataset", 2, "manifest.json"
-OLDEST = 1  # version that is still read: it kept the parts among the regions, under "face_parts"
+OLDEST = 1  # oldest version that is read: it kept the parts among the regions, under "face_parts"
 SPLITS = ("train", "val", "test")
 
 _REQUIRED = {"id": str, "subject": str, "sentence": str, "split": str, "frames": int, "vertices": str, "audio": str}
@@ -91,7 +90,7 @@ def _sequence_fault(entry: Any) -> str | None:
 
 
 def topology_files(manifest: dict[str, Any]) -> tuple[str, ...]:
-    """Return under which names the manifest has the files of the topology."""
+    """Return the manifest's names of the files of the topology."""
     return ("faces", "regions") if manifest["version"] == OLDEST else ("faces", "regions", "parts")
 
 
@@ -142,5 +141,5 @@ def number_files(manifest: dict[str, Any]) -> list[str]:
 
 
 def is_frame_rate(value: Any) -> bool:
-    """Return whether a value read from JSON is a number of frames a second."""
+    """Return whether a value read from JSON is an allowed number of frames a second."""
     return type(value) in (int, float) and value in FRAME_RATES

@@ -1,4 +1,4 @@
-"""A folder that is either complete or absent, with a manifest that decides what of it may be replaced.
+"""A folder that is either complete or absent, with a manifest that decides what in it may be replaced.
 
 Everything is written to a working folder beside the target (:func:`otlib.own_files.working_folder`), which holds ``new``
 (the new folder) and, during the swap, ``old`` (the previous one). The previous folder is removed only if it has a manifest
@@ -28,7 +28,7 @@ class FolderFormat:
 
     Attributes:
         what: a name for messages, such as "a data set".
-        manifest: name of its JSON file, which has "format", "version" and "files", a FileTable of all other files.
+        manifest: name of the JSON file that has "format", "version" and "files", a FileTable of all other files.
         name, version: the manifest's "format" and "version"; a folder of an older version may be replaced too.
     """
 
@@ -40,7 +40,7 @@ class FolderFormat:
 
 @contextlib.contextmanager
 def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None] | None = None) -> Iterator[Path]:
-    """Yield an empty folder beside ``path``; put it in place on success, remove it on failure.
+    """Yield an empty folder beside ``path``; move it to ``path`` on success, remove it on failure.
 
     Args:
         path: the folder to make; an existing folder of the same format is replaced at the end.
@@ -62,13 +62,13 @@ def whole_folder(path: Path | str, form: FolderFormat, finish: Callable[[], None
             if finish is not None:
                 finish()
             if os.path.lexists(path):
-                removable(path, form)  # again, since a run takes minutes
+                removable(path, form)  # again, since minutes have passed
                 os.replace(path, work / OLD)
             os.replace(work / NEW, path)
 
 
 def remove_whole(path: Path, form: FolderFormat) -> None:
-    """Remove a folder and what killed runs left of it; errors as of :func:`whole_folder`."""
+    """Remove a folder and what killed runs left of it; errors as in :func:`whole_folder`."""
     with working_folder(path, lambda work: _clear(work, path, form), single=True), writable(path):
         if os.path.lexists(path):
             _remove(path, form)
@@ -77,10 +77,11 @@ def remove_whole(path: Path, form: FolderFormat) -> None:
 def removable(folder: Path, form: FolderFormat) -> list[Path]:
     """Return the contents of a folder in an order in which they can be removed, the manifest last.
 
-    A listed file may be missing, since nothing is lost with it.
+    A listed file may be missing, since nothing is lost then.
 
     Raises:
-        InputError: it is not of the format, holds something that its manifest does not list, or a listed file was changed.
+        InputError: the folder is not of the format or holds a file that its manifest does not list, or a listed file was
+            changed.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise _foreign(folder, form, "it is a link or a file")

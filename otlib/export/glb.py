@@ -20,13 +20,13 @@ from otlib.viz.normals import VertexNormals, split_creases
 _FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTEX_DATA, _INDEX_DATA = 34962, 34963
 TOLERANCE_MM = 0.1
-"""Largest error wished for: a tenth of what the eye sees on a face as large as life (our choice)."""
-_NORMAL_FRAMES = 300  # frames that the moving normals are fitted to: several times the 64 unknowns of each value
+"""Largest error to aim for: a tenth of what the eye sees on a life-size face (our choice)."""
+_NORMAL_FRAMES = 300  # frames that the moving normals are fitted to: several times the 64 unknowns per coordinate
 
 
 @dataclass(frozen=True)
 class GltfReport:
-    """What became of a sequence in a glTF file.
+    """How well a glTF file holds a sequence.
 
     Attributes:
         targets: number of morph targets.
@@ -38,7 +38,7 @@ class GltfReport:
 
     @property
     def within_tolerance(self) -> bool:
-        """Whether the animation is as exact as it should be, :data:`TOLERANCE_MM`."""
+        """Whether the error is at most :data:`TOLERANCE_MM`."""
         return self.max_error_mm <= TOLERANCE_MM
 
 
@@ -54,21 +54,21 @@ def write_glb(
     """Write a moving mesh as one .glb file with morph targets and an animation of their weights.
 
     glTF has no vertex animation as such, so the sequence is written as a sum of principal displacements
-    (see ``otlib.export.morph_targets``). Normals move too, by their own displacements, the least-squares fit to the true
-    normals. Axes and units are glTF's own already: metres, y up, the face towards +z.
+    (see ``otlib.export.morph_targets``). Normals move too, by displacements of their own that fit the true normals by least
+    squares. Axes and units are already glTF's: metres, y up, the face towards +z.
 
     Args:
         path: the file to write; it appears only when it is whole.
         vertices: (T, V, 3) metres; frame t is at t / frame_rate seconds.
-        topology: of the mesh; each part gets its own primitive and material.
+        topology: the mesh; each part gets its own primitive and material.
         frame_rate: frames per second.
         template: (V, 3) metres, the shape at rest that programs show without the animation; the mean over the frames
             when None.
-        max_targets: the most morph targets to use; 64 is what many programs take.
+        max_targets: the most morph targets to use; many programs take 64.
 
     Returns:
-        The number of targets and the error that they leave. Where ``max_targets`` do not reach 0.1 mm the file is
-        written all the same and ``within_tolerance`` is False.
+        The number of targets and the remaining error. If ``max_targets`` targets do not reach 0.1 mm, the file is written
+        anyway and ``within_tolerance`` is False.
 
     Raises:
         ValueError: shapes that do not fit, an empty sequence, or a value that is not finite.
@@ -102,7 +102,7 @@ def write_glb(
 
 @dataclass(frozen=True)
 class _Surface:
-    """What glTF stores at each of N vertices, which are the mesh's V and copies where an edge is sharp, with K targets."""
+    """What glTF stores at each of N vertices (the mesh's V, and copies at sharp edges), with K targets."""
 
     positions: np.ndarray  # (N, 3)
     position_displacements: np.ndarray  # (K, N, 3)
@@ -114,15 +114,15 @@ def _surface(vertices: np.ndarray, split: np.ndarray, copied: np.ndarray, target
     """Expand the targets to the copied vertices, and fit displacements of the normals with the positions' weights."""
     normals_of = VertexNormals(split, len(copied))
     normals = normals_of(targets.base[copied])
-    chosen = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
-    poses = (vertices[frame][copied].astype(np.float32) for frame in chosen)
-    turned = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
-    fitted = np.linalg.lstsq(targets.weights[chosen], turned.reshape(len(chosen), -1), rcond=None)[0]  # (K, 3N)
+    frames = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
+    poses = (vertices[frame][copied].astype(np.float32) for frame in frames)
+    changes = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
+    displacements = np.linalg.lstsq(targets.weights[frames], changes.reshape(len(frames), -1), rcond=None)[0]  # (K, 3N)
     return _Surface(
         targets.base[copied],
         targets.displacements[:, copied],
         normals,
-        fitted.reshape(-1, *normals.shape).astype(np.float32),
+        displacements.reshape(-1, *normals.shape).astype(np.float32),
     )
 
 
@@ -132,11 +132,11 @@ def _primitive(writer: "_GlbWriter", part_faces: np.ndarray, surface: _Surface, 
     morphs = [
         {
             "POSITION": writer.add(displacement[used], "VEC3", bounds=True, view=_VERTEX_DATA),
-            "NORMAL": writer.add(turn[used], "VEC3", view=_VERTEX_DATA),
+            "NORMAL": writer.add(change[used], "VEC3", view=_VERTEX_DATA),
         }
-        for displacement, turn in zip(surface.position_displacements, surface.normal_displacements, strict=True)
+        for displacement, change in zip(surface.position_displacements, surface.normal_displacements, strict=True)
     ]
-    # The largest index of a type is kept free: it restarts a primitive.
+    # The largest index of a type is never used: it restarts a primitive.
     index_type = np.uint16 if len(used) < 2**16 else np.uint32
     return {
         "attributes": {
@@ -155,7 +155,7 @@ def _mesh(primitives: list[dict[str, Any]], target_count: int) -> dict[str, Any]
 
 
 def _material(name: str) -> dict[str, Any]:
-    # glTF wants linear colour: the sRGB transfer function, IEC 61966-2-1
+    # glTF stores linear colour: the inverse of the sRGB transfer function, IEC 61966-2-1
     colour = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(part_colour(name))]
     _, phong_exponent = part_gloss(name)
     roughness = (2.0 / (phong_exponent + 2.0)) ** 0.25  # GGX alpha^2 = 2 / (n + 2), alpha = roughness^2

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-_OVERSAMPLING = 16  # extra directions that keep the wanted ones exact, after Halko et al. 2011, section 4.2
+_OVERSAMPLING = 16  # extra directions that keep the first ones exact, after Halko et al. 2011, section 4.2
 _ITERATIONS = 4  # each multiplies the gap between kept and dropped directions by their squared ratio
-_CHUNK_VALUES = 4_000_000  # values held in float64 at a time: 32 MB, whatever the sequence's length
+_CHUNK_VALUES = 4_000_000  # values in float64 at a time: 32 MB, whatever the sequence's length
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class MorphTargets:
         base: (V, 3) float32 metres.
         displacements: (K, V, 3) float32 metres, in falling order of how much motion they carry.
         weights: (T, K) float32; each displacement's largest weight is 1 or -1.
-        max_error_mm: the largest distance, over all frames and vertices, from the sum to the sequence.
+        max_error_mm: the largest distance between the sum and the sequence, over all frames and vertices.
     """
 
     base: Float[np.ndarray, "V 3"]
@@ -33,20 +33,20 @@ def fit_morph_targets(
 ) -> MorphTargets:
     """Find few displacements whose weighted sums follow a sequence, by principal components about ``base``.
 
-    The components come from randomised orthogonal iteration (Halko et al. 2011) with a fixed seed, which walks through
-    the sequence in pieces, so that it may be a memory map of any length; five times, where ``scipy.sparse.linalg.svds``
-    walks some 300 times for the same 64 components. The error is then measured, not estimated, with the numbers as they are
-    stored.
+    The components come from randomised orthogonal iteration (Halko et al. 2011) with a fixed seed. It reads the sequence in
+    pieces, so the sequence may be a memory map of any length; it reads it five times, while ``scipy.sparse.linalg.svds``
+    reads it some 300 times for the same 64 components. The error is then measured, not estimated, from the numbers as they
+    are stored.
 
     Args:
         vertices: (T, V, 3) metres.
         base: (V, 3) metres.
         max_targets: the most displacements allowed.
-        tolerance_mm: the largest error wished for, millimetres.
+        tolerance_mm: the largest error to aim for, millimetres.
 
     Returns:
-        The number of displacements, at least one, that reaches the tolerance while one fewer does not; or
-        ``max_targets`` displacements and a larger ``max_error_mm`` when that many do not reach it.
+        The smallest number of displacements, at least one, that reaches the tolerance; or ``max_targets`` displacements and
+        a larger ``max_error_mm`` if that many do not reach it.
 
     Raises:
         ValueError: no frames, shapes that do not fit, a value that is not finite, or no displacement allowed.
@@ -98,13 +98,9 @@ def _principal_directions(vertices: np.ndarray, base: np.ndarray, count: int) ->
         basis = np.linalg.qr(basis)[0]
         basis = sum(motion.T @ (motion @ basis) for motion in _motion(vertices, base))
     basis = np.linalg.qr(basis)[0]
-    inside = sum(_gram(motion @ basis) for motion in _motion(vertices, base))  # (size, size)
-    _, rotation = np.linalg.eigh(inside)  # rising order
+    coefficients = (motion @ basis for motion in _motion(vertices, base))
+    _, rotation = np.linalg.eigh(sum(part.T @ part for part in coefficients))  # (size, size), rising order
     return basis @ rotation[:, ::-1][:, :count]
-
-
-def _gram(coefficients: np.ndarray) -> np.ndarray:
-    return coefficients.T @ coefficients
 
 
 def _max_error_mm(vertices: np.ndarray, base: np.ndarray, displacements: np.ndarray, weights: np.ndarray) -> float:
@@ -112,7 +108,7 @@ def _max_error_mm(vertices: np.ndarray, base: np.ndarray, displacements: np.ndar
     largest, start = 0.0, 0
     for motion in _motion(vertices, base):
         stop = start + len(motion)
-        rest = motion - weights[start:stop].astype(np.float64) @ displacements
-        largest = max(largest, float((rest.reshape(-1, 3) ** 2).sum(1).max()))
+        error = motion - weights[start:stop].astype(np.float64) @ displacements
+        largest = max(largest, float((error.reshape(-1, 3) ** 2).sum(1).max()))
         start = stop
     return 1e3 * largest**0.5

@@ -29,10 +29,10 @@ def write_talking_head(
 
     Args:
         path: the file to write; it appears only when it is whole.
-        frames: (height, width, 3) uint8 pictures of one size; an odd side grows by one repeated row or column, because
-            H.264 halves the resolution of colour.
+        frames: (height, width, 3) uint8 pictures of one size; an odd side grows by a repeated row or column, because H.264
+            halves the resolution of colour.
         frame_rate: pictures per second.
-        audio: (S,) samples, 1.0 is full scale.
+        audio: (S,) samples; 1.0 is full scale.
         sample_rate: samples per second.
 
     Returns:
@@ -60,7 +60,7 @@ def write_talking_head(
                              "there") from error
         count = _encode(temporary, itertools.chain([first], pictures), first.shape, frame_rate, sound)
         written = None
-        with contextlib.suppress(RuntimeError):  # it is no video
+        with contextlib.suppress(RuntimeError):  # not a video
             written, _ = imageio_ffmpeg.count_frames_and_secs(temporary)
         if written != count:
             raise InputError(f"{path}: ffmpeg could not write the video; free some space, or let its name end in .mp4")
@@ -73,10 +73,10 @@ def write_talking_head(
 
 
 def _encode(target: Path, pictures: Iterable[np.ndarray], shape: tuple[int, ...], frame_rate: float, sound: Path) -> int:
-    """Hand the pictures to ffmpeg as they come; return how many there were until it stopped, if it did."""
+    """Pass the pictures to ffmpeg one by one; return how many it took, which is fewer than there are if it stopped."""
     to_even = [(0, side % 2) for side in shape[:2]] + [(0, 0)]
     height, width = (side + side % 2 for side in shape[:2])
-    # No encoder names or dates in the file, and the index in front so that a browser starts before all is loaded.
+    # No encoder names or dates in the file, and the index in front, so that a browser starts before it has the whole file.
     options = ["-crf", _QUALITY, "-b:a", _AUDIO_BITS_PER_SECOND, "-bitexact", "-movflags", "+faststart"]
     encoder = imageio_ffmpeg.write_frames(
         target, (width, height), fps=frame_rate, quality=None, codec="libx264", macro_block_size=2,

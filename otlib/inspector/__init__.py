@@ -1,6 +1,7 @@
 """Look at the transport between a true and a predicted sequence: live in JupyterLab, as a picture, or as a page.
 
-``comparison`` computes, ``scene`` and ``panels`` draw, ``widget`` is the live view, ``page`` the one without a kernel.
+``transport`` computes, ``measure_views`` and ``figures`` draw, ``widget`` is the live view, and ``page`` the one that needs
+no kernel.
 """
 
 from otlib.inspector.figures import still

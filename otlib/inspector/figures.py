@@ -24,14 +24,14 @@ _BAND = 2.0  # standard deviations: about 95 %
 
 
 def coordinate_name(azimuth: float, elevation: float) -> str:
-    """Return what is measured along a direction: height, sideways, depth, or its angles."""
+    """Return the name of the coordinate along a direction: height, sideways, depth, or its angles."""
     if elevation == 90.0:
         azimuth = 0.0
     return _AXES.get((azimuth, elevation), f"along {azimuth:g}°, {elevation:g}° up")
 
 
 def headline(alignment: Alignment) -> str:
-    """Return the distance and what it is of, in one line."""
+    """Return the distance, with its region and frame, in one line."""
     controls = alignment.controls
     along = 1e3 * alignment.matching.cost ** (1 / controls.p)
     return (f"{WORDS[controls.region]}, frame {controls.frame}: SW_{controls.p:g} = {1e3 * alignment.distance:.3g} mm from "
@@ -49,9 +49,9 @@ def arrow_line(alignment: Alignment, arrows: Arrows) -> str:
 
 def estimate_line(estimate: Estimate, count: int) -> str:
     """Return the estimate from ``count`` directions with its error band, and the exact distance, in one line."""
-    chosen = estimate.counts.index(count)
-    p, band = f"{estimate.p:g}", 1e3 * _BAND * estimate.deviation[chosen]
-    line = f"{WORDS[estimate.region]}: SW_{p} = {1e3 * estimate.middle[chosen]:.3f} ± {band:.1g} mm from {count} directions"
+    index = estimate.counts.index(count)
+    p, band = f"{estimate.p:g}", 1e3 * _BAND * estimate.deviation[index]
+    line = f"{WORDS[estimate.region]}: SW_{p} = {1e3 * estimate.middle[index]:.3f} ± {band:.1g} mm from {count} directions"
     if estimate.exact is None:
         return f"{line}; exact transport is for at most {EXACT_ATOMS} atoms, these are {max(estimate.atoms)}"
     return f"{line}; exact W_{p} = {1e3 * estimate.exact:.3f} mm, so that SW_{p} is at most {1e3 * estimate.bound:.3f} mm"
@@ -61,8 +61,8 @@ def draw_estimate(axes: Axes, estimate: Estimate, count: int) -> None:
     """Draw the estimate with its error band against the number of directions, the count in use, and the exact bound.
 
     Args:
-        axes: to draw in.
-        estimate: of several counts.
+        axes: where to draw.
+        estimate: that of several counts.
         count: the number of directions in use.
     """
     low, high = (1e3 * (estimate.middle + side * _BAND * estimate.deviation) for side in (-1, 1))
@@ -70,9 +70,9 @@ def draw_estimate(axes: Axes, estimate: Estimate, count: int) -> None:
                       label="estimate, ± 2 deviations")
     axes.plot(estimate.counts, 1e3 * estimate.middle, "o-", color=palette.NEUTRAL, markersize=3, linewidth=1.2)
     if count in estimate.counts:
-        chosen = estimate.counts.index(count)
-        axes.plot([count, count], [low[chosen], high[chosen]], color="black", linewidth=2.5)
-        axes.plot(count, 1e3 * estimate.middle[chosen], "o", color="black", markersize=6, label=f"{count} directions")
+        index = estimate.counts.index(count)
+        axes.plot([count, count], [low[index], high[index]], color="black", linewidth=2.5)
+        axes.plot(count, 1e3 * estimate.middle[index], "o", color="black", markersize=6, label=f"{count} directions")
     if estimate.bound is not None:
         label = f"at most {1e3 * estimate.bound:.3g}: exact $W_{{{estimate.p:g}}}$ = {1e3 * estimate.exact:.3g}"
         axes.axhline(1e3 * estimate.bound, color=palette.HIGHLIGHT, linewidth=2.0, linestyle="--", label=label)
@@ -120,8 +120,8 @@ def still(alignment: Alignment, estimate: Estimate, *, arrows: Arrows = "gradien
     """Draw the whole inspector as one figure, for pages without a kernel.
 
     Args:
-        alignment: to show.
-        estimate: of several counts, usually on the lips.
+        alignment: what to show.
+        estimate: that of several counts, usually of the lips.
         arrows: see :data:`otlib.inspector.measure_views.Arrows`.
         camera: "front", "three_quarter" or "profile".
 

@@ -1,6 +1,5 @@
-"""Two measures side by side in PyVista, one camera for both: atoms, what they pay, where they are moved."""
+"""Two measures side by side in PyVista, one camera for both: the atoms, their costs, their moves."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import matplotlib
@@ -11,6 +10,7 @@ from otlib.inspector.transport import Alignment
 from otlib.viz import palette
 from otlib.viz.can_render import ensure_rendering
 from otlib.viz.heads import Camera, place_camera
+from otlib.viz.measures import BALL_SHARE, atom_sides
 
 if TYPE_CHECKING:
     import pyvista
@@ -19,11 +19,10 @@ Arrows = Literal["gradient", "plan", "none"]
 """What arrows show: the step of descent on SW_2^2, the mean of the averaged sliced plan, or nothing."""
 
 MOST_ARROWS = 300
-"""On each measure, at the atoms that pay most; more would hide the atoms."""
+"""Most arrows on each measure, at the atoms that pay most; more would hide the atoms."""
 
-_LONGEST_ARROW = 0.15  # of the measure's extent, which the longest arrows come near
+_LONGEST_ARROW = 0.15  # of the measure's extent
 _FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-_BALL_SHARE = 0.42  # radius of a ball over the side of a square of the atom's area: neighbours almost touch
 _TEXT_COLOUR = "#303030"
 
 
@@ -34,8 +33,8 @@ class AlignmentScene:
 
     Args:
         size: (width, height) in pixels, of both views together.
-        camera: "front", "three_quarter" or "profile", to begin with; in a notebook it can be turned by hand.
-        notebook: the scene is to be shown live, with its own titles and colour scale.
+        camera: "front", "three_quarter" or "profile" at first; in a notebook it can be turned by hand.
+        notebook: show the scene live, with titles.
 
     Raises:
         RenderingUnavailable: no GL on this machine.
@@ -57,16 +56,15 @@ class AlignmentScene:
             self._views.append(_View(self.plotter))
         self.plotter.link_views()
 
-    def show(self, alignment: Alignment, arrows: Arrows = "gradient", limit_mm: float | None = None) -> None:
-        """Put an alignment in place of the one before; a change of region places the camera anew.
+    def show(self, alignment: Alignment, arrows: Arrows = "gradient") -> None:
+        """Replace the alignment shown; a change of region places the camera anew.
 
         Args:
-            alignment: of measures in R^3.
+            alignment: that of measures in R^3.
             arrows: see :data:`Arrows`.
-            limit_mm: cost that gets the last colour; the largest here when None.
         """
-        sides = _sides(alignment)
-        limit_mm = cost_limit_mm(alignment) if limit_mm is None else limit_mm
+        sides = measure_sides(alignment)
+        limit_mm = cost_limit_mm(alignment)
         factor = arrow_factor(alignment, arrows)
         for column, (view, side) in enumerate(zip(self._views, sides, strict=True)):
             self.plotter.subplot(0, column)
@@ -78,7 +76,7 @@ class AlignmentScene:
             self.look(np.concatenate([side.outermost() for side in sides]), self._camera)
 
     def look(self, points: Float[np.ndarray, "N 3"], camera: Camera) -> None:
-        """Place the camera of both views so that all of ``points`` (metres) are seen."""
+        """Place the camera of both views so that all of ``points`` (metres) are visible."""
         self.plotter.subplot(0, 0)
         width, height = self._size
         self.metres_per_pixel = place_camera(self.plotter, points, (width // 2, height), camera)
@@ -103,15 +101,23 @@ def cost_limit_mm(alignment: Alignment) -> float:
 
 
 def arrow_factor(alignment: Alignment, arrows: Arrows) -> int:
-    """Return by how much arrows are drawn longer than what they show: a round number that makes the longest visible."""
-    sides = _sides(alignment)
+    """Return how many times as long as the moves the arrows are drawn: a round number that makes the longest visible."""
+    sides = measure_sides(alignment)
     extent = max(side.extent for side in sides)
     longest = max(float(np.linalg.norm(side.moves(arrows), axis=1).max()) for side in sides)
     return max([factor for factor in _FACTORS if factor * longest <= _LONGEST_ARROW * extent], default=1)
 
 
-class _Side:
-    """One of the two measures with what the transport does to it, as arrays in metres."""
+class Side:
+    """One of the two measures with what the transport does to it, as arrays in metres.
+
+    Attributes:
+        name: "true" or "predicted".
+        points: (N, 3) of the atoms.
+        weights: (N,) of the atoms.
+        gap_mm: (N,) see :attr:`otlib.inspector.transport.Alignment.gaps`, but in mm.
+        cost: (N,) that each atom pays.
+    """
 
     def __init__(self, name: str, measure, moved, gap: np.ndarray) -> None:
         self.name, self.points, self.weights = name, measure.points.numpy(), measure.weights.numpy()
@@ -123,30 +129,29 @@ class _Side:
         """Longest side of the box that holds the atoms, metres."""
         return float(np.ptp(self.points, axis=0).max())
 
-    @property
-    def lengths(self) -> np.ndarray:
-        """Side (N,) of a square of each atom's area: the measure knows shares of the area only, and a surface of extent d
-        has an area of about d squared."""
-        return self.extent * np.sqrt(self.weights)
-
     def outermost(self) -> np.ndarray:
-        """Points (2 N, 3) at two corners of the boxes that hold the balls."""
-        radii = _BALL_SHARE * self.lengths[:, None]
+        """Two opposite corners (2 N, 3) of the box around each ball."""
+        radii = BALL_SHARE * atom_sides(self.points, self.weights)[:, None]
         return np.concatenate([self.points - radii, self.points + radii])
 
     def moves(self, arrows: Arrows) -> np.ndarray:
         """Displacements (N, 3) that arrows show."""
         return np.zeros_like(self.points) if arrows == "none" else self._moves[arrows]
 
+    def costliest(self) -> np.ndarray:
+        """Indices of the atoms that get arrows, in falling order of cost."""
+        return np.argsort(-self.cost, kind="stable")[:MOST_ARROWS]
 
-def _sides(alignment: Alignment) -> Sequence[_Side]:
+
+def measure_sides(alignment: Alignment) -> tuple[Side, Side]:
+    """Return the true and the predicted side of an alignment."""
     true_gap, predicted_gap = alignment.gaps
-    return (_Side("true", alignment.true, alignment.from_true, true_gap),
-            _Side("predicted", alignment.predicted, alignment.from_predicted, predicted_gap))
+    return (Side("true", alignment.true, alignment.from_true, true_gap),
+            Side("predicted", alignment.predicted, alignment.from_predicted, predicted_gap))
 
 
 class _View:
-    """The actors of one view; each keeps its place while its data is exchanged."""
+    """The actors of one view; they stay, and only their data is replaced."""
 
     def __init__(self, plotter: "pyvista.Plotter") -> None:
         import pyvista
@@ -158,27 +163,27 @@ class _View:
         self._atoms = plotter.add_mesh(start, style="points_gaussian", render_points_as_spheres=True, emissive=False,
                                        scalars="colour", rgb=True, ambient=0.2, **quiet)
         self._atoms.mapper.scale_array = "side"
-        self._atoms.mapper.scale_factor = _BALL_SHARE
+        self._atoms.mapper.scale_factor = BALL_SHARE
         self._arrows = plotter.add_mesh(pyvista.Arrow(), color=_TEXT_COLOUR, lighting=False, **quiet)
         self._axis = plotter.add_mesh(pyvista.Line(), color=palette.HIGHLIGHT, line_width=3, lighting=False, **quiet)
         self._title = None
 
-    def put(self, side: _Side, alignment: Alignment, arrows: Arrows, factor: int, limit_mm: float) -> None:
-        """Exchange what is shown."""
+    def put(self, side: Side, alignment: Alignment, arrows: Arrows, factor: int, limit_mm: float) -> None:
+        """Replace the data shown."""
         import pyvista
 
         atoms = pyvista.PolyData(side.points)
-        atoms["side"] = side.lengths
+        atoms["side"] = atom_sides(side.points, side.weights)
         atoms["colour"] = matplotlib.colormaps[palette.COST_COLOURMAP](side.gap_mm / limit_mm, bytes=True)[:, :3]
         atoms.set_active_scalars("colour")
         self._atoms.mapper.dataset = atoms
 
-        paying = np.argsort(-side.cost, kind="stable")[:MOST_ARROWS]
-        moves = factor * side.moves(arrows)[paying]
+        costliest = side.costliest()
+        moves = factor * side.moves(arrows)[costliest]
         lengths = np.linalg.norm(moves, axis=1)
         self._arrows.visibility = bool(lengths.any())
         if self._arrows.visibility:
-            starts = pyvista.PolyData(side.points[paying])
+            starts = pyvista.PolyData(side.points[costliest])
             starts["move"], starts["length"] = moves, lengths
             arrow = pyvista.Arrow(tip_resolution=6, shaft_resolution=4, tip_length=0.3, tip_radius=0.09, shaft_radius=0.03)
             self._arrows.mapper.dataset = starts.glyph(geom=arrow, orient="move", scale="length")
@@ -188,7 +193,7 @@ class _View:
         self._axis.mapper.dataset = pyvista.Line(centre - reach, centre + reach)
 
     def write(self, title: str, colour: str) -> None:
-        """Write a title above."""
+        """Write a title in the upper left corner."""
         if self._title is not None:
             self._plotter.remove_actor(self._title, render=False)
         self._title = self._plotter.add_text(title, position="upper_left", font_size=9, color=colour, render=False)

@@ -1,4 +1,4 @@
-"""What the inspector shows, computed: measures, matching, costs and estimates for one state of its controls, no pictures."""
+"""Compute what the inspector shows for one state of its controls: measures, matching, costs and estimates."""
 
 import math
 from dataclasses import dataclass
@@ -25,10 +25,10 @@ from otlib.meshes.geometry import check_mesh
 from otlib.topology import Topology
 
 REGIONS = ("lips", "mouth", "face")
-"""Faces that touch the lips, faces within two edges of them (where the loss looks), all faces."""
+"""Faces that touch the lips, faces within two edges of them (as in the loss), all faces."""
 
 DRAWS = 20
-"""Independent draws of the directions from which the spread of an estimate is measured; known to 16 % from 20."""
+"""Independent draws of the directions that measure the spread of an estimate; 20 give it to 16 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +37,10 @@ class MovingMesh:
 
     Attributes:
         vertices: metres, one still mesh (V, 3) or its frames (T, V, 3).
-        topology: of the mesh; where it names no lips, only the whole face can be looked at.
+        topology: the mesh; if it names no lips, the whole face is the only region.
 
     Raises:
-        ValueError: a mesh that is none (see :func:`otlib.meshes.geometry.check_mesh`), or lips that are in no face.
+        ValueError: a bad mesh (see :func:`otlib.meshes.geometry.check_mesh`), or lips that are in no face.
     """
 
     vertices: Float[np.ndarray, "T V 3"] | Float[np.ndarray, "V 3"]
@@ -53,25 +53,22 @@ class MovingMesh:
 
     @property
     def has_lips(self) -> bool:
-        """Whether the topology names them."""
+        """Whether the topology names lips."""
         return "lips" in self.topology.regions
 
     @property
     def frames(self) -> int:
-        """How many; one for a still mesh."""
+        """Number of frames; one for a still mesh."""
         return len(self.vertices) if self.vertices.ndim == 3 else 1
 
     def measure(self, frame: int, region: str) -> Measure:
-        """Return the barycentres of a region's faces as a measure, float64; a still mesh has every frame."""
+        """Return the barycentres of a region's faces as a measure, float64; a still mesh is the same in every frame."""
         vertices = self.vertices[frame if self.frames > 1 else 0] if self.vertices.ndim == 3 else self.vertices
-        return barycentres(torch.from_numpy(np.array(vertices, np.float64)), self._faces_of(region))
-
-    def _faces_of(self, region: str) -> Tensor:
         if region == "lips":
             faces = self.topology.faces[np.isin(self.topology.faces, self.topology.lips).any(1)]
         else:
             faces = transport_faces(self.topology, region)
-        return torch.from_numpy(faces)
+        return barycentres(torch.from_numpy(np.array(vertices, np.float64)), torch.from_numpy(faces))
 
 
 @dataclass(frozen=True)
@@ -79,10 +76,10 @@ class Controls:
     """One state of the inspector.
 
     Attributes:
-        frame: of both meshes.
-        region: of :data:`REGIONS`.
-        azimuth: degrees from the front (z) to the head's left (x), of the direction projected on.
-        elevation: degrees from the horizontal up (y), of the same.
+        frame: number of the frame, in both meshes.
+        region: one of :data:`REGIONS`.
+        azimuth: degrees from the front (z) towards the head's left (x) of the direction to project on.
+        elevation: degrees from the horizontal upwards (y) of the same direction.
         count: number of directions L of the sliced distance.
         p: exponent of all distances.
     """
@@ -107,10 +104,10 @@ class Alignment:
     """Two measures and the transport between them; lengths in metres.
 
     Attributes:
-        controls: that it answers.
+        controls: the state that it belongs to.
         true, predicted: the measures, in R^3.
-        matching: of both along the direction of the controls.
-        from_true, from_predicted: what each atom is moved by and pays.
+        matching: that of both along the direction of the controls.
+        from_true, from_predicted: each atom's displacements and cost.
         distance: SW_p, from the directions drawn.
     """
 
@@ -125,12 +122,12 @@ class Alignment:
     @property
     def gaps(self) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, " M"]]:
         """How far a unit of each atom's mass goes in a projection: (its cost / its mass)^(1/p), mean over directions."""
-        found = []
-        for measure, moved in ((self.true, self.from_true), (self.predicted, self.from_predicted)):
+        def mean_gaps(measure: Measure, moved: AtomTransport) -> Float[np.ndarray, " _"]:
             massive = measure.weights > 0
-            paid = torch.where(massive, moved.cost / torch.where(massive, measure.weights, 1), 0)
-            found.append((paid ** (1 / self.controls.p)).numpy())
-        return found[0], found[1]
+            costs = torch.where(massive, moved.cost / torch.where(massive, measure.weights, 1), 0)
+            return (costs ** (1 / self.controls.p)).numpy()
+
+        return mean_gaps(self.true, self.from_true), mean_gaps(self.predicted, self.from_predicted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,12 +135,12 @@ class Estimate:
     """How well few directions estimate the sliced distance of a region, beside the exact distance; lengths in metres.
 
     Attributes:
-        region: of :data:`REGIONS`.
-        atoms: of the true and of the predicted measure.
+        region: one of :data:`REGIONS`.
+        atoms: numbers of atoms of the true and of the predicted measure.
         p: exponent.
         counts: numbers of directions.
-        values: SW_p of each count and of :data:`DRAWS` independent draws.
-        exact: W_p from an optimal plan; None where a measure has more than ``EXACT_ATOMS`` atoms.
+        values: SW_p for each count and each of :data:`DRAWS` independent draws.
+        exact: W_p from an optimal plan; None if a measure has more than ``EXACT_ATOMS`` atoms.
     """
 
     region: str
@@ -174,8 +171,8 @@ class Comparison:
 
     Args:
         true: the mesh to compare with.
-        predicted: the mesh compared; as many frames as ``true``, or one of them has one.
-        seed: of the directions drawn; one seed has the same directions in every frame.
+        predicted: the mesh compared, with as many frames as ``true``; or one of the two has one frame.
+        seed: draws the directions, the same in every frame.
 
     Raises:
         ValueError: numbers of frames that do not fit.
@@ -189,7 +186,7 @@ class Comparison:
 
     @property
     def frames(self) -> int:
-        """Frames that can be shown."""
+        """Number of frames to show."""
         return max(self.true.frames, self.predicted.frames)
 
     @property
@@ -199,14 +196,14 @@ class Comparison:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Numbers of directions that are one stored design each, the ones to choose among."""
+        """Numbers of directions to choose from, each of which is a stored design."""
         return design_sizes(3)
 
     def align(self, controls: Controls) -> Alignment:
         """Return the transport between both meshes for a state of the controls.
 
         Raises:
-            ValueError: a frame, region, count or p that there is not.
+            ValueError: a frame, region, count or p that does not exist.
         """
         true, predicted = self._measures(controls)
         directions = self._directions(controls.count)
@@ -216,16 +213,16 @@ class Comparison:
                          float(from_true.cost.sum()) ** (1 / controls.p))
 
     def estimate(self, frame: int, region: str, p: float, counts: tuple[int, ...]) -> Estimate:
-        """Return how the estimate of a region's distance spreads, and its exact distance where that can be had.
+        """Return estimates of a region's distance, to show their spread, and its exact distance if the atoms are few enough.
 
         Args:
-            frame: of both meshes.
-            region: of :attr:`regions`.
+            frame: number of the frame, in both meshes.
+            region: one of :attr:`regions`.
             p: exponent.
             counts: numbers of directions.
 
         Raises:
-            ValueError: as :meth:`align`.
+            ValueError: as for :meth:`align`.
         """
         pair = self._measures(Controls(frame, region, p=p))
         generator = torch.Generator().manual_seed(self.seed)
@@ -240,7 +237,7 @@ class Comparison:
     def costliest(self, controls: Controls) -> tuple[float, float]:
         """Return azimuth and elevation, whole degrees, of the direction drawn whose one-dimensional cost is highest.
 
-        Of a line and its opposite, which cost the same, it is the upper one.
+        Of a direction and its opposite, which cost the same, it is the upper one.
         """
         true, predicted = self._measures(controls)
         directions = self._directions(controls.count)
@@ -250,7 +247,7 @@ class Comparison:
         return float(round(math.degrees(math.atan2(sign * x, sign * z)))), float(round(math.degrees(math.asin(sign * y))))
 
     def check(self, controls: Controls) -> None:
-        """Raise ValueError where the controls name a frame, region, count or p that there is not."""
+        """Raise ValueError if the controls name a frame, region, count or p that does not exist."""
         if not 0 <= controls.frame < self.frames:
             raise ValueError(f"frame must be 0 to {self.frames - 1}, got {controls.frame}")
         if controls.region not in self.regions:

@@ -1,4 +1,4 @@
-"""The inspector in JupyterLab: controls, the two views, the panels; computed beside the kernel's thread, drawn on it."""
+"""The inspector in JupyterLab: controls, the two views, the panels; computed on a worker thread, drawn on the kernel's."""
 
 import asyncio
 import functools
@@ -6,7 +6,6 @@ import html
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import Any
 from unittest import mock
 
@@ -28,32 +27,27 @@ from otlib.viz.heads import Camera
 
 WORKING = "working …"
 _EXPONENTS = (1.0, 2.0, 3.0)
-_REMEMBERED = 64  # estimates, of a few hundred bytes, for turning back to a frame
-
-
-def _no_download() -> AbstractContextManager:
-    """Keep trame from fetching VTK's WebAssembly from the network as its server starts; views drawn here need none."""
-    return mock.patch.dict(sys.modules, {"trame.widgets.vtklocal": None})
+_REMEMBERED = 64  # estimates of a few hundred bytes, for when the reader returns to a frame
 
 
 class Inspector:
-    """Look at the transport between two sequences by hand; end a cell with it.
+    """Controls and pictures of the transport between two sequences; end a cell with it.
 
-    A change of a control is answered in two steps. The alignment comes first: views, matching, quantile functions. Then,
-    for that takes longer, the spread of the estimate and the exact distance on the lips (of the whole face, where there
-    are none), which meanwhile say that they are being worked on. A newer change drops the answers to older ones.
+    A change of a control is answered in two steps. The alignment comes first: views, matching, quantile functions. The
+    slower parts follow: the spread of the estimate and the exact distance, of the lips (of the whole face if there are no
+    lips). Until then they show "working". A newer change drops the answers to older ones.
 
-    Widgets call back on other threads than the kernel's own, on which alone VTK may be touched (JupyterLab 4.4 and
-    later): every call is handed to the kernel's event loop, and what computes runs on a worker thread.
+    Widgets call back on other threads than the kernel's, the only one that may use VTK (JupyterLab 4.4 and later): every
+    call goes to the kernel's event loop, and computations run on a worker thread.
 
     Args:
         comparison: the two sequences.
-        controls: to begin with.
+        controls: the first state.
         size: (width, height) of the views in pixels.
-        camera: to begin with, "front", "three_quarter" or "profile".
+        camera: "front", "three_quarter" or "profile" at first.
 
     Attributes:
-        widget: everything, for layouts of one's own.
+        widget: the whole inspector, for layouts of one's own.
 
     Raises:
         ValueError: controls that do not fit the comparison.
@@ -68,8 +62,8 @@ class Inspector:
         except RuntimeError:
             raise RuntimeError("the inspector needs a notebook's event loop: open it in JupyterLab") from None
         self._comparison = comparison
-        self._number = 0  # of the newest change
-        self._requested = False  # a change has come that is not yet being answered
+        self._number = 0  # the number of the newest change
+        self._requested = False  # whether a change waits for its answer
         self._lines = ["", "", ""]
         self._estimate = functools.lru_cache(_REMEMBERED)(comparison.estimate)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="inspector")
@@ -80,7 +74,8 @@ class Inspector:
         self._scene = AlignmentScene(size, camera, notebook=True)
         self._arrows = self.arrows.value
         self._scene.show(comparison.align(self.controls), self._arrows)
-        with _no_download():
+        # Without this module trame does not fetch VTK's WebAssembly from the network; views drawn here do not need it.
+        with mock.patch.dict(sys.modules, {"trame.widgets.vtklocal": None}):
             self._views = self._scene.plotter.show(jupyter_backend="server", return_viewer=True,
                                                    jupyter_kwargs={"add_menu": False})
         self.widget = ipywidgets.VBox([
@@ -95,7 +90,7 @@ class Inspector:
 
     @property
     def controls(self) -> Controls:
-        """The state of the controls now."""
+        """The current state of the controls."""
         return Controls(self.frame.value, self.region.value, float(self.azimuth.value), float(self.elevation.value),
                         self.count.value, self.p.value)
 
@@ -137,7 +132,7 @@ class Inspector:
             self._presets.append(button)
 
     def _changed(self, change: Any) -> None:
-        """Have the newest state answered, once for changes that come together; on any thread."""
+        """Request an answer to the newest state, one for changes that come together; on any thread."""
         if not self._requested:
             self._requested = True
             self._on_loop(self._request)
@@ -145,7 +140,7 @@ class Inspector:
     # on the kernel's thread
 
     def _request(self) -> None:
-        """Answer the controls as they are now."""
+        """Answer the current state of the controls."""
         self._requested = False
         self._number += 1
         self._lines = [WORKING, "", ""]
@@ -160,7 +155,7 @@ class Inspector:
             self._worker.submit(self._find_costliest, self._number, self.controls)
         else:
             self.azimuth.value, self.elevation.value = angles
-            self._changed(None)  # also where they are as they were
+            self._changed(None)  # even if the angles did not change
 
     def _draw_views(self, alignment: Alignment) -> None:
         self._scene.show(alignment, self._arrows)
@@ -198,7 +193,7 @@ class Inspector:
             self._post(number, self._draw_views, alignment)
             self._post(number, self._draw_panel, alignment, alignment_png(alignment))  # made while the views are drawn
             self._answer_estimates(number, controls)
-        except Exception as error:  # an exception in a thread would be seen by nobody
+        except Exception as error:  # nobody would see an exception in a thread
             self._post(number, self._fail, error)
 
     def _answer_estimates(self, number: int, controls: Controls) -> None:
@@ -220,7 +215,7 @@ class Inspector:
             self._post(number, self._fail, error)
 
     def _post(self, number: int, call: Callable[..., None], *arguments: Any) -> None:
-        """Have the kernel's thread do it, unless a newer change has come."""
+        """Make the call on the kernel's thread, unless a newer change has come."""
         self._on_loop(lambda: call(*arguments) if number == self._number else None)
 
     def _on_loop(self, call: Callable[..., None], *arguments: Any) -> None:
@@ -228,5 +223,5 @@ class Inspector:
 
 
 def _look(description: str, width: int) -> dict[str, Any]:
-    """Keywords for a control: what stands before it, and its width in pixels."""
+    """Return keywords for a control: its description, and its width in pixels."""
     return {"description": description, "style": {"description_width": "initial"}, "layout": {"width": f"{width}px"}}

@@ -29,7 +29,7 @@ class ChebyshevConvolution(nn.Module):
 
     It equals the forward recursion T_k = 2 ~L T_{k-1} - T_{k-2} up to rounding and is as fast, but the gradient needs only
     x instead of all T_k(~L) x, and the sparse products have the width of the output. Sparse products with folded batches
-    (see ``otlib.meshes.sparse``) beat dense ones with precomputed T_k(~L) at every size tried (80 to 1,300 vertices), so
+    (see ``otlib.meshes.sparse``) beat dense ones with precomputed T_k(~L) at every size measured (80 to 1,300 vertices), so
     there is no dense path.
 
     Args:

@@ -1,4 +1,4 @@
-"""Triangle meshes as tensors: corners, areas, unit normals and barycentres of the faces."""
+"""Triangle meshes as tensors: corners, areas and unit normals of the faces."""
 
 import torch
 from jaxtyping import Float, Int
@@ -91,14 +91,3 @@ def unit_vectors(vectors: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"
     lengths = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     # Dividing by one where the length is zero keeps the unused branch of the gradient finite.
     return vectors / torch.where(lengths > 0, lengths, 1)
-
-
-def face_barycentres(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch F 3"]:
-    """Mean of the three corners of every face, metres.
-
-    Args:
-        vertices: positions, metres.
-        faces: corner indices.
-    """
-    first, second, third = face_corners(vertices, faces)
-    return (first + second + third) / 3

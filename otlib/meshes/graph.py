@@ -32,8 +32,7 @@ def graph_edges(faces: Tensor | np.ndarray) -> Tensor:
     if faces.is_floating_point() or faces.is_complex():
         raise ValueError(f"faces must be integers, not {faces.dtype}")
     pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).to(torch.int64)  # 3F 2
-    _check_pairs(pairs, "faces")
-    return torch.unique(pairs.sort(dim=1).values, dim=0)
+    return _unique_pairs(pairs, "faces")
 
 
 def scaled_laplacian(connectivity: Tensor | np.ndarray, vertex_count: int, *, lambda_max: float | None = 2.0,
@@ -82,7 +81,7 @@ def largest_eigenvalue(connectivity: Tensor | np.ndarray, vertex_count: int) -> 
         vertex_count: V.
 
     Raises:
-        ValueError: bad connectivity, or Lanczos does not converge (for so large a graph, 2 is the better choice).
+        ValueError: bad connectivity, or Lanczos does not converge (for such a large graph, 2 is the better choice).
     """
     laplacian = scaled_laplacian(connectivity, vertex_count, lambda_max=2.0, dtype=torch.float64).cpu()  # L - I
     if len(laplacian.values()) == 0:
@@ -100,8 +99,7 @@ def largest_eigenvalue(connectivity: Tensor | np.ndarray, vertex_count: int) -> 
 def _edges(connectivity: Tensor | np.ndarray, vertex_count: int) -> Tensor:
     connectivity = torch.as_tensor(connectivity)
     if connectivity.ndim == 2 and connectivity.shape[1] == 2 and not connectivity.is_floating_point():
-        _check_pairs(connectivity, "edges")
-        edges = torch.unique(connectivity.to(torch.int64).sort(dim=1).values, dim=0)
+        edges = _unique_pairs(connectivity, "edges")
     else:
         edges = graph_edges(connectivity)
     if edges.numel() and int(edges.max()) >= vertex_count:
@@ -109,11 +107,11 @@ def _edges(connectivity: Tensor | np.ndarray, vertex_count: int) -> Tensor:
     return edges
 
 
-def _check_pairs(pairs: Tensor, name: str) -> None:
-    if pairs.numel() == 0:
-        return
-    if int(pairs.min()) < 0:
+def _unique_pairs(pairs: Tensor, name: str) -> Tensor:
+    """Return each pair once, sorted, as int64; refuse negative indices and a vertex joined to itself."""
+    if pairs.numel() and int(pairs.min()) < 0:
         raise ValueError(f"{name} must not be negative, but hold {int(pairs.min())}")
     loops = pairs[:, 0] == pairs[:, 1]
-    if bool(loops.any()):
+    if loops.any():
         raise ValueError(f"{name} join vertex {int(pairs[loops][0, 0])} to itself")
+    return torch.unique(pairs.to(torch.int64).sort(dim=1).values, dim=0)

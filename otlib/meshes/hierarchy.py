@@ -91,7 +91,7 @@ def build_hierarchy(template_vertices: Float[Tensor, "V 3"], faces: Int[Tensor, 
         variation: seed that imitates the hierarchy of a mesh of the same shape but other faces: coarse vertices lie denser
             in some places and sparser in others, and the region is mostly less dense, down to 0.4 times as dense as the
             rest. A model trained on a single hierarchy works only for heads with those faces (our finding). None gives
-            the plain one.
+            the hierarchy of the mesh itself.
 
     Raises:
         ValueError: a bad mesh, sizes that do not decrease or exceed V, a region out of range, or a density below 1.

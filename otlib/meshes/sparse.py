@@ -1,13 +1,11 @@
 """Products of one sparse matrix with many small signals, in a layout that keeps them in cache."""
 
-from collections.abc import Iterator
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 SLAB_NUMBERS = 2**18
-"""Dense numbers (1 MB in float32) that the sparse matrix multiplies at a time on a CPU.
+"""How many dense numbers (1 MB in float32) the sparse matrix multiplies at a time on a CPU.
 
 Our choice, measured: multiplying all columns of 240 frames at once runs from main memory and is 3 to 7 times slower than
 slabs of this size, for matrices of 300 to 23,000 rows. The split does not change any result.
@@ -17,31 +15,31 @@ LEAST_COLUMNS = 256
 """Fewest columns of a slab, whatever the number of rows: with fewer, walking the matrix costs more than the products."""
 
 
-def sparse_matrix(rows, columns, values, shape: tuple[int, int], *, dtype: torch.dtype = torch.float32,
+def sparse_matrix(rows, columns, values, shape: tuple[int, int], *, dtype: torch.dtype,
                   device: torch.device | str | None = None) -> Tensor:
     """Return a coalesced COO matrix from coordinate lists; values at the same position are added.
 
-    COO, not CSR: CSR brings no gain here, and torch warns on its first use that it is in beta.
+    COO, not CSR: CSR brings no gain here, and on its first use torch warns that it is in beta.
 
     Args:
         rows, columns: (n,) integers; values: (n,) numbers; numpy arrays or tensors.
-        shape: rows and columns of the matrix.
-        dtype, device: dtype and device of the result.
+        shape: numbers of rows and columns.
+        dtype, device: those of the result.
     """
     indices = torch.stack([torch.as_tensor(rows), torch.as_tensor(columns)]).to(device=device, dtype=torch.int64)
     values = torch.as_tensor(values).to(device=device, dtype=dtype)
     return torch.sparse_coo_tensor(indices, values, shape, check_invariants=True).coalesce()
 
 
-def frame_slabs(signal: Float[Tensor, "B N C"], width: int) -> Iterator[Float[Tensor, "b N C"]]:
-    """Split a batch into runs of frames that fit in cache, when each frame takes ``width`` columns.
+def frame_slabs(signal: Float[Tensor, "B N C"], width: int) -> tuple[Float[Tensor, "_ N C"], ...]:
+    """Split a batch into runs of frames that fit in cache, if each frame takes ``width`` columns.
 
-    Other devices than the CPU get the batch in one piece, because there a launch costs more than a cache miss.
+    Other devices than the CPU get the batch in one piece, because a launch costs more there than a cache miss.
     """
     frames, vertices, _ = signal.shape
     if signal.device.type == "cpu":
         frames = max(1, max(LEAST_COLUMNS, SLAB_NUMBERS // vertices) // width)
-    return iter(signal.split(frames))
+    return signal.split(frames)
 
 
 def sparse_product(matrix: Tensor, signal: Float[Tensor, "*batch M C"]) -> Float[Tensor, "*batch N C"]:

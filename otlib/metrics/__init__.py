@@ -1,9 +1,9 @@
-"""Metrics of talking heads, each with its unit, square, mask and average said; arrays in, numbers out.
+"""Metrics of talking heads, each documented with its unit, square, mask and average; arrays in, numbers out.
 
-:mod:`vertices` has the errors of vertices, :mod:`mouth` closures, :mod:`timing` lags and agreement with the sound,
-:mod:`shapes` distances without correspondence, :mod:`conventions` the peers' variants by name, :mod:`aggregate` the
-averages over clips and speakers, :mod:`intervals` what a mean over speakers is sure of, :mod:`evaluate` all scores of one
-clip.
+:mod:`vertices` has vertex errors, :mod:`closures` and :mod:`closures_of_speech` lip closures with and without a true
+motion, :mod:`timing` lags and agreement with the sound, :mod:`shapes` distances without correspondence, :mod:`conventions`
+the peers' variants by name, :mod:`clip_scores` all scores of one clip, :mod:`aggregate` averages over clips and speakers,
+:mod:`intervals` the uncertainty of a mean over speakers.
 """
 
 from otlib.metrics.aggregate import CorpusScores, aggregate

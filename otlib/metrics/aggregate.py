@@ -1,8 +1,10 @@
-"""From frames to clips to speakers: three averages that differ, each under its name."""
+"""From frames to clips to speakers: three different averages, each with its own name."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -24,14 +26,14 @@ RATIOS = {
 """Ratios whose numerator and denominator are summed over a speaker's clips: a clip may have no closure at all."""
 
 INTENSITIES = ("speech_intensity", "lip_intensity_mm")
-"""What "slcc" correlates over a speaker's clips, where the clips have both."""
+"""The two scores that "slcc" correlates over a speaker's clips, if the clips have both."""
 
 COUNTS = frozenset(name for pair in RATIOS.values() for name in pair) | {"frames"}
 """Numbers that are summed over the clips of a speaker, not averaged."""
 
 
 def average(values: Sequence[Float[ndarray, " _"]], speakers: Sequence[str], over: str) -> float:
-    """Average numbers of frames over a corpus.
+    """Average per-frame numbers over a corpus.
 
     Args:
         values: for each clip, one number a frame.
@@ -51,15 +53,14 @@ def average(values: Sequence[Float[ndarray, " _"]], speakers: Sequence[str], ove
     if over == "frames":
         return float(np.concatenate(values).mean(dtype=float))
     means = [float(clip.mean(dtype=float)) for clip in values]
-    return math.fsum(means) / len(means) if over == "clips" else mean_over_speakers(means, speakers)
+    return fmean(means) if over == "clips" else fmean(map(fmean, _by_speaker(means, speakers).values()))
 
 
-def mean_over_speakers(values: Sequence[float], speakers: Sequence[str]) -> float:
-    """Return the mean of the speakers' means of their clips."""
-    by_speaker: dict[str, list[float]] = {}
-    for speaker, value in zip(speakers, values, strict=True):
-        by_speaker.setdefault(speaker, []).append(value)
-    return math.fsum(math.fsum(clips) / len(clips) for clips in by_speaker.values()) / len(by_speaker)
+def _by_speaker(clips: Sequence[Any], speakers: Sequence[str]) -> dict[str, list[Any]]:
+    grouped: dict[str, list[Any]] = {}
+    for speaker, clip in zip(speakers, clips, strict=True):
+        grouped.setdefault(speaker, []).append(clip)
+    return grouped
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,11 @@ class CorpusScores:
 
     Attributes:
         speakers: for each speaker, each metric: the mean over the clips where it is defined, a ratio of sums for
-            ``RATIOS``, a sum for ``COUNTS``; NaN where it is defined in no clip. Where the clips were scored with their
-            sound there is also "slcc", ``speech_lip_correlation`` over the speaker's clips; NaN where the lips or the
-            sound are equally lively in all of them, as a still face's are.
-        mean: for each metric, the mean over the speakers where it is defined; the sum for ``COUNTS``. For "slcc" it is
-            what ``speech_lip_correlation`` says of all clips together, if every speaker has as many.
+            ``RATIOS``, a sum for ``COUNTS``; NaN if no clip defines it. Clips that were scored with their sound also give
+            "slcc", ``speech_lip_correlation`` over the speaker's clips; NaN if the lips or the sound are equally lively in
+            all of them, as in a still face.
+        mean: for each metric, the mean over the speakers where it is defined; the sum for ``COUNTS``. For "slcc" it equals
+            ``speech_lip_correlation`` of all clips together if every speaker has the same number of clips.
     """
 
     speakers: Mapping[str, Mapping[str, float]]
@@ -106,10 +107,7 @@ def aggregate(clips: Sequence[Mapping[str, float]], speakers: Sequence[str]) -> 
     for clip in clips:
         if set(clip) != set(names):
             raise ValueError(f"the clips have different metrics: {', '.join(sorted(set(clip) ^ set(names)))}")
-    grouped: dict[str, list[Mapping[str, float]]] = {}
-    for speaker, clip in zip(speakers, clips, strict=True):
-        grouped.setdefault(speaker, []).append(clip)
-    by_speaker = {speaker: _speaker_scores(rows, names) for speaker, rows in grouped.items()}
+    by_speaker = {speaker: _speaker_scores(rows, names) for speaker, rows in _by_speaker(clips, speakers).items()}
     first = next(iter(by_speaker.values()))
     mean = {name: _combine(name, [scores[name] for scores in by_speaker.values()]) for name in first}
     return CorpusScores(by_speaker, mean)
@@ -130,7 +128,7 @@ def _combine(name: str, values: Sequence[float]) -> float:
     if name in COUNTS:
         return math.fsum(values)
     defined = [value for value in values if not math.isnan(value)]
-    return math.fsum(defined) / len(defined) if defined else math.nan
+    return fmean(defined) if defined else math.nan
 
 
 def ratio(numerator: float, denominator: float) -> float:

@@ -22,17 +22,17 @@ from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.topology import Topology
 
 CHAMFER_FRAMES = 10
-"""Frames, spread over the clip, on which the chamfer distance is taken: it builds search trees for each."""
+"""Number of frames, spread over the clip, in which the chamfer distance is computed: each needs its own search trees."""
 
 
 @dataclass(frozen=True)
 class Soundtrack:
-    """What a clip says while it moves; frame t is at t / frame_rate seconds.
+    """The speech of a clip; frame t is at t / frame_rate seconds.
 
     Attributes:
         frame_rate: frames a second.
-        phonemes: with their times; without them there are no closure scores.
-        audio: samples of full scale 1 and their rate in Hz; without it there are no scores against the sound.
+        phonemes: with their times; None leaves the closure scores out.
+        audio: samples of full scale 1 and their rate in Hz; None leaves the scores against the sound out.
     """
 
     frame_rate: float
@@ -50,11 +50,11 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
         template: the speaker's neutral face, metres.
         topology: with the regions "lips", "upper_face" and "lip_gap".
         soundtrack: frame rate, phonemes and sound.
-        directions: unit vectors in R^6, truth's dtype; without them there is no transport score.
+        directions: unit vectors in R^6, truth's dtype; None leaves the distances between surfaces out.
 
     Returns:
-        Numbers by name, for ``aggregate``; means over the frames of the clip unless said otherwise. NaN where a score is
-        not defined.
+        Numbers by name, for ``aggregate``; means over the frames of the clip unless stated otherwise; NaN for a score that
+        is not defined.
 
         =========================  ======================================================================
         frames                     T
@@ -99,11 +99,12 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
     if soundtrack.phonemes is not None:
         counts = closure_counts(predicted_mm, soundtrack.phonemes, soundtrack.frame_rate,
                                 rest_mm=float(topology.gap_mm(template)), truth_mm=gap_mm)
-        scores |= {"closures": float(counts.closures), "closures_found": float(counts.found),
-                   "closures_claimed": float(counts.claimed)}
         scores |= {
-            "closure_recall": ratio(scores["closures_found"], scores["closures"]),
-            "closure_precision": ratio(scores["closures_found"], scores["closures_claimed"]),
+            "closures": float(counts.closures),
+            "closures_found": float(counts.found),
+            "closures_claimed": float(counts.claimed),
+            "closure_recall": ratio(counts.found, counts.closures),
+            "closure_precision": ratio(counts.found, counts.claimed),
         }
     if soundtrack.audio is not None:
         samples, sample_rate = soundtrack.audio
@@ -113,11 +114,11 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
                                                                        soundtrack.frame_rate),
         }
     if directions is not None:
-        chosen = np.unique(np.linspace(0, len(truth) - 1, CHAMFER_FRAMES).round().astype(int)).tolist()
+        frames = np.unique(np.linspace(0, len(truth) - 1, CHAMFER_FRAMES).round().astype(int)).tolist()
         transport = mesh_sliced_wasserstein(truth, faces, prediction, faces, directions)
         scores |= {
             "sliced_wasserstein_mm": MILLIMETRES * float(transport.mean(dtype=float)),
             "chamfer_mm": MILLIMETRES * float(np.mean([chamfer_distance(truth[t], faces, prediction[t], faces)
-                                                       for t in chosen])),
+                                                       for t in frames])),
         }
     return scores

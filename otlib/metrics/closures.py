@@ -17,12 +17,12 @@ class ClosureSettings:
 
     Attributes:
         threshold_mm: the lips are closed while their gap exceeds that of the neutral face by less than this. 2 mm is
-            an eighth of the range of a real clip (0.8 to 16.5 mm), and sounds with lips that are near but open (w, f)
-            stay above it. Without a neutral face in scale see :mod:`otlib.metrics.closures_of_speech`.
+            an eighth of the range of a real clip (0.8 to 16.5 mm), and the near but open lips of w and f stay above it.
+            If the neutral face has no known scale, see :mod:`otlib.metrics.closures_of_speech`.
         margin: seconds by which a closure may come early or late, one frame at 30 frames a second: the error of phoneme
             times, and less than an observer notices.
-        core: middle share of any other sound that has to be closed throughout for a false closure. Half leaves room
-            for the lips' way to and from a neighbouring closure.
+        core: middle share of any other sound that has to be closed throughout to count as a false closure. Half leaves
+            the lips time to come from and go to a neighbouring closure.
     """
 
     threshold_mm: float = 2.0
@@ -45,7 +45,7 @@ class ClosureCounts:
 
     Attributes:
         closures: sounds p, b, m at which the lips have to close.
-        found: those at which the predicted lips do.
+        found: those at which the predicted lips close.
         claimed: found, plus other sounds during which the predicted lips stay closed although the true ones do not.
     """
 
@@ -59,11 +59,11 @@ def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phone
                    settings: ClosureSettings = DEFAULT_CLOSURES) -> ClosureCounts:
     """Count the closures of p, b and m that a predicted mouth makes, and those it makes where it should not.
 
-    A sound is closed at some time when a frame within it, or within ``settings.margin`` of it, is closed. With a true
-    motion only the p, b, m at which the true lips close count (phoneme times may be wrong, and speakers lax). Any other
-    sound is a false closure when all frames of its middle are closed and, with a true motion, not all of them lie
-    within ``settings.margin`` of a truly closed frame. Pauses do not count. A frozen face with closed lips thus finds
-    every closure, at a precision as low as the share of p, b, m among all sounds; one with parted lips finds none.
+    A sound has a closure if a frame within it, or within ``settings.margin`` of it, is closed. With a true motion, only
+    the p, b, m at which the true lips close count (phoneme times may be wrong, and speakers lax). Any other sound is a
+    false closure if all frames of its middle are closed and, with a true motion, not all of them lie within
+    ``settings.margin`` of a truly closed frame. Pauses do not count. A frozen face with closed lips thus finds every
+    closure, with a precision equal to the share of p, b, m among all sounds; one with parted lips finds none.
 
     Args:
         prediction_mm: lip gap of each frame, mm (:meth:`otlib.topology.Topology.gap_mm`).
@@ -103,7 +103,7 @@ def closure_counts(prediction_mm: Float[ndarray, " T"], phonemes: Sequence[Phone
 
 def _closed(gap: ndarray, rest: float, settings: ClosureSettings) -> ndarray:
     if gap.ndim != 1 or len(gap) == 0 or not np.isfinite([*gap, rest]).all():
-        raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}; so must be that at rest")
+        raise ValueError(f"a lip gap must be finite numbers, one a frame, not of shape {gap.shape}; so must the gap at rest")
     return gap < rest + settings.threshold_mm
 
 
@@ -114,7 +114,7 @@ def frames_within(start: float, end: float, frame_rate: float, count: int) -> nd
 
 
 def _middle_frames(start: float, end: float, frame_rate: float, count: int) -> ndarray:
-    """Frames whose time lies in [start, end], or else the one nearest to its middle, if the clip reaches there."""
+    """Return the frames whose time lies in [start, end]; if there are none, the frame of the clip nearest to the middle."""
     frames = frames_within(start, end, frame_rate, count)
     nearest = round((start + end) / 2.0 * frame_rate)
-    return frames if len(frames) else np.arange(nearest, nearest + 1)[:1 if 0 <= nearest < count else 0]
+    return np.array([nearest]) if len(frames) == 0 and 0 <= nearest < count else frames

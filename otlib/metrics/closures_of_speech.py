@@ -1,7 +1,7 @@
-"""Whether lips meet at p, b and m of a recording and nowhere else, judged by the lip gap alone: people have no true motion.
+"""Whether the lips meet at p, b and m of a recording, and only there, by the lip gap alone: no true motion is known.
 
 The unit is the clip's own range of gaps, so that heads of any scale can be compared. A mouth that often shuts finds many
-closures by chance: set every count beside that of the same model on another recording (``of_another_recording``).
+closures by chance: compare every count with that of the same model on another recording (``of_another_recording``).
 """
 
 import unicodedata
@@ -17,19 +17,19 @@ from otlib.metrics.closures import frames_within
 from otlib.phonemes.timed_phoneme import Phoneme
 
 NEAR, SHUT = 0.25, 0.15
-"""Shares of the range of gaps, from below, under which lips are near each other and shut (our choice)."""
+"""Shares of the range of gaps below which lips are near each other, and shut (our choice)."""
 
 MARGIN_FRAMES = 1
 """Frames by which a closure may come early or late: what an observer does not notice at 30 frames a second."""
 
 LEAST_FRAMES = 2
-"""Loud frames in a row that lips must be shut for a closure to be seen (our choice)."""
+"""Loud frames in a row in which the lips must be shut for an observer to see a closure (our choice)."""
 
 LOUD = 0.1
 """Share of a recording's loudest frames (their 95th percentile) above which a frame is loud: -20 dB (our choice)."""
 
 LARGEST_LAG = 5
-"""Frames by which closures are sought earlier and later."""
+"""Largest delay, in frames, early or late, at which the lag of closures is sought."""
 
 _LABIAL = frozenset("pbmfvɸβɱʋ")
 _OPEN, _CLOSE = frozenset("aɑæɐɒ"), frozenset("iɪuʊyɨʉɯ")
@@ -37,7 +37,7 @@ _OPEN, _CLOSE = frozenset("aɑæɐɒ"), frozenset("iɪuʊyɨʉɯ")
 
 def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme], loud: Bool[ndarray, " T"],
                        frame_rate: float | int) -> dict[str, float]:
-    """Count the closures that lips make at p, b and m of a recording, and those they make where nothing asks for them.
+    """Count the closures that lips make at p, b and m of a recording, and those that no sound asks for.
 
     Args:
         gap_mm: lip gap of each frame.
@@ -50,15 +50,15 @@ def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme]
 
         ===================================  ==================================================================
         bilabials                            p, b and m
-        bilabials_near, bilabials_shut       those at which the gap falls under 25 % and under 15 % of the range, within
-                                             the sound or a frame beside it
-        pause_frames, pause_frames_near      frames in the middle half of pauses, and those of them under 25 %
-        closures_false                       runs of two or more loud frames under 15 %, none of them in p, b, m, f, v or a
-                                             pause, or beside one
-        closures_made                        bilabials_shut and closures_false
+        bilabials_near, bilabials_shut       those at which the gap falls below 25 % and below 15 % of the range, within
+                                             the sound or one frame to either side
+        pause_frames, pause_frames_near      frames in the middle half of pauses, and those of them below 25 %
+        closures_false                       runs of two or more loud frames below 15 %, none of them in or beside p, b, m,
+                                             f, v or a pause
+        closures_made                        bilabials_shut plus closures_false
         loud_s                               seconds of loud frames
         open_vowel_mm, close_vowel_mm        mean gap in the middle half of open and of close vowels (NaN without any)
-        closure_lag_frames                   delay at which the mean gap at p, b and m is least; late is positive
+        closure_lag_frames                   delay at which the mean gap at p, b and m is smallest; late is positive
         found_near, found_shut, false_share, false_per_s, shut_in_pauses   ratios of these
         ===================================  ==================================================================
 
@@ -70,20 +70,20 @@ def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme]
     if len(loud) != len(gap_mm):
         raise ValueError(f"loud has {len(loud)} frames and gap_mm {len(gap_mm)}")
     share = (gap_mm - gap_mm.min()) / np.ptp(gap_mm)
-    asked, margin = np.zeros(len(share), bool), MARGIN_FRAMES / frame_rate
+    excused, margin = np.zeros(len(share), bool), MARGIN_FRAMES / frame_rate  # frames that may be shut
     smallest, middles, kinds = [], [], {"open": [], "close": [], "pause": []}
     for phoneme in phonemes:
         span = frames_within(phoneme.start - margin, phoneme.end + margin, frame_rate, len(share))
         if not phoneme.symbol or _LABIAL & set(_letters(phoneme.symbol)):
-            asked[span] = True
+            excused[span] = True
         if phoneme.is_bilabial and len(span):
             smallest.append(share[span].min())
             middles.append(phoneme.middle * frame_rate)
         quarter = (phoneme.end - phoneme.start) / 4
         if kind := _kind(phoneme.symbol):
             kinds[kind].extend(frames_within(phoneme.start + quarter, phoneme.end - quarter, frame_rate, len(share)))
-    runs, _ = label((share < SHUT) & loud & ~asked)
-    shut, false = float((np.array(smallest) < SHUT).sum()), float((np.bincount(runs.ravel())[1:] >= LEAST_FRAMES).sum())
+    runs, _ = label((share < SHUT) & loud & ~excused)
+    shut, false = float((np.array(smallest) < SHUT).sum()), float((np.bincount(runs)[1:] >= LEAST_FRAMES).sum())
     result = {"bilabials": float(len(smallest)), "bilabials_near": float((np.array(smallest) < NEAR).sum()),
               "bilabials_shut": shut, "closures_false": false, "closures_made": shut + false,
               "loud_s": float(loud.sum() / frame_rate), "closure_lag_frames": _lag(share, np.array(middles)),
@@ -94,13 +94,13 @@ def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme]
 
 
 def of_another_recording(gaps_mm: Sequence[Float[ndarray, " _"]], place: int, frames: int) -> Float[ndarray, " frames"]:
-    """Return the chance level's gap for recording ``place``: that of the next recording, repeated or cut to ``frames``.
+    """Return the lip gap that gives the chance level of recording ``place``: the next one's, repeated or cut to ``frames``.
 
     Raises:
         ValueError: there is no other recording.
     """
     if len(gaps_mm) < 2:
-        raise ValueError("there is one recording only; name two or more, so that each has another beside it")
+        raise ValueError("there is only one recording; name two or more, so that each can be compared with another")
     return np.resize(gaps_mm[(place + 1) % len(gaps_mm)], frames)
 
 
@@ -121,7 +121,7 @@ def loud_frames(samples: Float[ndarray, " S"], sample_rate: int, frames: int,
 
 
 def _lag(share: ndarray, middles: ndarray) -> float:
-    """Return the delay, in whole frames, at which the lips are nearest at the middles of p, b and m; NaN without any."""
+    """Return the delay, in whole frames, at which the gap at the middles of p, b and m is smallest; NaN without any."""
     frames = np.arange(len(share))
     delays = np.arange(-LARGEST_LAG, LARGEST_LAG + 1)
     means = [np.interp(middles + delay, frames, share).mean() for delay in delays] if len(middles) else []

@@ -1,7 +1,7 @@
 """How published numbers were computed, by name: squared or not, which mean, which unit.
 
-The same name, LVE, stands for at least five formulas. Each is written down here as its authors' code has it, so that a
-table can be compared with the paper it quotes. This project's own numbers use ``otlib``.
+The name LVE stands for at least five formulas. Each is written here as in its authors' code, so that a table can be
+compared with the paper it quotes. This project's own numbers use ``otlib``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +32,8 @@ class Convention:
         centred: subtract the mean lip position of each frame first.
         lip_average, mve_average: "frames" pools all frames of all clips; "clips" averages over the frames of a clip
             first; "speakers" then over the clips of a speaker.
-        fdd_absolute: take the absolute value of each clip's FDD before the mean over clips; else the signs cancel.
-        source: where it is written.
+        fdd_absolute: take the absolute value of each clip's FDD before the mean over clips; otherwise signs cancel.
+        source: where the formula is written.
     """
 
     reduction: str
@@ -64,7 +64,7 @@ class Convention:
 
 CONVENTIONS: Mapping[str, Convention] = MappingProxyType({
     "otlib": Convention("max", False, 1000.0, lip_average="speakers", mve_average="speakers", fdd_absolute=True,
-                        source="our choice: a length in mm that a person can picture, every speaker counts alike"),
+                        source="our choice: a length in mm that a person can picture, and every speaker counts alike"),
     "codetalker": Convention("max", True, 1.0, source="Doubiiu/CodeTalker main/cal_metric.py"),
     "selftalk": Convention("max", True, 1.0, source="its authors point to CodeTalker's script (SelfTalk issue 4)"),
     "torchmetrics": Convention("max", True, 1.0, source="torchmetrics 1.9 LipVertexError, frames of all updates"),
@@ -99,7 +99,7 @@ def convention(name: str) -> Convention:
     """Return a convention by name.
 
     Raises:
-        ValueError: no such name; the message lists those that there are.
+        ValueError: no such name; the message lists the names.
     """
     if name not in CONVENTIONS:
         raise ValueError(f"there is no convention {name!r}; choose from {', '.join(CONVENTIONS)}")
@@ -110,8 +110,8 @@ def published_scores(clips: Iterable[ClipPair], topology: Topology, how: Convent
     """Compute a paper's three numbers over a corpus the way its code does.
 
     Args:
-        clips: read one at a time.
-        topology: of all clips; its regions "lips" and "upper_face" are used.
+        clips: the clips, read one at a time.
+        topology: the topology of all clips, with the regions "lips" and "upper_face".
         how: the convention, such as ``convention("codetalker")``.
 
     Returns:

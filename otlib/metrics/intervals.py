@@ -25,8 +25,8 @@ class BootstrapSettings:
         resamples: drawn sets of speakers.
         method: "BCa", corrected for bias and skewness (Efron 1987), or "percentile", plain quantiles of the resamples.
         small_sample: take wider quantiles, so that for normal data the interval of a mean is as wide as Student's
-            (the expanded percentile interval of Hesterberg 2015). Without it a 95 % interval of the mean of 12 speakers
-            covers 89 to 90 % with either method, with it 94 to 96 % (1,000 trials each; normal, gamma and log-normal
+            (the expanded percentile interval of Hesterberg 2015). A 95 % interval of the mean of 12 speakers covers 89 to
+            90 % without it, with either method, and 94 to 96 % with it (1,000 trials each; normal, gamma and log-normal
             speakers).
     """
 
@@ -43,7 +43,7 @@ class BootstrapSettings:
                              f"{self.level} and {self.resamples}")
 
     def quantile_level(self, speakers: int) -> float:
-        """Return the share of the resamples that the interval holds."""
+        """Return the share of the resamples that lies in the interval."""
         if not self.small_sample:
             return self.level
         width = math.sqrt(speakers / (speakers - 1)) * t.ppf((1 + self.level) / 2, speakers - 1)
@@ -62,10 +62,10 @@ class Interval:
     """An estimate with its bootstrap interval over speakers.
 
     Attributes:
-        estimate: of the speakers at hand.
+        estimate: the statistic of the speakers at hand.
         low, high: bounds of the interval.
-        speakers: how many.
-        settings: of the bootstrap, its level among them.
+        speakers: number of speakers.
+        settings: settings of the bootstrap.
     """
 
     estimate: float
@@ -85,7 +85,7 @@ class PairedComparison:
 
     Attributes:
         first, second: means over speakers.
-        difference: of first minus second, with its interval.
+        difference: mean of first minus second, with its interval.
         first_lower: speakers for whom the first system's number is lower.
         ties: speakers for whom both are equal.
     """
@@ -116,7 +116,7 @@ def paired_comparison(first: Mapping[str, float], second: Mapping[str, float], *
                       settings: BootstrapSettings = DEFAULT) -> PairedComparison:
     """Compare two systems on the same speakers by the mean of each speaker's difference.
 
-    Pairing takes out how hard a speaker is, which usually varies more than the systems do.
+    Pairing removes the difficulty of a speaker, which usually varies more than the systems do.
 
     Args:
         first, second: one number a speaker, the same speakers.
@@ -146,7 +146,7 @@ def share_of_the_way(start: Mapping[str, float], reached: Mapping[str, float], g
     Raises:
         ValueError: different speakers, or as in ``bootstrap_speakers``.
     """
-    def share(start, reached, goal, axis=-1):
+    def share(start, reached, goal, axis):
         return (start.mean(axis) - reached.mean(axis)) / (start.mean(axis) - goal.mean(axis))
 
     return bootstrap_speakers(share, start, reached, goal, generator=generator, settings=settings)
@@ -163,9 +163,9 @@ def bootstrap_speakers(statistic: Callable[..., np.ndarray], *columns: Mapping[s
         settings: level and kind of the interval.
 
     Raises:
-        IntervalUndefined: too few speakers (two are, at 95 %: Student's interval is 13 times as wide as what lies between
-            them, and no resample lies beyond), or a statistic that is not finite or for which BCa is not defined.
-        ValueError: different speakers, or a number that is not finite (drop the speaker or the metric, knowingly).
+        IntervalUndefined: too few speakers (such as two at 95 %: Student's interval is 13 times as wide as their distance,
+            and no resample lies beyond them), or a statistic that is not finite or for which BCa is not defined.
+        ValueError: different speakers, or a number that is not finite (the caller decides which speaker or metric to drop).
     """
     data = _columns(columns)
     count = data.shape[1]

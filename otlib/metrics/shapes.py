@@ -1,4 +1,4 @@
-"""Distances between surfaces, also where the two meshes have different topologies."""
+"""Distances between surfaces, whose meshes may have different topologies."""
 
 import numpy as np
 import torch
@@ -6,30 +6,28 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 from scipy.spatial import cKDTree
 
-from otlib.measures.measure import NORMAL_WEIGHT, barycentres, varifold
+from otlib.measures.measure import barycentres, varifold
 from otlib.measures.sliced import sliced_wasserstein
 
 
 def mesh_sliced_wasserstein(truth: Float[ndarray, "T V 3"], truth_faces: Integer[ndarray, "F 3"],
                             prediction: Float[ndarray, "T W 3"], prediction_faces: Integer[ndarray, "G 3"],
-                            directions: Float[ndarray, "L 6"], *, normal_weight: float = NORMAL_WEIGHT,
-                            ) -> Float[ndarray, " T"]:
+                            directions: Float[ndarray, "L 6"]) -> Float[ndarray, " T"]:
     """Return the sliced Wasserstein distance SW_2 of the two surfaces in each frame, metres, **with** the root.
 
-    Both meshes become oriented varifolds, probability measures of area (see :func:`otlib.measures.measure.varifold`), so it
-    needs no correspondence, and it sees all of the surface, no mask. Float32 in, float32 out.
+    Both meshes become oriented varifolds, probability measures of area (see :func:`otlib.measures.measure.varifold`), so
+    the distance needs no correspondence; it measures the whole surface, without a mask. Float32 in, float32 out.
 
     Args:
         truth, prediction: metres; the same number of frames.
-        truth_faces, prediction_faces: of either mesh.
-        directions: unit vectors, the same for all frames, from :func:`otlib.measures.directions.draw_directions`: with equal
-            directions the numbers of two models can be compared.
-        normal_weight: metres that a unit of normal counts for.
+        truth_faces, prediction_faces: faces of the two meshes.
+        directions: unit vectors, the same for all frames, from :func:`otlib.measures.directions.draw_directions`; use equal
+            directions to compare two models.
 
     Raises:
         ValueError: bad meshes or directions.
     """
-    one, other = (varifold(torch.tensor(vertices), torch.tensor(faces), normal_weight)
+    one, other = (varifold(torch.tensor(vertices), torch.tensor(faces))
                   for vertices, faces in ((truth, truth_faces), (prediction, prediction_faces)))
     return sliced_wasserstein(one, other, torch.tensor(directions), root=True).numpy()
 
@@ -38,13 +36,13 @@ def chamfer_distance(truth: Float[ndarray, "V 3"], truth_faces: Integer[ndarray,
                      prediction: Float[ndarray, "W 3"], prediction_faces: Integer[ndarray, "G 3"]) -> float:
     """Return the chamfer distance of two surfaces, metres, **not squared**, half the sum of the two directions.
 
-    Each face is a point at its barycentre with the mass of its area; the distance from a mesh to the other is the
-    mass-weighted mean distance of its points to the nearest of the other's vertices and barycentres. Zero for equal
-    meshes, at most about half an edge for two meshings of one surface; it is blind to how much area lies where.
+    Each face is a point at its barycentre with the mass of its area; the distance from one mesh to the other is the
+    mass-weighted mean distance of its points to the nearest vertex or barycentre of the other. Zero for equal meshes, at
+    most about half an edge for two meshings of one surface; it ignores how area is distributed.
 
     Args:
         truth, prediction: metres.
-        truth_faces, prediction_faces: of either mesh.
+        truth_faces, prediction_faces: faces of the two meshes.
 
     Raises:
         ValueError: a bad mesh.
@@ -56,7 +54,7 @@ def chamfer_distance(truth: Float[ndarray, "V 3"], truth_faces: Integer[ndarray,
 
 
 def _points(vertices: ndarray, faces: ndarray) -> tuple[ndarray, ndarray]:
-    """Barycentres then vertices, and the masses of the barycentres."""
+    """Return the barycentres followed by the vertices, and the masses of the barycentres."""
     measure = barycentres(torch.tensor(vertices, dtype=torch.float64), torch.tensor(faces))
     return np.concatenate([measure.points.numpy(), vertices]), measure.weights.numpy()
 

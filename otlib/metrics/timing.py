@@ -15,7 +15,7 @@ SMOOTHING = 2.0
 """Standard deviation, in frames, of the Gaussian that smooths lip gaps, as in the code of MTM's authors."""
 
 MAX_LAG = 10
-"""Frames that the cross-correlation searches to either side: a third of a second at 30 frames a second (our choice)."""
+"""Largest lag of the cross-correlation, frames: a third of a second at 30 frames a second (our choice)."""
 
 
 class Misalignment(NamedTuple):
@@ -32,8 +32,7 @@ class Misalignment(NamedTuple):
     matches: int
 
 
-def temporal_misalignment(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarray, " U"],
-                          smoothing: float = SMOOTHING) -> Misalignment:
+def temporal_misalignment(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarray, " U"]) -> Misalignment:
     """Compare when the mouth opens and closes: MTM, the mean lag between matched extrema of the smoothed lip gaps.
 
     Both gaps are smoothed and aligned by dynamic time warping of their first differences. A step of the warping path
@@ -42,22 +41,20 @@ def temporal_misalignment(truth_gap: Float[ndarray, " T"], prediction_gap: Float
 
     Args:
         truth_gap, prediction_gap: lip gap of each frame, any unit.
-        smoothing: standard deviation of the Gaussian, frames.
 
     Raises:
         ValueError: a gap that is empty or not finite.
 
     Source: Chae-Yeon et al. 2025 (arXiv 2503.20308), after its authors' evaluation code. Time and memory O(T U).
     """
-    truth, prediction = (gaussian_filter1d(_checked(gap), smoothing) for gap in (truth_gap, prediction_gap))
+    truth, prediction = (gaussian_filter1d(_checked(gap), SMOOTHING) for gap in (truth_gap, prediction_gap))
     kinds_truth, kinds_prediction = _extrema(truth), _extrema(prediction)
-    turning = sorted(kinds_truth)
-    place = {frame: position for position, frame in enumerate(turning)}
+    turns = [0, *sorted(kinds_truth), len(truth) - 1]
+    neighbours = {frame: (before, after) for before, frame, after in zip(turns[:-2], turns[1:-1], turns[2:], strict=True)}
     lags = []
     for i, j in warping_path(np.diff(truth, prepend=truth[0]), np.diff(prediction, prepend=prediction[0])):
         if i in kinds_truth and kinds_truth[i] == kinds_prediction.get(j):
-            before = turning[place[i] - 1] if place[i] > 0 else 0
-            after = turning[place[i] + 1] if place[i] + 1 < len(turning) else len(truth) - 1
+            before, after = neighbours[i]
             if before <= j <= after:
                 lags.append(j - i)
     if not lags:
@@ -87,26 +84,25 @@ def warping_path(first: Float[ndarray, " T"], second: Float[ndarray, " U"]) -> l
     return path[::-1]
 
 
-def correlation_lag(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarray, " T"], max_lag: int = MAX_LAG,
-                    ) -> float:
+def correlation_lag(truth_gap: Float[ndarray, " T"], prediction_gap: Float[ndarray, " T"]) -> float:
     """Return the delay of the prediction, in frames, at which the two lip gaps correlate best.
 
-    Positive when the prediction is late. Pearson's correlation over the frames that overlap at each whole lag, refined
-    to a fraction of a frame by the parabola through the best lag and its neighbours. NaN when a gap does not change.
+    Positive when the prediction is late. Pearson's correlation over the frames that overlap at each whole lag up to
+    ``MAX_LAG``, or half of the clip, refined to a fraction of a frame by the parabola through the best lag and its
+    neighbours. NaN when a gap does not change.
 
     Args:
         truth_gap, prediction_gap: lip gap of each frame, any unit.
-        max_lag: largest lag tried; at least half of the frames must overlap.
 
     Raises:
         ValueError: gaps of different lengths, empty or not finite.
 
-    Source: our choice, beside MTM, because it uses every frame and has a sign.
+    Source: our choice, in addition to MTM, because it uses every frame and has a sign.
     """
     truth, prediction = _checked(truth_gap), _checked(prediction_gap)
     if len(truth) != len(prediction):
         raise ValueError(f"the gaps have {len(truth)} and {len(prediction)} frames")
-    reach = min(max_lag, len(truth) // 2)
+    reach = min(MAX_LAG, len(truth) // 2)
     lags = np.arange(-reach, reach + 1)
     scores = np.array([pearson(truth[max(0, -lag):len(truth) - max(0, lag)],
                                prediction[max(0, lag):len(truth) - max(0, -lag)]) for lag in lags])
@@ -143,9 +139,9 @@ def speech_intensity(samples: Float[ndarray, " S"]) -> float:
 def speech_lip_correlation(speech: Sequence[float], lips: Sequence[float], speakers: Sequence[str]) -> float:
     """Return SLCC over a corpus: do louder clips have livelier lips?
 
-    Pearson's correlation over clips of ``speech_intensity`` and ``lip_intensity``, both first set to mean 0 and
+    Pearson's correlation over clips of ``speech_intensity`` and ``lip_intensity``, both first brought to mean 0 and
     deviation 1 (ddof = 1) within each speaker. Speakers of one clip, or whose intensity does not vary, are left out.
-    It says nothing about timing, and is meaningful only where loudness varies, as in MEAD, for which it was made.
+    It ignores timing, and is meaningful only if loudness varies, as in MEAD, for which it was made.
 
     Args:
         speech, lips: one number a clip.
@@ -162,12 +158,12 @@ def speech_lip_correlation(speech: Sequence[float], lips: Sequence[float], speak
     columns = np.stack([_checked(np.asarray(values, dtype=float)) for values in (speech, lips)])
     if columns.shape[1] != len(speakers):
         raise ValueError(f"{columns.shape[1]} clips of {len(speakers)} speakers cannot be correlated")
-    kept = []
+    standardised = []
     for speaker in dict.fromkeys(speakers):
         own = columns[:, [name == speaker for name in speakers]]
         if own.shape[1] > 1 and (np.ptp(own, axis=1) > 0).all():
-            kept.append((own - own.mean(axis=1, keepdims=True)) / own.std(axis=1, ddof=1, keepdims=True))
-    return pearson(*np.concatenate(kept, axis=1)) if kept else np.nan
+            standardised.append((own - own.mean(axis=1, keepdims=True)) / own.std(axis=1, ddof=1, keepdims=True))
+    return pearson(*np.concatenate(standardised, axis=1)) if standardised else np.nan
 
 
 def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate: float | int,
@@ -182,7 +178,7 @@ def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate:
         samples: sound, full scale 1.
         sample_rate: samples a second.
         vertices: metres.
-        lips: vertices.
+        lips: vertices of the lips.
         frame_rate: frames a second; the sound begins with frame 0.
 
     Raises:
@@ -203,7 +199,7 @@ def framewise_speech_lip_correlation(samples: Float[ndarray, " S"], sample_rate:
 
 
 def pearson(first: Float[ndarray, " n"], second: Float[ndarray, " n"]) -> float:
-    """Return Pearson's correlation; NaN when fewer than two numbers or none that differ are in one of the two."""
+    """Return Pearson's correlation; NaN for fewer than two numbers, or if all numbers of one side are equal."""
     if len(first) < 2 or np.ptp(first) == 0.0 or np.ptp(second) == 0.0:
         return np.nan
     return float(np.corrcoef(first, second)[0, 1])

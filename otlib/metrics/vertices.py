@@ -1,8 +1,8 @@
 """Errors between vertices of one topology: lips, whole face, and how much the upper face moves.
 
-Functions of one clip return a number for each frame or one for the clip, in float64 whatever comes in; how frames,
-clips and speakers are averaged is in :mod:`otlib.metrics.aggregate`, and what the peers' code does in
-:mod:`otlib.metrics.conventions`. Sums of squares are in m^2, distances in metres, unless the name says ``_mm``.
+Functions of one clip return one number a frame or one for the clip, in float64 whatever the input;
+:mod:`otlib.metrics.aggregate` averages them over frames, clips and speakers, and :mod:`otlib.metrics.conventions` has the
+formulas of the peers' code. Sums of squares are in m^2, distances in metres, unless the name ends with ``_mm``.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ from jaxtyping import Float, Integer
 from numpy import ndarray
 
 from otlib.checks import NotFiniteError
+from otlib.topology import MILLIMETRES
 
-MILLIMETRES = 1000.0
 FRAMES_AT_ONCE = 256
-"""Frames that are held in float64 at a time where all vertices count: 28 MB at 5,023 vertices."""
+"""Frames held in float64 at a time by a metric of all vertices: 28 MB at 5,023 vertices."""
 
 
 def check_pair(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3"]) -> None:
@@ -21,7 +21,7 @@ def check_pair(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3
 
     Raises:
         ValueError: shapes differ or are not (T, V, 3) with T and V above 0, or a value is not finite. Peers cut the
-            longer one silently; here the caller does.
+            longer motion silently; here the caller does it.
     """
     if truth.ndim != 3 or truth.shape[-1] != 3 or truth.size == 0:
         raise ValueError(f"truth must have shape (T, V, 3) with T, V > 0, not {truth.shape}")
@@ -32,7 +32,7 @@ def check_pair(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, "T V 3
 
 
 def check_motion(name: str, motion: Float[ndarray, "*T V 3"]) -> None:
-    """Refuse a motion with a value that is not finite: a score of NaN would say "not defined" and leave the clip out."""
+    """Refuse a motion with a value that is not finite: a score of NaN would mean "not defined" and leave the clip out."""
     if not np.isfinite(motion).all():
         where = np.argwhere(~np.isfinite(motion))[0].tolist()
         raise NotFiniteError(f"{name} must be finite, and is {motion[tuple(where)]} at index {where}")
@@ -54,7 +54,7 @@ def region_distances(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray, 
         truth, prediction: metres.
         region: vertices; one that is listed twice counts twice, as in the peers' code.
         centred: subtract the region's mean position from both, frame by frame: the shape of the lips without their
-            place, as the author of MeshTalk computed it (facebookresearch/meshtalk issue 32).
+            position, as the author of MeshTalk computed it (facebookresearch/meshtalk issue 32).
 
     Raises:
         ValueError: motions that do not match, or a region out of range.
@@ -109,7 +109,7 @@ def upper_face_dynamics_deviation(truth: Float[ndarray, "T V 3"], prediction: Fl
                                   template: Float[ndarray, "V 3"], upper_face: Integer[ndarray, " N"]) -> float:
     """Return FDD of one clip, m^2, **signed**: the variation of the truth minus that of the prediction.
 
-    Positive means that the prediction moves too little. It knows nothing of timing: a delayed prediction scores zero.
+    Positive means that the prediction moves too little. It ignores timing: a delayed prediction scores zero.
     CodeTalker averages the signed value over clips, so that clips cancel; FaceDiffuser and ScanTalk also report the
     mean of its absolute value.
 

@@ -28,7 +28,7 @@ from otlib.settings import bounded, check, one_of
 from otlib.topology import Topology
 
 DISPLACEMENT_UNIT = 0.01  # metres: the last layer works in centimetres, the size of a mouth's motion
-POSITION_UNIT = 0.1  # metres: half a head, so that positions are about one
+POSITION_UNIT = 0.1  # metres: half a head, so that positions are about 1
 _FREQUENCIES = (1.0, 2.0, 4.0)  # of the position encoding, in half periods per POSITION_UNIT
 GEOMETRY_CHANNELS = 3 + 3 + 6 * len(_FREQUENCIES)
 _MOST_LEVELS = 16
@@ -39,21 +39,21 @@ class ModelSettings:
     """Sizes and switches of the model; every value is our choice, the paper states none.
 
     Attributes:
-        feature_layers, feature_channels: of the audio features (1 + layers of the encoder, its width).
+        feature_layers, feature_channels: size of the audio features (1 + layers of the encoder, its width).
         width: channels of the transformer over time.
-        layers, heads: of the transformer.
+        layers, heads: layers and attention heads of the transformer.
         radius: frames to each side that attention reaches in one layer (0.4 s at 30 frames a second).
-        dropout: in the transformer.
-        lost, shift: of the audio features in training, see :func:`otlib.models.dropout.perturb`.
-        forgotten: share of the clips in training of which the style is not told, so that the model does without where a head
-            is unlike all that it knows.
-        channels: of the graph convolutions.
+        dropout: share of numbers dropped in the transformer.
+        lost, shift: change of the audio features in training, see :func:`otlib.models.dropout.perturb`.
+        forgotten: style dropout: share of the training clips whose style is set to zero, so that the model copes with heads
+            unlike those it knows.
+        channels: channels of the graph convolutions.
         terms: Chebyshev terms K, orders 0 to K - 1 (CoMA, the best-known Chebyshev model of faces, has 6); 1 turns the
             graph off and leaves a network that sees each vertex alone (the ablation).
-        levels: vertices of the coarse graphs, finest first.
+        levels: numbers of vertices of the coarse graphs, finest first.
         style: what tells who speaks: "template", the overall shape of the head alone, so that new speakers have a style
             too; "one-hot" (as in FaceFormer) or "learned", see :class:`otlib.models.style.SpeakerStyle`.
-        speakers: names of the training speakers, for the last two styles; set by the data.
+        speakers: names of the training speakers, for the last two styles; from the data.
     """
 
     feature_layers: int = bounded(MISSING, 1, 256)
@@ -82,10 +82,10 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What the model knows of some templates with the same faces.
+    """The model's description of some templates with the same faces.
 
     Attributes:
-        hierarchy: of the mesh, which they share.
+        hierarchy: mesh hierarchy, which they share.
         signal: (B, M, GEOMETRY_CHANNELS): position, its encoding, and normal of the first coarse level's vertices.
     """
 
@@ -93,39 +93,39 @@ class Geometry:
     signal: Tensor
 
     def of(self, templates: slice | Sequence[int]) -> "Geometry":
-        """Return that of some of the templates, also of one more than once."""
+        """Return the geometry of some of the templates; one may come more than once."""
         return replace(self, signal=self.signal[templates])
 
     def to(self, device: torch.device) -> "Geometry":
-        """Return it on a device."""
+        """Return the geometry on a device."""
         return Geometry(self.hierarchy.to(device), self.signal.to(device))
 
 
 def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
-                     chosen: Int[Tensor, " M"]) -> Float[Tensor, "M C"]:
-    """Return position, its sines and cosines, and the normal of the chosen vertices.
+                     indices: Int[Tensor, " M"]) -> Float[Tensor, "M C"]:
+    """Return position, its sines and cosines, and the normal of some of the vertices.
 
-    Positions count from the middle of the bounding box. The encoding (Tancik et al. 2020) tells apart what lies close,
-    such as the two lips; the normals tell which of them is which.
+    Positions are relative to the middle of the bounding box. The encoding (Tancik et al. 2020) separates what lies close
+    together, such as the two lips; the normals tell which lip is which.
     """
     middle = (vertices.amax(0) + vertices.amin(0)) / 2
     position = (vertices - middle) / POSITION_UNIT
     vectors = face_vectors(vertices, faces)  # F 3, twice the area
     normal = torch.zeros_like(vertices).index_add(0, faces.reshape(-1).long(), vectors.repeat_interleave(3, 0))
     waves = [function(torch.pi * frequency * position) for frequency in _FREQUENCIES for function in (torch.sin, torch.cos)]
-    return torch.cat([position, unit_vectors(normal), *waves], 1)[chosen]
+    return torch.cat([position, unit_vectors(normal), *waves], 1)[indices]
 
 
 def prepare_geometry(template: Float[Tensor, "V 3"], topology: Topology, settings: ModelSettings, *,
                      hierarchy: MeshHierarchy | None = None, variation: int | None = None) -> Geometry:
-    """Return what the model needs to know of a template.
+    """Return the geometry of one template.
 
     Args:
         template: a head at rest, metres.
-        topology: its faces; where lips are named, the coarse graphs are denser there.
-        settings: of the model; levels larger than the mesh are cut to it.
-        hierarchy: of another template with the same faces, to share it.
-        variation: of :func:`otlib.meshes.hierarchy.build_hierarchy`.
+        topology: the template's topology; if it has a region "lips", the coarse graphs are denser there.
+        settings: model settings; levels larger than the mesh are reduced to its size.
+        hierarchy: the hierarchy of another template with the same faces, to share it.
+        variation: see :func:`otlib.meshes.hierarchy.build_hierarchy`.
     """
     faces = torch.from_numpy(topology.faces).to(template.device)
     if hierarchy is None:
@@ -136,7 +136,7 @@ def prepare_geometry(template: Float[Tensor, "V 3"], topology: Topology, setting
 
 
 def coarse_sizes(levels: tuple[int, ...], vertices: int) -> tuple[int, ...]:
-    """Return ``levels`` for a mesh of so many vertices: a small mesh has smaller ones, each at most half the one before."""
+    """Return ``levels`` for a mesh of ``vertices`` vertices: a small mesh has smaller levels, each at most half the last."""
     sizes = [min(levels[0], vertices)]
     for level in levels[1:]:
         sizes.append(min(level, max(1, sizes[-1] // 2)))
@@ -175,7 +175,7 @@ class OTTalk(nn.Module):
         return self.temporal.reach + 2
 
     def describe_template(self, geometry: Geometry) -> list[Tensor]:
-        """Return features of the templates on every coarse level, finest first; needed once for each template."""
+        """Return features of the templates on every coarse level, finest first; one call for each template is enough."""
         first, second = self.geometry
         hierarchy, laplacian = geometry.hierarchy, geometry.hierarchy.laplacians[1]
         features = nn.functional.gelu(first(geometry.signal, laplacian))
@@ -187,9 +187,9 @@ class OTTalk(nn.Module):
     def listen(self, features: Float[Tensor, "B T layers C"], levels: list[Tensor],
                generators: Sequence[torch.Generator] | None = None,
                speakers: Sequence[str] | None = None) -> Float[Tensor, "B T W"]:
-        """Return one vector a frame from the audio around it and who speaks: the template's overall shape, or a name.
+        """Return one vector a frame from the audio around it and the style: the template's overall shape, or a name.
 
-        Features in half precision, as they are cached, become float32 here.
+        Features in half precision, as cached, become float32 here.
         """
         weights = self.layer_logits.softmax(0)
         mixed = self.feature_norm(torch.einsum("btlc,l->btc", features.to(weights.dtype), weights))
@@ -206,9 +206,9 @@ class OTTalk(nn.Module):
         """Return every vertex's displacement in metres from one vector a frame.
 
         Args:
-            latent: of :meth:`listen`.
-            levels: of :meth:`describe_template`.
-            hierarchy: of the mesh.
+            latent: from :meth:`listen`.
+            levels: from :meth:`describe_template`.
+            hierarchy: mesh hierarchy of the templates.
         """
         signal = None
         for level in reversed(range(len(levels))):  # coarse to fine
@@ -224,10 +224,10 @@ class OTTalk(nn.Module):
         """Return displacements from the template, in metres.
 
         Args:
-            features: of the audio at the mesh's frame rate.
-            geometry: each clip's template, from :func:`prepare_geometry`.
-            generators: of what is dropped and changed in training, one for each clip; None does neither.
-            speakers: names, one for each clip; only the styles "one-hot" and "learned" know them.
+            features: features of the audio at the mesh's frame rate.
+            geometry: geometry of each clip's template, from :func:`prepare_geometry`.
+            generators: for what training drops and changes, one for each clip; None drops and changes nothing.
+            speakers: names, one for each clip; only the styles "one-hot" and "learned" use them.
         """
         levels = self.describe_template(geometry)
         return self.move(self.listen(features, levels, generators, speakers), levels, geometry.hierarchy)

@@ -1,4 +1,4 @@
-"""Speaking style: a vector for each speaker of the training, where the template alone shall not tell who speaks."""
+"""Speaking style: a vector for each training speaker, if the template alone should not tell who speaks."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ CODE_CHANNELS = 8  # our choice: fewer than speakers, so that speakers who move 
 
 
 class SpeakerStyle(nn.Module):
-    """What is known of a speaker beside the template, from training on that speaker's clips.
+    """A style vector for each training speaker, learned from that speaker's clips.
 
-    "one-hot" is what FaceFormer and the systems after it have: a one-hot vector times a matrix, so a free vector for each
-    speaker. "learned" (our choice) has a code of a few numbers for each speaker, and a map from codes to vectors that all
-    share. A speaker that training never saw gets the mean of all; the peers predict once for each training speaker and
-    average the predictions, which costs as many times more. The paper does not say what OT-Talk does.
+    "one-hot" is the style of FaceFormer and the systems after it: a one-hot vector times a matrix, so a free vector for
+    each speaker. "learned" (our choice) has a code of a few numbers for each speaker, and one map from codes to vectors. An
+    unknown speaker gets the mean of all; the peers predict once for each training speaker and average the predictions,
+    which costs as many times more. The paper does not say what OT-Talk does.
 
     Args:
         kind: "one-hot" or "learned".
@@ -33,7 +33,7 @@ class SpeakerStyle(nn.Module):
         self.spread = nn.Linear(channels, width) if kind == "learned" else nn.Identity()
 
     def forward(self, names: Sequence[str]) -> Float[Tensor, "B W"]:
-        """Return the vectors of speakers by name; a name that training never saw gets the mean one."""
+        """Return the vectors of speakers by name; an unknown name gets the mean vector."""
         count = len(self.speakers)
         rows = [[float(known == name) for known in self.speakers] if name in self.speakers else [1 / count] * count
                 for name in names]

@@ -1,4 +1,4 @@
-"""The transformer over time: every frame listens to its neighbours, before and after."""
+"""The transformer over time: every frame attends to the frames around it, before and after."""
 
 from collections.abc import Sequence
 
@@ -18,17 +18,17 @@ def drop(x: Float[Tensor, "B T C"], share: float, generators: Sequence[torch.Gen
     """
     if generators is None or share == 0:
         return x
-    kept = torch.stack([torch.rand(x.shape[1:], generator=generator) >= share for generator in generators])
-    return x * kept.to(x) / (1 - share)
+    mask = torch.stack([torch.rand(x.shape[1:], generator=generator) >= share for generator in generators])
+    return x * mask.to(x) / (1 - share)
 
 
 class LocalAttention(nn.Module):
     """Self-attention over time with a learned bias for each distance, and nothing beyond a radius.
 
-    The peers bias attention by periodic ALiBi (FaceFormer, causal). Here the bias of each head and distance is learned and
-    tells before from after. It starts with slopes of 1/2, 1/4 and so on, each half the one before, as ALiBi has them for
-    eight heads; for four ALiBi would take 1/4 to 1/256. The radius lets a recording of any length be cut in windows that
-    overlap (our choice).
+    The peers bias attention by periodic ALiBi (FaceFormer, causal). Here the bias of each attention head and distance is
+    learned and tells before from after. It starts with slopes of 1/2, 1/4 and so on, each half the one before, as in ALiBi
+    with eight attention heads; for four ALiBi would take 1/4 to 1/256. The radius lets a recording of any length be cut
+    into windows that overlap (our choice).
 
     Args:
         width: channels C, divisible by ``heads``.
@@ -65,7 +65,7 @@ class TemporalTransformer(nn.Module):
     Args:
         width: channels C.
         layers: blocks; a frame sees ``layers * radius`` frames to each side in all.
-        heads, radius: of each block.
+        heads, radius: attention heads and radius of each block.
         dropout: share of numbers dropped after attention, inside the feed-forward part and after it.
     """
 
@@ -81,11 +81,11 @@ class TemporalTransformer(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"],
                 generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T C"]:
-        """Return what each frame knows of itself and its neighbours, same shape.
+        """Return each frame's signal after attention to its neighbours, same shape.
 
         Args:
             x: signal.
-            generators: of dropout, one for each clip, while training; None drops nothing.
+            generators: for dropout, one for each clip, in training; None drops nothing.
         """
         for norm, attention, widen, narrow in zip(self.norms, self.attentions, self.widen, self.narrow, strict=True):
             x = x + drop(attention(norm(x)), self.dropout, generators)

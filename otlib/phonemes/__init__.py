@@ -1,4 +1,4 @@
-"""Phonemes and their times, and the aligners that find them in a recording; each is imported when it is asked for."""
+"""Phonemes and their times, and the aligners that find them in a recording; each is imported when first used."""
 
 import importlib
 from typing import Any

@@ -1,14 +1,14 @@
 """Phonemes and their times in a recording, with its text or without: one interface, four back ends by name.
 
 - "frames", the default here: a classifier of single frames on the bundled encoder, put in order by Viterbi;
-- "ctc": a head trained by CTC on the same encoder, which says when a sound is surest;
+- "ctc": a head trained by CTC on the same encoder, which says when each sound is most certain;
 - "pocketsphinx": hidden Markov models trained on recordings of English speakers, independent of everything here; better
-  on people, and the default of ``python -m data_prep.align`` where it is installed and the text is English;
-- "transformers": any CTC model of the transformers format that names phonemes, such as the published
-  facebook/wav2vec2-lv-60-espeak-cv-ft, where a copy or the hub is at hand.
+  on people, and the default of ``python -m data_prep.align`` if it is installed and the text is English;
+- "transformers": any CTC model of phonemes in transformers' format, such as the published
+  facebook/wav2vec2-lv-60-espeak-cv-ft, from a copy or from the hub.
 
-A text becomes a :class:`Transcript` of words and phonemes elsewhere (``data_prep.corpus.labelled_speech.text_to_phonemes``
-asks espeak-ng); nothing here needs it. What a back end needs is imported when the back end is loaded.
+``data_prep.corpus.labelled_speech.text_to_phonemes`` makes a :class:`Transcript` of a text by espeak-ng; nothing here needs
+espeak-ng. Each back end imports what it needs when it is loaded.
 """
 
 from typing import Protocol, runtime_checkable
@@ -33,8 +33,8 @@ class Aligner(Protocol):
 
         Args:
             samples: at 16 kHz, in [-1, 1].
-            transcript: what is said; without one the sounds are recognised.
-            name: what to call the recording where it is refused.
+            transcript: what is said; None to recognise the sounds.
+            name: the recording's name in messages.
 
         Raises:
             InputError: the recording cannot be aligned with its text, or the text has sounds that the back end lacks.
@@ -50,7 +50,7 @@ def load_aligner(back_end: str = "frames", model: str | None = None) -> Aligner:
             "transformers" a folder or a name on the hub; "pocketsphinx" has a model of its own.
 
     Raises:
-        InputError: no such back end, or what it needs is not there.
+        InputError: no such back end, or something that it needs is missing.
     """
     if back_end not in BACK_ENDS:
         raise InputError(f"{back_end}: no such aligner; there are {', '.join(BACK_ENDS)}")

@@ -1,8 +1,8 @@
 """The back end "ctc": sounds as spikes between blanks (Graves et al. 2006), put in order along a text.
 
 With a transcript the path goes blank, sound, blank, sound, ...; a blank may be left out, except between two equal sounds.
-CTC says when a sound is surest, not where it begins: two sounds part midway between the end of one's spike and the
-beginning of the next one's, and a long stretch of blanks between words is a pause.
+CTC says when a sound is most certain, not where it begins: the boundary of two sounds lies midway between the end of one
+spike and the beginning of the next, and a long stretch of blanks between words is a pause.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from otlib.phonemes.words import PAUSE, Transcript, split_symbol
 from otlib.speech.encoder import Encoder
 from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
-_PAUSE = 0.2  # seconds of blanks between words from which on they are a pause; shorter ones are closures and slow sounds
-_EDGE = 0.04  # seconds of such a stretch that stay with the sounds beside it: about half a short sound
+_PAUSE = 0.2  # seconds: so many blanks between words are a pause; fewer are closures and slow sounds
+_EDGE = 0.04  # seconds of a pause that go to the sounds on either side: about half a short sound
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class CtcAligner:
 
 @dataclass(frozen=True)
 class FrameClock:
-    """When frames are: the boundary before frame t lies at ``t * hop + offset``; the recording ends at ``seconds``."""
+    """The times of frames: frame t begins at ``t * hop + offset``, and the recording ends at ``seconds``."""
 
     hop: float
     offset: float
     seconds: float
 
     def boundary(self, frame: float) -> float:
-        """Return the time at which a frame begins, within the recording."""
+        """Return when a frame begins, in seconds, kept within the recording."""
         return min(max(frame * self.hop + self.offset, 0.0), self.seconds)
 
 
@@ -56,12 +56,12 @@ def ctc_phonemes(logarithms: Float[Tensor, "T L"], labels: tuple[str, ...], blan
     """Turn the output of a CTC model into phonemes with times.
 
     Args:
-        logarithms: of the labels' probabilities.
-        labels: IPA, with "" for the blank and for what is no sound.
+        logarithms: log-probabilities of the labels.
+        labels: IPA, with "" for the blank and for marks that are not sounds.
         blank: index of the blank.
         transcript: what is said; None takes the likeliest label of each frame.
-        clock: when frames are.
-        name: of the recording.
+        clock: the times of frames.
+        name: the recording's name in messages.
 
     Raises:
         InputError: fewer frames than the text needs, or a sound that the labels lack.
@@ -114,17 +114,15 @@ def _targets(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarra
             owners += [len(symbols)] * len(parts)
             symbols += [symbol] if parts else []
         ends.append(len(sounds) - 1)
-    word_ends = np.zeros(len(sounds), bool)
-    word_ends[[end for end in ends if end >= 0]] = True
-    return np.array(sounds, np.int64), np.array(owners), tuple(symbols), word_ends
+    return np.array(sounds, np.int64), np.array(owners), tuple(symbols), np.isin(np.arange(len(sounds)), ends)
 
 
 def _spans(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], word_ends: np.ndarray,
            clock: FrameClock) -> tuple[Phoneme, ...]:
-    """Give the blanks between spikes to the sounds beside them, or to a pause."""
-    heard = np.flatnonzero(path >= 0)
-    sound = path[heard]
-    firsts, lasts = heard[np.flatnonzero(np.diff(sound, prepend=-1))], heard[np.flatnonzero(np.diff(sound, append=-1))]
+    """Give the blanks between spikes to the sounds on either side, or to a pause."""
+    spikes = np.flatnonzero(path >= 0)
+    sound = path[spikes]
+    firsts, lasts = spikes[np.flatnonzero(np.diff(sound, prepend=-1))], spikes[np.flatnonzero(np.diff(sound, append=-1))]
     edge, spans, start = _EDGE / clock.hop, [], 0.0
 
     def pause(until: float) -> None:
@@ -136,17 +134,18 @@ def _spans(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], word_
     if firsts[0] * clock.hop >= _PAUSE:
         pause(clock.boundary(firsts[0] - edge))
     for index in range(len(firsts)):
-        if index + 1 < len(firsts) and owners[index] == owners[index + 1]:
+        is_last = index + 1 == len(firsts)
+        if not is_last and owners[index] == owners[index + 1]:
             continue
-        following = firsts[index + 1] if index + 1 < len(firsts) else len(path)
+        following = len(path) if is_last else firsts[index + 1]
         blanks = following - lasts[index] - 1
         is_pause = word_ends[index] and blanks * clock.hop >= _PAUSE
-        end = lasts[index] + 1 + (edge if is_pause else blanks / 2)
-        if index + 1 == len(firsts) and not is_pause:
-            end = np.inf
-        end = clock.boundary(end)
+        if is_last and not is_pause:
+            end = clock.seconds
+        else:
+            end = clock.boundary(lasts[index] + 1 + (edge if is_pause else blanks / 2))
         spans.append(Phoneme(symbols[owners[index]], start, end))
         start = end
         if is_pause:
-            pause(clock.boundary(following - edge) if index + 1 < len(firsts) else clock.seconds)
+            pause(clock.seconds if is_last else clock.boundary(following - edge))
     return tuple(span for span in spans if span.end > span.start)

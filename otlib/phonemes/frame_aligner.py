@@ -2,7 +2,7 @@
 
 With a transcript the path goes along its phonemes, letter by letter, with a pause allowed between words; without one, any
 sound may follow any, as often as in the speech that the classifier was trained on. The score of a sound is its
-probability over how common it is, as in hybrid recognisers (Bourlard and Morgan 1994).
+probability divided by its frequency, as in hybrid recognisers (Bourlard and Morgan 1994).
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,11 @@ from otlib.phonemes.words import PAUSE, Transcript, split_symbol
 from otlib.speech.encoder import Encoder
 from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW
 
-_PRIOR_SCALE = 0.3  # of the sounds' frequencies taken out of their probabilities
-_PAUSE_COST = 4.0  # of each frame of a pause: people's closures and breath sound like synthetic silence, and pauses are free
+_PRIOR_SCALE = 0.3  # how much of the sounds' frequencies is taken out of their probabilities
+_PAUSE_COST = 4.0  # per frame of a pause: people's closures and breath sound like synthetic silence, and pauses are optional
 _STOPS = ("p", "b", "t", "d", "k", "ɡ")
-_LONGEST_CLOSURE = 0.15  # seconds; a silence as short as that before a stop is its closure, for which nobody pauses
-_TRANSITION_SCALE = 1.0  # of the sounds' order against what is heard, without a transcript
-_BETWEEN = (WINDOW - HOP) / 2 / SAMPLE_RATE  # seconds by which the middle between frames t - 1 and t is past t * HOP
+_LONGEST_CLOSURE = 0.15  # seconds; a shorter silence before a stop is its closure, not a pause
+_BETWEEN = (WINDOW - HOP) / 2 / SAMPLE_RATE  # seconds from t * HOP to the midpoint between frames t - 1 and t
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class FrameAligner:
         scores = (logarithms - _PRIOR_SCALE * self.heads.prior).double().numpy()
         seconds = len(samples) / SAMPLE_RATE
         if transcript is None:
-            path = best_loop(scores, _TRANSITION_SCALE * self.heads.transitions.double().numpy())
+            path = best_loop(scores, self.heads.transitions.double().numpy())
             return spans_of(path, np.arange(len(self.heads.labels)), self.heads.labels, seconds)
         letters, owners, symbols = states_of(transcript, self.heads.labels)
         scores[:, self.heads.labels.index(PAUSE)] -= _PAUSE_COST
@@ -57,25 +56,25 @@ class FrameAligner:
 def with_closures(spans: Sequence[Phoneme]) -> tuple[Phoneme, ...]:
     """Give a short silence before a stop to the stop: the mouth is closed during it.
 
-    The classifier knows closures of synthetic speech, which are digital silence; those of people sound like its pauses.
+    The classifier knows the closures of synthetic speech, which are digital silence; people's sound like its pauses.
     """
-    found: list[Phoneme] = []
+    joined: list[Phoneme] = []
     for span in spans:
-        before = found[-1] if found else None
+        before = joined[-1] if joined else None
         if (span.symbol.startswith(_STOPS) and before and before.symbol == PAUSE and before.start > 0
                 and before.end - before.start < _LONGEST_CLOSURE):
-            found[-1] = Phoneme(span.symbol, before.start, span.end)
+            joined[-1] = Phoneme(span.symbol, before.start, span.end)
         else:
-            found.append(span)
-    return tuple(found)
+            joined.append(span)
+    return tuple(joined)
 
 
 def states_of(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Return the row of states that a transcript stands for.
+    """Return the states of a transcript, in order.
 
     Returns:
-        the label (N,) of each state; the number (N,) of the symbol it is part of; and the symbols, where a pause stands
-        before each word and at the end.
+        The label (N,) of each state; the number (N,) of the symbol that it is part of; and the symbols, with a pause before
+        each word and at the end.
     """
     number = {label: index for index, label in enumerate(labels)}
     states, owners, symbols = [number[PAUSE]], [0], [PAUSE]
@@ -93,12 +92,12 @@ def states_of(transcript: Transcript, labels: tuple[str, ...]) -> tuple[np.ndarr
 
 
 def spans_of(path: np.ndarray, owners: np.ndarray, symbols: tuple[str, ...], seconds: float) -> tuple[Phoneme, ...]:
-    """Turn the state of each frame into spans that tile the recording; they change midway between two frames' middles.
+    """Turn the state of each frame into spans that tile the recording, with boundaries midway between frames' middles.
 
     Args:
         path: (T,) states.
-        owners: (N,) the symbol that each state is part of.
-        symbols: their names.
+        owners: (N,) the number of the symbol that each state is part of.
+        symbols: IPA.
         seconds: length of the recording.
     """
     owner = owners[path]

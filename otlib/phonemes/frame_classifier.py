@@ -1,8 +1,8 @@
-"""From an encoder's features to the sound of each frame: weighed layers, one linear layer, kept in a small file.
+"""From an encoder's features to the sound of each frame: weighted layers and one linear layer, stored in a small file.
 
 The file lies beside the encoder and belongs to it alone: it holds a digest of the encoder's weights, and another encoder
 is refused. It holds two heads of the same shape, one trained on the sound of each frame and one by CTC, and how often
-each sound follows each other one.
+each sound follows each other sound.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ COMMAND = "python -m data_prep.encoder.phoneme_classifiers"
 
 
 class FrameClassifier(nn.Module):
-    """Weighs layers (softmax), standardises them, and scores each label by one linear layer over some frames."""
+    """Standardises layers, weights them (softmax), and scores each label by one linear layer over some frames."""
 
     def __init__(self, layers: int, channels: int, labels: int, reach: int = 0) -> None:
-        """Make one that gives all labels the same score.
+        """Make a classifier that gives all labels the same score.
 
         Args:
-            layers, channels: of the features.
-            labels: how many.
-            reach: frames to each side that are looked at besides.
+            layers, channels: shape of one frame's features.
+            labels: number of labels.
+            reach: how many frames to each side the linear layer sees.
         """
         super().__init__()
         self.layer_weights = nn.Parameter(torch.zeros(layers))
@@ -47,27 +47,27 @@ class FrameClassifier(nn.Module):
         return self.convolution(self.weighed(features).transpose(1, 2)).transpose(1, 2)
 
     def weighed(self, features: Float[Tensor, "... layers C"]) -> Float[Tensor, "... C"]:
-        """Return one vector a frame: the standardised layers, weighed."""
+        """Return one vector per frame: the weighted sum of its standardised layers."""
         weights = self.layer_weights.softmax(0) * len(self.layer_weights) ** 0.5  # equal weights keep a deviation of one
         return torch.einsum("...lc,l->...c", (features.float() - self.mean) / self.deviation, weights)
 
     def standardise(self, mean: Float[Tensor, "layers C"], deviation: Float[Tensor, "layers C"]) -> None:
-        """Take over mean and deviation of the features to come."""
+        """Set the mean and the deviation of the features."""
         self.mean.copy_(mean)
         self.deviation.copy_(deviation.clamp_min(1e-4))
 
 
 @dataclass(frozen=True)
 class PhonemeHeads:
-    """What is trained on top of one encoder.
+    """Classifiers trained on top of one encoder.
 
     Attributes:
-        labels: IPA letters; label 0 is a pause to ``frames`` and the blank to ``ctc``.
+        labels: IPA letters; label 0 is a pause for ``frames`` and the blank for ``ctc``.
         frames: names the sound of each frame.
-        ctc: trained by CTC: spikes in between blanks.
-        prior: (labels,) logarithm of how common each sound is, by frames.
+        ctc: trained by CTC: spikes between blanks.
+        prior: (labels,) logarithm of the share of frames with each sound.
         transitions: (labels, labels) logarithm of how often a row's sound is followed by a column's a frame later.
-        encoder_digest: of the weights that the heads were trained on.
+        encoder_digest: digest of the encoder's weights.
     """
 
     labels: tuple[str, ...]
@@ -78,7 +78,7 @@ class PhonemeHeads:
     encoder_digest: str
 
     def save(self, file: Path) -> None:
-        """Write everything to a safetensors file, in half precision where that does no harm."""
+        """Write everything to a safetensors file, the weights of the linear layers in half precision."""
         tensors = {"prior": self.prior, "transitions": self.transitions}
         for name, head in (("frames", self.frames), ("ctc", self.ctc)):
             tensors |= {f"{name}.{key}": value.detach().clone() for key, value in head.state_dict().items()}
@@ -95,17 +95,13 @@ def weights_digest(encoder: Encoder) -> str:
     return digest.hexdigest()
 
 
-def load_heads(encoder: Encoder, file: Path | None = None) -> PhonemeHeads:
-    """Load the heads of an encoder.
-
-    Args:
-        encoder: from :func:`otlib.speech.encoder.load_encoder`.
-        file: where they are, by default in the encoder's folder.
+def load_heads(encoder: Encoder) -> PhonemeHeads:
+    """Load the heads of an encoder, which :func:`otlib.speech.encoder.load_encoder` has loaded, from its folder.
 
     Raises:
         InputError: no such file, damaged, or trained on another encoder.
     """
-    file = file or encoder_folder(encoder.name) / FILE
+    file = encoder_folder(encoder.name) / FILE
     remedy = f"`{COMMAND} --encoder {encoder.name}` trains them"
     if not os.path.lexists(file):
         raise InputError(f"{file}: no phoneme heads for the encoder {encoder.name!r}; {remedy}")
@@ -146,6 +142,6 @@ def _classifier(tensors: dict[str, Tensor], name: str) -> FrameClassifier:
 
 @torch.no_grad()
 def log_probabilities(encoder: Encoder, head: FrameClassifier, samples: Float[Tensor, " S"]) -> Float[Tensor, "T labels"]:
-    """Return the logarithm of each label's probability at each frame; layers are weighed as they come, for the memory."""
+    """Return the logarithm of each label's probability at each frame; layers are weighted early, to save memory."""
     weighed = encode(encoder, samples, keep=head.weighed)
     return head.convolution(weighed.T[None])[0].T.log_softmax(-1)

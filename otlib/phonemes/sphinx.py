@@ -1,9 +1,9 @@
 """The back end "pocketsphinx": hidden Markov models of English phones, trained on people, by the CMU Sphinx group.
 
-Nothing in it knows this project's encoder or its synthetic speech, so that it can check both. Its phone alignment is the
-second of two passes over the recording (the first finds the words), best-path search is off, and where the search loses
-the text it is tried again with beams so wide that nothing is dropped. Without a text its language model finds the words.
-A little noise, the same each time, is added, since its features are logarithms that digital silence would send to -inf.
+Nothing in it knows this project's encoder or synthetic speech, so it can check both. Its phone alignment is the second of
+two passes over the recording (the first finds the words), without best-path search. If the search loses the text, it is
+tried again with beams so wide that nothing is dropped. Without a text, the package's language model finds the words. A
+little noise, the same each time, is added, since its features are logarithms and digital silence would make them -inf.
 """
 
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from otlib.phonemes.words import PAUSE, Transcript, Word, split_symbol
 from otlib.speech.small_hubert import SAMPLE_RATE
 
 _FRAME_RATE = 100
-_BETWEEN = (410 - 160) / 2 / SAMPLE_RATE  # its frames hear 410 samples, 160 apart; see otlib.phonemes.frame_aligner
+_BETWEEN = (410 - 160) / 2 / SAMPLE_RATE  # its frames are 410 samples long, 160 apart; see otlib.phonemes.frame_aligner
 _WIDE = 1e-120
 _NOISE = {"dither": True, "seed": 1}
 _BEAMS = ({}, {"beam": _WIDE, "wbeam": _WIDE, "pbeam": _WIDE})
-_ALONE = frozenset("^$<>()[]{}|\\/*+=~`@#&%_")  # what no word of its dictionary is written with
+_ALONE = frozenset("^$<>()[]{}|\\/*+=~`@#&%_")  # characters that are in no word of its dictionary
 # its phones (ARPAbet) and their IPA
 IPA = {"AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "tʃ", "D": "d", "DH": "ð",
        "EH": "ɛ", "ER": "ɚ", "EY": "eɪ", "F": "f", "G": "ɡ", "HH": "h", "IH": "ɪ", "IY": "i", "JH": "dʒ", "K": "k",
        "L": "l", "M": "m", "N": "n", "NG": "ŋ", "OW": "oʊ", "OY": "ɔɪ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ",
        "T": "t", "TH": "θ", "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ"}
-# the nearest phones of what espeak-ng's English has besides
+# the nearest phones of the other sounds in espeak-ng's English
 _NEAREST = {"a": "AE", "ɐ": "AH", "ə": "AH", "ɜ": "ER", "e": "EH", "o": "OW", "ɒ": "AA", "ᵻ": "IH", "əʊ": "OW", "ʉ": "UW",
             "ɾ": "D", "r": "R", "x": "K", "ʔ": "T", "ɬ": "L", "ʍ": "W", "ʲ": "Y"}
 _PHONES = {**{ipa: phone for phone, ipa in IPA.items()}, **_NEAREST}
@@ -36,7 +36,7 @@ _PHONES = {**{ipa: phone for phone, ipa in IPA.items()}, **_NEAREST}
 
 @dataclass(frozen=True)
 class SphinxAligner:
-    """The package, loaded."""
+    """The loaded package."""
 
     package: ModuleType
 
@@ -56,7 +56,7 @@ class SphinxAligner:
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
-        """See :class:`otlib.phonemes.aligner.Aligner`; where its own dictionary has a word, the phonemes are those."""
+        """See :class:`otlib.phonemes.aligner.Aligner`; a word in its own dictionary gets the phonemes given there."""
         sound = (samples.clamp(-1, 1) * 32767).round().numpy().astype("<i2").tobytes()
         seconds = len(samples) / SAMPLE_RATE
         words = self._recognise(sound) if transcript is None else transcript.words
@@ -75,7 +75,7 @@ class SphinxAligner:
         return tuple(Word(word, ()) for word in _words(decoder))
 
     def _align(self, sound: bytes, words: tuple[Word, ...], beams: dict[str, float]) -> list[tuple[str, int, int]]:
-        """Return (phone, first frame, frames) of each phone, none where the search loses the text."""
+        """Return (phone, first frame, number of frames) of each phone; none if the search loses the text."""
         decoder = self.package.Decoder(loglevel="FATAL", lm=None, bestpath=False, **_NOISE, **beams)
         text = " ".join(_known(decoder, word) for word in words)
         decoder.set_align_text(text)
@@ -84,7 +84,7 @@ class SphinxAligner:
             return []
         try:
             decoder.set_alignment()
-            _hear(decoder, sound)  # and no more: asking for words during this pass would end the process
+            _hear(decoder, sound)  # nothing else: asking for words during this pass would crash the process
             return [(phone.name, phone.start, phone.duration) for word in decoder.get_alignment() for phone in word]
         except RuntimeError:  # the second pass, state by state, did not reach the end
             return []
@@ -102,7 +102,7 @@ def _words(decoder) -> list[str]:
 
 
 def _known(decoder, word: Word) -> str:
-    """Return a word by names that the decoder's dictionary has, which learns it from its phonemes where need be.
+    """Return a word as entries of the decoder's dictionary; an unknown word is added by its phonemes.
 
     Raises:
         InputError: the word is neither in the dictionary nor spelt in phonemes of English.

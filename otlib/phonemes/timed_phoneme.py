@@ -29,6 +29,6 @@ def is_bilabial(symbol: str) -> bool:
     """Tell whether an IPA symbol is p, b or m, alone or as a part of a longer sound.
 
     Any of its letters decides: the lips meet at some time during "k͡p", "pf" and "mb", as they do during "p". Marks and
-    raised letters count for nothing: "ˈb", "mʲ", "pʰ" and "m̩" are p, b and m, while "tᵐ" is not.
+    raised letters are ignored: "ˈb", "mʲ", "pʰ" and "m̩" are p, b and m, while "tᵐ" is not.
     """
     return any(letter in BILABIALS for letter in unicodedata.normalize("NFD", symbol))

@@ -1,6 +1,6 @@
-"""The best path through time: along a row of sounds that is known, or around a loop of all sounds.
+"""The best path through time: along a known row of sounds, or around a loop of all sounds.
 
-Viterbi's algorithm in both cases (Rabiner 1989, section III-B); scores are log-probabilities, one row a frame.
+Viterbi's algorithm in both cases (Rabiner 1989, section III-B); scores are log-probabilities, one row per frame.
 """
 
 import numpy as np
@@ -12,15 +12,15 @@ _LARGEST = 400_000_000  # entries of the table of steps, one byte each
 def best_path(scores: Float[np.ndarray, "T N"], optional: Bool[np.ndarray, " N"]) -> Int[np.ndarray, " T"]:
     """Return which of N states in a row each frame is in.
 
-    A path starts in the first state and ends in the last, stays or goes one state further from frame to frame, and may
-    leave out optional states; every other state has at least one frame.
+    A path starts in the first state, ends in the last, stays or goes one state further from frame to frame, and may skip
+    optional states; every other state gets at least one frame.
 
     Args:
         scores: of each state at each frame.
-        optional: states that may be left out; never two in a row.
+        optional: states that may be skipped; never two in a row.
 
     Raises:
-        ValueError: fewer frames than states that must have one, two optional states in a row, or so many of both that
+        ValueError: fewer frames than states that need one, two optional states in a row, or so many frames and states that
             the table of steps would not fit in memory.
     """
     frames, states = scores.shape
@@ -31,7 +31,7 @@ def best_path(scores: Float[np.ndarray, "T N"], optional: Bool[np.ndarray, " N"]
         raise ValueError("optional: two states in a row may be left out")
     if frames * states > _LARGEST:
         raise ValueError(f"{frames} frames by {states} states are too many at once")
-    skips = np.zeros(states, bool)  # whether a state can be reached past the one before it
+    skips = np.zeros(states, bool)  # whether a state can be reached by skipping the one before it
     skips[2:] = optional[1:-1]
     best = np.full(states, -np.inf)
     best[0] = scores[0, 0]
@@ -60,7 +60,7 @@ def best_loop(scores: Float[np.ndarray, "T N"], transitions: Float[np.ndarray, "
 
     Args:
         scores: of each sound at each frame.
-        transitions: score of going from one sound (row) to another (column) between two frames, staying included.
+        transitions: score of going from one sound (row) to another (column) between two frames, or of staying (diagonal).
     """
     frames, states = scores.shape
     best = scores[0].copy()

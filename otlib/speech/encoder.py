@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from jaxtyping import Float
 from torch import Tensor
-from transformers import HubertConfig, HubertModel
+from transformers import HubertConfig, HubertModel, PreTrainedModel
 
 from otlib.errors import InputError
 from otlib.speech import small_hubert as hubert
@@ -20,13 +21,13 @@ from otlib.speech.hub import local_model
 from otlib.speech.overlapping_windows import Windows
 
 BUNDLED = "bundled"
-CORE = 20 * hubert.SAMPLE_RATE // hubert.HOP  # features a window: 20 seconds, as long as the memory of a laptop allows
-_OVERLAP = hubert.SAMPLE_RATE // hubert.HOP  # features, a second: what an encoder of whole clips sees beside them, and fades
+CORE = 20 * hubert.SAMPLE_RATE // hubert.HOP  # features per window: 20 seconds, as long as a laptop's memory allows
+_OVERLAP = hubert.SAMPLE_RATE // hubert.HOP  # features, one second: margin and cross-fade of an encoder of whole clips
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen HuBERT with its name, the fingerprint of its weights and the way it wants its input."""
+    """A frozen HuBERT with its name and fingerprint; ``local`` if a feature depends on the sound near it only."""
 
     name: str
     model: HubertModel
@@ -47,8 +48,8 @@ class Encoder:
     def windows(self) -> Windows:
         """How a long recording is cut, in features.
 
-        A local encoder sees a bounded stretch, so that windows with that margin change nothing. HuBERT-base looks at the
-        whole clip, so any cut changes its features a little, and neighbours are cross-faded.
+        A local encoder sees a bounded stretch, so windows with that margin change nothing. HuBERT-base looks at the whole
+        clip, so any cut changes its features a little, and neighbouring windows are cross-faded.
         """
         if self.local:
             return Windows(CORE, hubert.context_frames(self.model.config))
@@ -61,7 +62,7 @@ class Encoder:
 
 
 def encoder_folder(name: str) -> Path:
-    """Return where an encoder lies that is "bundled", comes with the project by that name, or is a folder."""
+    """Return the folder of an encoder: "bundled", the name of one that comes with the project, or a path."""
     if name == BUNDLED:
         return hubert.BUNDLED
     own = {folder.name: folder for folder in hubert.ENCODERS.iterdir() if folder.is_dir()}
@@ -74,11 +75,11 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
     Args:
         name: "bundled" for the small one that comes with the project, the name of another one that does (a folder of
             ``otlib/speech/encoders``), a folder in transformers' format, or a name on the hub with its revision, see
-            :func:`otlib.speech.hub.local_model`; "facebook/hubert-base-ls960" means one
-            revision of it (the hub is asked only for what the local cache lacks).
+            :func:`otlib.speech.hub.local_model`; "facebook/hubert-base-ls960" stands for a fixed revision. The hub is
+            asked only for what the local cache lacks.
 
     Raises:
-        InputError: no such model, not a HuBERT, or weights that are damaged or do not fit; never falls back to random
+        InputError: no such model, not a HuBERT, or weights that are damaged or do not fit; it never falls back to random
             weights.
     """
     if name == BUNDLED:
@@ -93,22 +94,18 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
     def refusal(reason: str) -> InputError:
         return InputError(f"{name}: {reason}; {remedy}")
 
-    folder, _ = local_model(source, missing, refusal)
+    folder = local_model(source, missing, refusal)
     with silently():
         try:
             config = HubertConfig.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # whatever transformers raises over what is not as it should be
+        except Exception as error:  # whatever transformers raises over a bad file
             raise refusal("its config.json is damaged") from error
         if config.model_type != "hubert":
             raise refusal(f"is a {config.model_type}, not a HuBERT")
-        attention = hubert.ATTENTION if _is_local(config) else "sdpa"
-        try:
-            model, report = HubertModel.from_pretrained(folder, config=config, dtype=torch.float32, local_files_only=True,
-                                                        output_loading_info=True, attn_implementation=attention)
-        except Exception as error:  # likewise, of safetensors and pickle
-            raise refusal("its weights are missing, damaged or do not fit its config.json") from error
-    _check_weights(model, set(report["missing_keys"]), refusal)
-    return Encoder(name, model.eval().requires_grad_(False), _fingerprint(model), _is_local(config))
+        local = getattr(config, "local_attention_radius", None) is not None
+        model = pretrained(HubertModel, "HuBERT", folder, refusal, config=config,
+                           attn_implementation=hubert.ATTENTION if local else "sdpa")
+    return Encoder(name, model, _fingerprint(model), local)
 
 
 @contextlib.contextmanager
@@ -120,7 +117,7 @@ def silently() -> Iterator[None]:
     log.disable_progress_bar()
     try:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's, of a file that is refused anyway
+            warnings.simplefilter("ignore")  # torch warns about files that are refused anyway
             yield
     finally:
         log.set_verbosity(verbosity)
@@ -128,20 +125,35 @@ def silently() -> Iterator[None]:
             log.enable_progress_bar()
 
 
-def _check_weights(model: HubertModel, missing: set[str], refusal: Callable[[str], InputError]) -> None:
-    """Refuse what transformers has filled with random numbers, and what is not a number."""
-    if "masked_spec_embed" in missing:  # stands for hidden frames in pre-training alone: some releases leave it out
-        model.masked_spec_embed.data.zero_()
-        missing.remove("masked_spec_embed")
+def pretrained(loader: type, kind: str, folder: Path, refusal: Callable[[str], InputError],
+               **options: Any) -> PreTrainedModel:
+    """Load a frozen model in float32, with all its weights.
+
+    Args:
+        loader: the class of transformers that loads it.
+        kind: what the model is, for messages.
+        folder: where it lies.
+        refusal: makes the error from a reason.
+        options: further arguments of ``from_pretrained``.
+
+    Raises:
+        InputError: weights that are damaged, do not fit, or would be filled with random numbers.
+    """
+    try:
+        model, report = loader.from_pretrained(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True,
+                                               **options)
+    except Exception as error:  # whatever safetensors and pickle raise
+        raise refusal("its weights are missing, damaged or do not fit its config.json") from error
+    missing = set(report["missing_keys"])
+    for key in [key for key in missing if key.endswith("masked_spec_embed")]:  # used in pre-training only, often left out
+        model.get_parameter(key).data.zero_()
+        missing.remove(key)
     if missing:
-        raise refusal(f"its weights are not a whole HuBERT's (missing: {', '.join(sorted(missing)[:3])})")
+        raise refusal(f"its weights are not a whole {kind}'s (missing: {', '.join(sorted(missing)[:3])})")
     for key, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise refusal(f"its weights are damaged ({key} holds a value that is not a number)")
-
-
-def _is_local(config: HubertConfig) -> bool:
-    return getattr(config, "local_attention_radius", None) is not None
+    return model.eval().requires_grad_(False)
 
 
 def _fingerprint(model: HubertModel) -> str:
@@ -157,19 +169,19 @@ def _fingerprint(model: HubertModel) -> str:
 @torch.no_grad()
 def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | None = None,
            keep: Callable[[Tensor], Tensor] = lambda features: features) -> Float[Tensor, "T ..."]:
-    """Return every layer's features of a whole recording, 50 a second; memory beside the result is that of one window.
+    """Return every layer's features of a whole recording, 50 a second; beside the result it takes the memory of one window.
 
     Args:
         encoder: from :func:`load_encoder`.
         samples: at 16 kHz, in [-1, 1].
-        windows: how to cut; by default ``encoder.windows``.
-        keep: what to keep of each stretch (T, layers, C), where all of it is too much.
+        windows: how to cut the recording; by default ``encoder.windows``.
+        keep: returns what to keep of each stretch (T, layers, C), if all of it is too much.
 
     Returns:
-        (T, layers, C) float32, or what is kept, with T = floor((S - 400) / 320) + 1, at least 1.
+        (T, layers, C) float32, or what ``keep`` returns, with T = floor((S - 400) / 320) + 1, at least 1.
 
     Raises:
-        ValueError: no samples, or one that is not a number.
+        ValueError: no samples, or one that is not finite.
     """
     if samples.ndim != 1 or len(samples) == 0:
         raise ValueError(f"samples: expected (S,) with S > 0, got {tuple(samples.shape)}")
@@ -181,13 +193,13 @@ def encode(encoder: Encoder, samples: Float[Tensor, " S"], windows: Windows | No
 
 
 def scaled_input(samples: Float[Tensor, " S"], local: bool) -> Float[Tensor, " S"]:
-    """Return samples as a local encoder or, zero mean and unit variance over all of them, HuBERT-base was trained on."""
+    """Return samples scaled as in training: to an even level (local encoder), or to mean 0 and variance 1 (HuBERT-base)."""
     if local:
         return hubert.running_gain(samples)
     return (samples - samples.mean()) / samples.std(correction=0).clamp_min(1e-5)
 
 
 def hidden_layers(model: HubertModel, scaled: Float[Tensor, " S"]) -> Float[Tensor, "T layers C"]:
-    """Return the transformer's input and each layer's output for samples that :func:`scaled_input` has scaled."""
+    """Return the transformer's input and each layer's output for samples scaled by :func:`scaled_input`."""
     states = model(scaled[None], output_hidden_states=True).hidden_states
     return torch.stack([state[0] for state in states], dim=1)

@@ -1,4 +1,4 @@
-"""Audio features at the mesh's frame rate, of any stretch of a recording; of clips, computed once and kept by content."""
+"""Audio features at the mesh's frame rate: of any stretch of a recording, or of whole clips, cached by content."""
 
 import hashlib
 import logging
@@ -22,8 +22,8 @@ from otlib.speech.recording import Recording, read_recording, resampled
 from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, samples_between
 
 PROSODY = "prosody"
-WINDOW_SECONDS = 20.0  # of new mesh frames; see otlib.speech.encoder.CORE
-_CACHE = 2  # raised when the same sound, encoder and rate give other features: resampled by scipy since 2
+WINDOW_SECONDS = 20.0  # new mesh frames per window; see otlib.speech.encoder.CORE
+_CACHE = 2  # goes up when the same sound, encoder and rate give other features; since 2, scipy resamples
 _log = logging.getLogger(__name__)
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
@@ -34,11 +34,11 @@ class FeatureSource:
 
     Attributes:
         name: which encoder; "prosody" is loudness and pitch alone.
-        fingerprint: of everything that shapes the features.
-        layers, channels: of a mesh frame.
-        extract: samples (S,) at 16 kHz to features (T, layers, C), 50 a second, in one pass.
+        fingerprint: digest of everything that shapes the features.
+        layers, channels: shape of one frame's features.
+        extract: turns samples (S,) at 16 kHz into features (T, layers, C), 50 a second, in one pass.
         margin: features to each side of a stretch that are computed with it and thrown away.
-        fade: seconds over which neighbouring windows are cross-faded; 0 where the margin makes them agree.
+        fade: seconds over which neighbouring windows are cross-faded; 0 if the margin makes them agree.
     """
 
     name: str
@@ -50,18 +50,18 @@ class FeatureSource:
     fade: float = 0.0
 
     def windows(self, frame_rate: float, margin: int = 0) -> Windows:
-        """Return how a long recording is cut, in mesh frames, for what sees ``margin`` frames to each side."""
+        """Return how a long recording is cut, in mesh frames, for a network that sees ``margin`` frames to each side."""
         return Windows(round(WINDOW_SECONDS * frame_rate), margin, round(self.fade * frame_rate))
 
     def between(self, samples: Float[Tensor, " S"], first: int, last: int, frame_rate: float,
                 silence: int = 0) -> Float[Tensor, "T layers C"]:
-        """Return the features of the mesh frames from ``first`` to before ``last``, of the sound around them alone.
+        """Return the features of mesh frames ``first`` to ``last - 1``, computed from the sound around them alone.
 
         Args:
-            samples: of the whole recording, at 16 kHz.
+            samples: the whole recording, at 16 kHz.
             first, last: numbers of mesh frames.
             frame_rate: of the mesh, Hz.
-            silence: zeros before the samples; frames count from their begin.
+            silence: number of zeros before the samples; frame 0 is at the first of them.
         """
         part, skipped = sound_between(samples, first, last, frame_rate, self.margin, silence)
         return align_by_interpolation(self.extract(part), last, frame_rate, first=first, skipped=skipped)
@@ -79,7 +79,7 @@ def feature_source(name: str) -> FeatureSource:
 
 
 def encoder_source(encoder: Encoder) -> FeatureSource:
-    """Return an encoder that is loaded as a source of features."""
+    """Return a loaded encoder as a source of features."""
     windows = encoder.windows
     return FeatureSource(encoder.name, encoder.fingerprint, encoder.layers, encoder.channels, encoder.features,
                          windows.margin, windows.fade * HOP / SAMPLE_RATE)
@@ -87,11 +87,11 @@ def encoder_source(encoder: Encoder) -> FeatureSource:
 
 def sound_between(samples: Float[Tensor, " S"], first: int, last: int, frame_rate: float, margin: int,
                   silence: int = 0) -> tuple[Float[Tensor, " S2"], int]:
-    """Return the samples that the features around some mesh frames see, and how many features come before those.
+    """Return the samples that the features around some mesh frames see, and how many features come before these.
 
     Args:
         samples, first, last, frame_rate, silence: as for :meth:`FeatureSource.between`.
-        margin: more features to each side, where there are any.
+        margin: how many more features to each side, as far as the recording goes.
     """
     total = feature_count(silence + len(samples))
     begin, end = (int(_position(frame, frame_rate) // 1) for frame in (first, last - 1))
@@ -100,13 +100,13 @@ def sound_between(samples: Float[Tensor, " S"], first: int, last: int, frame_rat
 
 
 def _position(frames: int | Tensor, frame_rate: float) -> float | Tensor:
-    """Return where mesh frames lie among the features, which stand for the middles of their windows."""
+    """Return the positions of mesh frames among the features; a feature stands for the middle of its window."""
     return (frames / frame_rate * SAMPLE_RATE - WINDOW / 2) / HOP
 
 
 def align_by_interpolation(features: Float[Tensor, "T ..."], frames: int, frame_rate: float, *, first: int = 0,
                            skipped: int = 0) -> Float[Tensor, "T2 ..."]:
-    """Carry features, 50 a second, over to mesh frames by the times of both.
+    """Interpolate features, 50 a second, at the times of mesh frames.
 
     Feature k looks at samples 320 k to 320 k + 400 and stands for their middle; mesh frame t stands for the moment
     t / frame_rate. FaceFormer interpolates over the whole clip instead (align_corners), which stretches a clip by up to a
@@ -114,13 +114,13 @@ def align_by_interpolation(features: Float[Tensor, "T ..."], frames: int, frame_
 
     Args:
         features: of a recording, or of a stretch of it.
-        frames: up to which mesh frame, counted from the recording's begin.
+        frames: number of mesh frames from the recording's start to the end of the result.
         frame_rate: of the mesh, Hz.
-        first: make frames from this one on.
+        first: the first frame of the result.
         skipped: how many features of the recording come before ``features``.
 
     Returns:
-        (frames - first, ...); before the first and after the last feature the value is held.
+        (frames - first, ...); before the first feature and after the last one the value is constant.
     """
     time = torch.arange(first, frames, device=features.device, dtype=torch.float64)
     position = (_position(time, frame_rate) - skipped).clamp(0, len(features) - 1)
@@ -130,19 +130,19 @@ def align_by_interpolation(features: Float[Tensor, "T ..."], frames: int, frame_
 
 
 def recording_features(source: FeatureSource, recording: Recording, frame_rate: float) -> Float[Tensor, "T layers C"]:
-    """Return the features of all mesh frames that a recording covers."""
+    """Return the features of all the mesh frames that a recording covers."""
     return sound_features(source, resampled(recording), recording.frames(frame_rate), frame_rate)
 
 
 def sound_features(source: FeatureSource, samples: Float[Tensor, " S"], frames: int,
                    frame_rate: float) -> Float[Tensor, "T layers C"]:
-    """Return the features of ``frames`` mesh frames, of samples at 16 kHz."""
+    """Return the features of ``frames`` mesh frames from samples at 16 kHz."""
     return torch.cat(list(source.windows(frame_rate).over(frames, lambda first, last: source.between(
         samples, first, last, frame_rate))))
 
 
 def played_recording(path: Path, frame_rate: float, speed: float = 1.0) -> Recording:
-    """Read a sound that is played faster by ``speed``, rounded to 0.2 % so that resampling stays cheap."""
+    """Read a sound as if played ``speed`` times as fast, rounded to 0.2 % so that resampling stays cheap."""
     recording = read_recording(path, frame_rate)
     if speed == 1.0:
         return recording
@@ -151,15 +151,15 @@ def played_recording(path: Path, frame_rate: float, speed: float = 1.0) -> Recor
 
 def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache: Path,
                     speed: float = 1.0) -> Float[Tensor, "T layers C"]:
-    """Return features of a sound file in half precision, from ``cache`` if the same sound was encoded alike before.
+    """Return the features of a sound file in half precision, from ``cache`` if the same sound was encoded before.
 
     Args:
-        source: what makes the features.
+        source: makes the features.
         path: the sound file.
         frame_rate: of the meshes.
-        cache: folder of features, new, empty, or made by this project.
-        speed: play the sound that much faster, as a tape does: pitch and formants rise with it, so that it is another
-            voice, and there are as many fewer frames.
+        cache: folder of features: new, empty, or made by this project.
+        speed: plays the sound that much faster, as a tape does: pitch and formants rise, so it becomes another voice, with
+            as many fewer frames.
     """
     key = f"{_CACHE} {sha256(path)} {source.fingerprint} {frame_rate} {speed}"
     file = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
@@ -168,7 +168,7 @@ def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache:
         try:
             return torch.from_numpy(_whole_features(file, source))
         except InputError as error:
-            _log.warning("%s; its features are made anew, every time until it is moved away", error)
+            _log.warning("%s; its features are made anew every time until it is moved away", error)
     features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate).to(torch.float16)
     if not kept:
         claim(cache)

@@ -1,17 +1,16 @@
-"""Models from elsewhere: a folder, or one revision of a model on the Hugging Face hub; no code of theirs is run."""
+"""Models from elsewhere: a folder, or one revision of a model on the Hugging Face hub; their own code is never run."""
 
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 
 from otlib.errors import InputError
 from otlib.files import opened, read_object
 
-REVISIONS = {  # what a name of these models means; of another one the revision is part of the name
+REVISIONS = {  # the revision that a name stands for; any other name must include its revision
     "facebook/hubert-base-ls960": "dba3bb02fda4248b6e082697eee756de8fe8aa8a",
     "facebook/wav2vec2-lv-60-espeak-cv-ft": "ae45363bf3413b374fecd9dc8bc1df0e24c3b7f4",
 }
@@ -19,22 +18,23 @@ _NAME = re.compile(r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(@(?P<revision>[^@
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 CONFIG = "config.json"
 _TEXTS, _WEIGHTS = (CONFIG, "vocab.json", "preprocessor_config.json"), ("model.safetensors", "pytorch_model.bin")
-_MOST_LAYERS, _LARGEST = 256, 1_000_000  # of what a config.json asks for
-_PATIENCE = 5.0  # seconds, for the first answer of the hub
+_MOST_LAYERS, _LARGEST = 256, 1_000_000  # limits for the numbers in a config.json
+_PATIENCE = 5.0  # seconds, for the hub's first answer
 
 
-def local_model(name: str, missing: str, refusal: Callable[[str], InputError]) -> tuple[Path, dict[str, Any]]:
-    """Return the folder of a model, fetched from the hub where the local cache lacks it, and what its config.json says.
+def local_model(name: str, missing: str, refusal: Callable[[str], InputError]) -> Path:
+    """Return the folder of a model, fetched from the hub if the local cache lacks it.
 
     Args:
         name: a folder, ``owner/model@revision`` where the revision is a commit of 40 hexadecimal digits, or a name in
             :data:`REVISIONS`.
-        missing: what to say where there is none.
-        refusal: makes the error of a reason.
+        missing: the reason for refusal if there is no such model.
+        refusal: makes the error from a reason.
 
     Raises:
-        InputError: a name on the hub without revision; neither a folder, nor in the cache, nor on the hub; the hub cannot be
-            reached; the model brings code of its own; or a file of it is no file, damaged or out of bounds.
+        InputError: a name on the hub without a revision; a model that is neither a folder, nor in the cache, nor on the hub;
+            the hub cannot be reached; the model brings code of its own; or one of its files is no file, damaged or out of
+            bounds.
     """
     folder = Path(name) if os.path.isdir(name) else _from_hub(name, missing, refusal)
     try:
@@ -53,7 +53,7 @@ def local_model(name: str, missing: str, refusal: Callable[[str], InputError]) -
             raise refusal(f"its {CONFIG} asks for too much ({key} {value!r})")
         if isinstance(value, int | float) and value < 0 and (key.startswith("num_") or key.endswith("_size")):
             raise refusal(f"its {CONFIG} asks for less than nothing ({key} {value!r})")
-    return folder, config
+    return folder
 
 
 def _from_hub(name: str, missing: str, refusal: Callable[[str], InputError]) -> Path:
@@ -72,7 +72,7 @@ def _from_hub(name: str, missing: str, refusal: Callable[[str], InputError]) -> 
     except FileNotFoundError:
         pass
     try:
-        HfApi().model_info(repository, revision=revision, timeout=_PATIENCE)  # once, where a download would try for a minute
+        HfApi().model_info(repository, revision=revision, timeout=_PATIENCE)  # once; a download would try for a minute
         return Path(snapshot_download(**files))
     except Exception as error:  # whatever the hub and the network raise
         raise refusal(missing) from error

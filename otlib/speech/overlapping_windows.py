@@ -1,4 +1,4 @@
-"""What is too long to be computed at once: windows that overlap, of each of which the middle is kept."""
+"""Compute what is too long to compute at once: in overlapping windows, keeping the middle of each."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Windows:
     """How a row of positions (features of a recording, frames of a mesh) is cut.
 
     Attributes:
-        core: new positions a window gives.
-        margin: positions that a window sees at its inner ends and whose values are thrown away.
-        fade: positions over which neighbouring windows are cross-faded; 0 where no value depends on more than the margin.
+        core: number of new positions per window.
+        margin: positions that a window sees beyond its inner ends; their values are thrown away.
+        fade: positions over which neighbouring windows are cross-faded; 0 if no value depends on more than the margin.
     """
 
     core: int
@@ -22,14 +22,14 @@ class Windows:
     fade: int = 0
 
     def over(self, total: int, values: Callable[[int, int], Tensor]) -> Iterator[Tensor]:
-        """Yield the values (T, ...) of consecutive stretches; laid end to end they are those of all positions.
+        """Yield the values (T, ...) of consecutive stretches, which together cover all positions.
 
         Memory is bounded by one window and one fade, however many positions there are.
 
         Args:
             total: number of positions.
-            values: returns those of the positions from a first to before a last one, (last - first, ...), as far as these
-                positions alone tell.
+            values: takes ``first`` and ``last`` and returns the values (last - first, ...) of positions first to last - 1,
+                computed from these positions alone.
         """
         tail = None  # the previous window's view of the first positions of this one
         for first in range(0, total, self.core):

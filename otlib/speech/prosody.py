@@ -1,4 +1,4 @@
-"""Loudness and pitch alone: what a model can learn from the melody of speech without hearing its sounds.
+"""Loudness and pitch alone: what a model can learn from the melody of speech, without its sounds.
 
 The control for every claim that HuBERT's features carry phonemes: the same model, fed these three channels.
 """
@@ -11,8 +11,8 @@ from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count
 
 _PITCH_WINDOW = 640  # samples, 40 ms; the longest lag, a period of 60 Hz, is added to each side
 _SIDE = (_PITCH_WINDOW - WINDOW) // 2 + SAMPLE_RATE // 60
-MARGIN = -(-_SIDE // HOP)  # features to each side of a frame that its pitch is heard from
-_BLOCK = 1000  # frames at a time: their spectra take 33 MB, those of a long recording would take gigabytes
+MARGIN = -(-_SIDE // HOP)  # features to each side of a frame that its pitch depends on
+_BLOCK = 1000  # frames at a time: their spectra take 33 MB; those of a long recording would take gigabytes
 
 
 def prosody(samples: Float[Tensor, " S"]) -> Float[Tensor, "T 1 3"]:

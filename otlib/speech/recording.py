@@ -1,4 +1,4 @@
-"""Sound in: read what people have as one channel, and bring it to 16 kHz, without offset and rumble where they talk."""
+"""Read sound of any format as one channel and bring it to 16 kHz, without offset and rumble if people recorded it."""
 
 import contextlib
 import logging
@@ -21,16 +21,16 @@ from otlib.files import on_disk, opened
 from otlib.settings import SOUND_RATES
 
 SAMPLE_RATE = 16_000
-SILENCE_DB = -60.0  # a recording that never rises above this is silence to us
-_LONGEST = 24 * 3600  # seconds: a day of sound takes 30 GB at most
+SILENCE_DB = -60.0  # a recording that never rises above this counts as silence
+_LONGEST = 24 * 3600  # seconds: a day of sound takes at most 30 GB
 _READ = 1 << 18  # frames of a file read at once, and samples filtered at once
 _VOICE_HZ = (200.0, 4000.0)  # where voices have most of their power, and neither hum nor hiss
 _SURROUND = (6, 8)  # channels of 5.1 and 7.1, whose third is the centre, where films put voices
-_A_DECIBEL = 0.8  # of a power
+_A_DECIBEL = 0.8  # ratio of powers
 _FAINT = 1e-3  # of the loudest channel's power: a centre below it is not in use
-_OTHER = 0.1  # of the power of the channel that is heard: so much of another sound in a channel is worth a word
+_OTHER = 0.1  # of the chosen channel's power: that much of another sound in a channel is worth a warning
 _LOWEST_HZ = 60.0  # no voice is lower
-# ffmpeg is handed the open file and may open no other: no name is an option, no playlist leads elsewhere.
+# ffmpeg reads the open file and may open no other: no name is taken for an option, and no playlist leads elsewhere.
 _FFMPEG = ("-v", "error", "-nostdin", "-protocol_whitelist", "fd", "-i", "fd:", "-map", "0:a:0", "-c:a", "pcm_f32be", "-f",
            "au", "pipe:1")
 _AU_HEADER = struct.Struct(">4s5I")  # magic, where samples begin, their bytes, their coding, rate, channels
@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def is_silent(self) -> bool:
-        """Whether it never rises above -60 dB; a constant offset is no sound."""
+        """Whether it never rises above -60 dB; a constant offset is not sound."""
         return _decibel((float(self.samples.max()) - float(self.samples.min())) / 2) < SILENCE_DB
 
     def frames(self, frame_rate: float) -> int:
@@ -74,14 +74,14 @@ def _decibel(magnitude: float) -> float:
 
 
 def read_recording(path: Path | str, frame_rate: float | None = 25.0) -> Recording:
-    """Read the sound of a file; of several channels one, see :func:`voice_channel`.
+    """Read the sound of a file; if it has several channels, the one that :func:`voice_channel` chooses.
 
-    A recording with samples beyond one is scaled to one. A warning (logging) names a recording that is silent, and channels
-    that hold other sounds than the one that is heard.
+    Samples beyond one are scaled so that the largest is one. A warning (logging) names a silent recording, and one whose
+    other channels hold other sounds.
 
     Args:
-        path: sound or video: whatever libsndfile reads, or the ffmpeg of imageio_ffmpeg.
-        frame_rate: of the meshes to come; a recording shorter than one frame is refused, unless it is None.
+        path: sound or video that libsndfile, or the ffmpeg of imageio_ffmpeg, reads.
+        frame_rate: that of the meshes to come; a recording shorter than one frame is refused. None refuses none.
 
     Raises:
         InputError: no such file, no sound in it, no samples, samples that are NaN or infinite, a rate that no sound has, too
@@ -124,7 +124,7 @@ def _decoded(path: Path) -> Iterator[tuple[int, int, Iterator[np.ndarray]]]:
                 sound = stack.enter_context(soundfile.SoundFile(file))
                 blocks = sound.blocks(_READ, dtype="float32", always_2d=True)
                 rate, channels = sound.samplerate, sound.channels
-                if channels > 2 and sound.format == "OGG":  # libsndfile leaves Vorbis' order, which has the centre second
+                if channels > 2 and sound.format == "OGG":  # libsndfile keeps Vorbis' order: the centre is second
                     raise _Undecoded
             except (soundfile.LibsndfileError, _Undecoded):
                 rate, channels, blocks = stack.enter_context(_by_ffmpeg(path))
@@ -137,12 +137,12 @@ def _decoded(path: Path) -> Iterator[tuple[int, int, Iterator[np.ndarray]]]:
 
 
 class _Undecoded(Exception):
-    """ffmpeg is not there, or finds no sound in a file or a damaged one."""
+    """ffmpeg is missing, or the file has no sound or is damaged."""
 
 
 @contextlib.contextmanager
 def _by_ffmpeg(path: Path) -> Iterator[tuple[int, int, Iterator[np.ndarray]]]:
-    """As :func:`_decoded`, of what libsndfile does not read; all blocks must be read."""
+    """Do the same as :func:`_decoded` for files that libsndfile does not read; the caller must read all blocks."""
     try:
         import imageio_ffmpeg
 
@@ -167,7 +167,7 @@ def _by_ffmpeg(path: Path) -> Iterator[tuple[int, int, Iterator[np.ndarray]]]:
 
 
 def _sound(blocks: Iterable[np.ndarray], path: Path, rate: int) -> Iterator[np.ndarray]:
-    """Yield the blocks (n, channels) once they are seen to be finite and not too many."""
+    """Yield the blocks (n, channels) after checking that they are finite and not too many."""
     done = 0
     for block in blocks:
         if not np.isfinite(block).all():
@@ -186,11 +186,12 @@ def _of_channel(blocks: Iterable[np.ndarray], channel: int) -> Iterator[np.ndarr
 
 
 def voice_channel(blocks: Iterable[np.ndarray], rate: int) -> tuple[int, bool]:
-    """Return the number of the channel that is heard, and whether another one holds another sound.
+    """Return the number of the channel with the voice, and whether another channel holds another sound.
 
-    The centre of 5.1 or 7.1, the third of six or eight channels, unless it is 30 dB fainter than another. Else the channel
-    with the most power between 200 and 4,000 Hz, and the first of those that have as much to a decibel. Our choice: a mean
-    cancels what one channel holds inverted, halves a voice that is in one alone, and drowns the centre in music.
+    The voice is in the centre of 5.1 or 7.1 (the third of six or eight channels), unless that is 30 dB fainter than another
+    channel; otherwise in the channel with the most power between 200 and 4,000 Hz, the first of those within a decibel of
+    it. Our choice: a mean would cancel a sound that one channel holds inverted, halve a voice that is in one channel only,
+    and drown the centre in music.
 
     Args:
         blocks: (n, channels) samples, one after the other.
@@ -225,15 +226,16 @@ def resampled(recording: Recording) -> Float[Tensor, " S"]:
 
 
 def heard(recording: Recording) -> Float[Tensor, " S"]:
-    """Return the recording at 16 kHz without a constant offset and rumble, what lies below 60 Hz.
+    """Return the recording at 16 kHz without a constant offset and without rumble (everything below 60 Hz).
 
-    Both would count in the level to which speech is brought (:func:`otlib.speech.small_hubert.running_gain`): they shut the
-    mouth, and in pauses little of them is raised to the level of speech. A Butterworth filter takes them out, run forward
-    and backward so that nothing is delayed. Our choice: for recordings of people. Clips of a data set are encoded as they
-    are, since a model learns from what its corpus has there (the built-in one 3 % of its amplitude, in the median).
+    Both would count in the level that speech is scaled by (:func:`otlib.speech.small_hubert.running_gain`): they shut the
+    mouth, and in pauses even a little of them is raised to the level of speech. A Butterworth filter removes them, run
+    forward and backward so that nothing is delayed. Our choice: for recordings of people only. Clips of a data set are
+    encoded as they are, since a model learns from what its corpus has there (in the built-in one, a median of 3 % of the
+    amplitude).
     """
     rate = recording.sample_rate
-    ringing = rate // 2  # samples after which nothing is left of what the filter began with
+    ringing = rate // 2  # samples after which nothing is left of the filter's initial state
     sections = scipy.signal.butter(6, _LOWEST_HZ, "highpass", fs=rate, output="sos")  # twice: -72 dB at 30 Hz
 
     def high_passed(part: np.ndarray) -> np.ndarray:
@@ -244,9 +246,9 @@ def heard(recording: Recording) -> Float[Tensor, " S"]:
 
 def _piecewise(samples: np.ndarray, step: int, margin: int, change: Callable[[np.ndarray], np.ndarray],
                becomes: int | None = None) -> Iterator[np.ndarray]:
-    """Yield what ``change`` makes of samples, piece by piece; it sees at most ``margin`` steps beyond each sample.
+    """Apply ``change`` to samples piece by piece; it sees at most ``margin`` steps beyond each piece.
 
-    A step of samples becomes ``becomes`` of the result, as many where that is None.
+    ``step`` samples become ``becomes`` samples of the result, or as many as before if that is None.
     """
     becomes = becomes or step
     core = -(-_READ // step)

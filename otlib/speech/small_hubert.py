@@ -1,9 +1,9 @@
-"""The small HuBERT of this project: its shape, its attention over neighbours in time, and where it lies.
+"""The small HuBERT of this project: its shape, its attention over neighbours in time, and its folder.
 
-A HuBERT of the transformers library throughout, with two choices of our own that make it independent of how a long
-recording is cut (facts: group normalisation over time and per-utterance scaling make HuBERT-base depend on the whole
-clip): layer normalisation in the extractor, and attention limited to ``local_attention_radius`` frames. Its features at
-a frame therefore depend on a bounded stretch of audio, :func:`context_frames` to each side.
+A HuBERT of the transformers library, with two choices of our own that make it independent of how a long recording is cut:
+layer normalisation in the extractor, and attention limited to ``local_attention_radius`` frames. (HuBERT-base depends on
+the whole clip, by group normalisation over time and scaling per utterance.) Its features at a frame therefore depend on a
+bounded stretch of audio, :func:`context_frames` to each side.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from otlib.speech.recording import SAMPLE_RATE
 
 ENCODERS = Path(__file__).parent / "encoders"  # each folder is an encoder that comes with the project
 BUNDLED = ENCODERS / "hubert-small"
-HOP = 320  # samples a frame: 50 Hz
+HOP = 320  # samples per frame: 50 Hz
 WINDOW = 400  # samples that the extractor sees for one frame
 ATTENTION = "otlib_local"
 _RADIUS = 24  # frames, 0.48 s: about two syllables, as far as a mouth's coarticulation reaches
@@ -28,15 +28,15 @@ def local_attention(module, query: Tensor, key: Tensor, value: Tensor, attention
                     scaling: float | None = None, dropout: float = 0.0, **_) -> tuple[Tensor, None]:
     """Attend to the frames at most ``config.local_attention_radius`` away.
 
-    Eight arguments, as transformers' attention interface hands them over.
+    Eight arguments, as transformers' attention interface passes them.
 
     Args:
-        module: the attention layer that calls; its configuration holds the radius.
+        module: the calling attention layer; its configuration holds the radius.
         query, key, value: (B, heads, T, channels).
         attention_mask: must be None: clips are cut to equal lengths instead of padded.
 
     Returns:
-        (B, T, heads, channels) and None, as transformers' attention interface asks.
+        (B, T, heads, channels) and None, as transformers' attention interface demands.
     """
     if attention_mask is not None:
         raise ValueError("attention_mask: local attention takes clips of equal length, without padding")
@@ -63,17 +63,17 @@ def small_configuration() -> HubertConfig:
 
 
 def feature_count(samples: int) -> int:
-    """Return how many features a recording of so many samples has: one for each whole window, at least one."""
+    """Return how many features a recording of ``samples`` samples has: one for each whole window, at least one."""
     return max(0, samples - WINDOW) // HOP + 1
 
 
 def samples_between(samples: Tensor, first: int, last: int, silence: int = 0) -> Tensor:
-    """Return the samples that the features from ``first`` to before ``last`` see.
+    """Return the samples that features ``first`` to ``last - 1`` see.
 
     Args:
         samples: (S,) at 16 kHz.
-        first, last: of the features that are made of the samples after so much silence.
-        silence: zeros before the samples; there are zeros behind those that are too few for one feature, too.
+        first, last: numbers of features, counted from the start of the silence.
+        silence: number of zeros before the samples; zeros also follow samples that are too few for one feature.
     """
     start, end = first * HOP - silence, (last - 1) * HOP + WINDOW - silence
     part = samples[max(0, start): max(0, end)]
@@ -85,7 +85,7 @@ def context_frames(configuration: HubertConfig) -> int:
     """Return how many frames away a sound can still change a feature, through the running gain and every layer.
 
     Args:
-        configuration: of a HuBERT with local attention.
+        configuration: that of a HuBERT with local attention.
     """
     attention = configuration.num_hidden_layers * configuration.local_attention_radius
     return _GAIN_REACH + configuration.num_conv_pos_embeddings // 2 + attention
@@ -94,14 +94,14 @@ def context_frames(configuration: HubertConfig) -> int:
 def running_gain(samples: Tensor) -> Tensor:
     """Bring speech to an even level by the loudness around each moment.
 
-    Replaces the per-utterance scaling of HuBERT-base, which needs the whole recording: the gain at a sample depends on
-    one second to each side only (our choice: longer than a word, so that consonants keep their place below vowels).
+    It replaces HuBERT-base's scaling per utterance, which needs the whole recording: the gain at a sample depends on one
+    second to each side only (our choice: longer than a word, so that consonants stay quieter than vowels).
 
     Args:
         samples: (..., S) float32 in [-1, 1] at 16 kHz.
 
     Returns:
-        (..., S): about 0.1 root mean square in speech; silence (under -60 dB) is not raised to speech level.
+        (..., S): about 0.1 root mean square in speech; silence (below -60 dB) is not raised to the level of speech.
     """
     power = samples.square()
     blocks = torch.nn.functional.avg_pool1d(power.reshape(-1, 1, samples.shape[-1]), HOP, HOP, ceil_mode=True,

@@ -2,9 +2,8 @@
 
 PyPI's Linux wheel of torchaudio 2.11 is linked to CUDA 13.0. Beside a CPU build of torch its compiled extension cannot
 be loaded (OSError), and beside a torch built with another CUDA version its check raises RuntimeError; either way
-``import torchaudio`` fails, and ``transformers`` fails with it. Everything the suite uses except ``forced_align`` and
-``rnnt_loss`` is plain Python, so the guard lets the import pass; those two then say what is missing when called
-(:func:`require_forced_align`).
+``import torchaudio`` fails, and ``transformers`` fails with it. The guard lets the import pass, since this project and
+transformers use only torchaudio's plain Python; its ``forced_align`` and ``rnnt_loss`` raise an error when called.
 """
 
 import importlib.abc
@@ -14,7 +13,6 @@ import sys
 from types import ModuleType
 
 _GUARDED = "torchaudio._extension.utils"
-_reasons: list[str] = []
 
 
 class _Loader(importlib.abc.Loader):
@@ -23,9 +21,6 @@ class _Loader(importlib.abc.Loader):
     def __init__(self, inner: importlib.abc.Loader) -> None:
         self._inner = inner
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        return self._inner.create_module(spec)
-
     def exec_module(self, module: ModuleType) -> None:
         self._inner.exec_module(module)
         load, check = module._load_lib, module._check_cuda_version
@@ -33,15 +28,13 @@ class _Loader(importlib.abc.Loader):
         def load_if_possible(library: str) -> bool:
             try:
                 return load(library)
-            except OSError as error:
-                _reasons.append(str(error.__cause__ or error))
+            except OSError:
                 return False
 
         def check_without_raising() -> int | str | None:  # 2.11 gives 13000 for CUDA 13.0
             try:
                 return check()
-            except RuntimeError as error:
-                _reasons.append(str(error))
+            except RuntimeError:
                 return None
 
         module._load_lib, module._check_cuda_version = load_if_possible, check_without_raising
@@ -58,16 +51,6 @@ class _Finder(importlib.abc.MetaPathFinder):
 
 
 def install() -> None:
-    """Activate the guard; harmless when called twice, useless once torchaudio is imported."""
+    """Activate the guard; harmless when called twice, useless after torchaudio was imported."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
-
-
-def require_forced_align() -> None:
-    """Raise RuntimeError, in one sentence, where torchaudio's compiled ``forced_align`` is not there."""
-    import torchaudio._extension
-
-    if not torchaudio._extension._IS_ALIGN_AVAILABLE:
-        reason = f" ({_reasons[0].splitlines()[0].split('. ')[0]})" if _reasons else ""  # loaders' messages can be long
-        raise RuntimeError("torchaudio's compiled part does not fit this build of torch, so forced_align and rnnt_loss "
-                           f"are missing{reason}; use a CUDA 13.0 build of torch 2.13, or the project's own aligner")

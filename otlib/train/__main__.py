@@ -3,14 +3,14 @@
     python -m otlib.train --data data/fast/corpus --out results/runs/first
     torchrun --standalone --nproc_per_node 2 -m otlib.train --data ... --out ...     two processes, one GPU each or the CPU
 
-The same seed and number of processes give the same model on the same machine, whatever the kills on the way: every random
-choice follows from the seed and the step. Killed and started again with the same settings it goes on from the last
-checkpoint. Another number of processes draws the same windows and takes the same steps but for rounding, since gradients
-are summed in another order; the difference grows with training (seen in single weights: 1e-6 to 6e-6 after 2 steps, 1e-5
-to 4e-4 after 60).
+The same seed and number of processes give the same model on the same machine, however often the training is killed: every
+random choice follows from the seed and the step. Started again with the same settings, a killed training continues from its
+last checkpoint. Another number of processes draws the same windows and takes the same steps up to rounding, since gradients
+are summed in another order; the difference grows with training (measured in single weights: 1e-6 to 6e-6 after 2 steps,
+1e-5 to 4e-4 after 60).
 
-With --frozen-layers the upper layers of the encoder are trained too (see otlib.train.tuned_encoder), and left in the run's
-folder encoder/.
+With --frozen-layers the upper layers of the encoder are trained too (see otlib.train.tuned_encoder), and saved in the
+folder encoder/ of the run.
 """
 
 if __name__ == "__main__":
@@ -35,7 +35,7 @@ from otlib.train.settings import TrainSettings, settings_from
 
 
 def _accelerator() -> Accelerator:
-    """Return what shares the training among the processes that were started; without a GPU it has to be told so."""
+    """Return an accelerator, which shares the training among the processes; without a GPU it needs ``cpu=True``."""
     accelerator = Accelerator(cpu=not torch.accelerator.is_available())
     started = os.environ.get("WORLD_SIZE", "1")
     if started != str(accelerator.num_processes):
@@ -54,22 +54,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: a new one, or an earlier run's")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    named = ("encoder", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
-    for name in named:
+    names = ("encoder", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
+    for name in names:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
     parser.add_argument("--frozen-layers", type=int,
-                        help="train the encoder too, but for its extractor and so many layers; FaceXHuBERT: 2 (all frozen)")
+                        help="train the encoder too, except its extractor and this many layers; FaceXHuBERT: 2 (all frozen)")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
     parser.add_argument("--threads", type=number_of(int, THREADS), default=1,
-                        help="of torch; more than one changes rounding (%(default)s)")
+                        help="threads of torch; more than one changes rounding (%(default)s)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     stored = settings_from(read_json(options.settings), options.settings) if options.settings else default
     settings = dataclasses.asdict(stored)
-    given = {name: getattr(options, name) for name in (*named, "frozen_layers") if getattr(options, name) is not None}
+    settings |= {name: getattr(options, name) for name in (*names, "frozen_layers") if getattr(options, name) is not None}
     if options.transport is not None:
-        given["loss"] = settings["loss"] | {"transport": options.transport}
-    settings = settings_from(settings | given)
-    train(options.data, options.out, settings, cache=options.cache, accelerator=_accelerator())
+        settings["loss"]["transport"] = options.transport
+    train(options.data, options.out, settings_from(settings), cache=options.cache, accelerator=_accelerator())
     return 0

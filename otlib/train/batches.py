@@ -1,4 +1,4 @@
-"""Clips to train and to validate on: audio and motion side by side, in memory, with their templates."""
+"""Clips for training and validation, in memory: audio, motion and templates."""
 
 from dataclasses import dataclass, replace
 
@@ -19,12 +19,12 @@ class Clip:
     """One sentence in one voice.
 
     Attributes:
-        id: of the sequence.
-        audio: features (T, layers, C) in half precision, as cached: in float32 the training set would fill the memory. The
-            sound where the encoder is trained too.
-        vertices: (T2, V, 3) metres; T2 = T unless the voice is another.
-        speaker: number of the speaker in the set.
-        speed: how much faster the sound is played; frame t of the audio is frame ``speed * t`` of the motion.
+        id: the sequence's id.
+        audio: features (T, layers, C) in half precision, as cached: in float32 the training set would fill the memory. If
+            the encoder is trained too, the sound.
+        vertices: (T2, V, 3) metres; T2 = T unless ``speed`` makes another voice.
+        speaker: index of the speaker in the :class:`ClipSet`.
+        speed: factor by which the sound is played faster; frame t of the audio is frame ``speed * t`` of the motion.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Clip:
     speed: float = 1.0
 
     def window(self, start: int, frames: int) -> tuple[Tensor | Sound, Tensor]:
-        """Return audio and vertices of ``frames`` frames; between two frames motion is linear."""
+        """Return audio and vertices of ``frames`` frames; motion between two frames is linear."""
         time = self.speed * torch.arange(start, start + frames, dtype=torch.float64)
         left = time.floor().long().clamp(max=len(self.vertices) - 1)
         right = (left + 1).clamp(max=len(self.vertices) - 1)
@@ -49,9 +49,9 @@ class ClipSet:
     Attributes:
         clips: in the data set's order.
         templates: (speakers, V, 3) metres.
-        geometries: of all the speakers' templates; the plain one first, the variations behind it stand for meshes with other
-            faces.
-        speakers: their names.
+        geometries: geometries of all the speakers' templates: first the plain one, then the variations, which stand for
+            meshes with other faces.
+        speakers: names of the speakers.
     """
 
     clips: tuple[Clip, ...]
@@ -68,19 +68,19 @@ def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncod
                hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,), variations: int = 0) -> ClipSet:
     """Read every clip of a split with its audio.
 
-    Seven arguments, of which the last three are what only training or only validation asks for.
+    Seven arguments, of which the last three are for training alone or validation alone.
 
     Args:
-        dataset: to read from.
+        dataset: the data set.
         split: "train", "val" or "test".
         encoder: what reads the audio of a clip.
-        settings: of the model.
-        hierarchy: of :func:`shared_hierarchy`, where it has been made before.
-        speeds: each clip is there once for each: the same sentence in voices with other vocal tracts.
-        variations: how many more hierarchies to make, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
+        settings: model settings.
+        hierarchy: from :func:`shared_hierarchy`, if it is already known.
+        speeds: each clip is read once for each speed: the same sentence in voices with other vocal tracts.
+        variations: number of further hierarchies, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
 
     Raises:
-        InputError: the data set has no clips of that split, or none to train on.
+        InputError: the data set has no clips of that split, or none for training.
     """
     speakers, templates = _templates(dataset, split)
     hierarchies = [hierarchy or shared_hierarchy(dataset, settings),
@@ -98,15 +98,15 @@ def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncod
 
 
 def shared_hierarchy(dataset: Dataset, settings: ModelSettings, variation: int | None = None) -> MeshHierarchy:
-    """Return a mesh hierarchy for all templates of a data set, made from the mean one of the training speakers.
+    """Return a mesh hierarchy for all templates of a data set, made from the mean template of the training speakers.
 
     Args:
-        dataset: whose templates.
-        settings: of the model.
-        variation: of :func:`otlib.meshes.hierarchy.build_hierarchy`.
+        dataset: the data set.
+        settings: model settings.
+        variation: see :func:`otlib.meshes.hierarchy.build_hierarchy`.
 
     Raises:
-        InputError: the data set has no clips to train on.
+        InputError: the data set has no clips for training.
     """
     _, templates = _templates(dataset, "train")
     return prepare_geometry(templates.mean(0), dataset.topology, settings, variation=variation).hierarchy
@@ -116,7 +116,7 @@ def _templates(dataset: Dataset, split: str) -> tuple[list[str], Float[Tensor, "
     """Return the speakers of a split, sorted, and their templates."""
     speakers = sorted({sequence.subject for sequence in dataset.select(split=split)})
     if not speakers:
-        raise InputError(f"{dataset.path}: has no clips of the split {split!r}; prepare a data set that has")
+        raise InputError(f"{dataset.path}: has no clips of the split {split!r}; prepare a data set that has some")
     return speakers, torch.from_numpy(np.stack([dataset.template(speaker) for speaker in speakers]))
 
 
@@ -128,8 +128,8 @@ class Batch:
         audio: B windows of features (T, layers, C) in half precision, or of sound.
         vertices: (B, T, V, 3) metres.
         templates: (B, V, 3) metres.
-        geometry: of these templates.
-        speakers: their names.
+        geometry: geometry of these templates.
+        speakers: names of the windows' speakers.
     """
 
     audio: tuple[Tensor, ...] | tuple[Sound, ...]
@@ -139,15 +139,15 @@ class Batch:
     speakers: tuple[str, ...]
 
     def share(self, part: slice, device: torch.device) -> "Batch":
-        """Return some of the windows, on the device where the geometry is."""
+        """Return some of the windows, on ``device``, where the geometry already is."""
         return Batch(tuple(window.to(device) for window in self.audio[part]), self.vertices[part].to(device),
                      self.templates[part].to(device), self.geometry.of(part), self.speakers[part])
 
 
 def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generator) -> Batch:
-    """Return ``size`` windows, each second of speech as likely as any other, with one geometry.
+    """Return ``size`` windows with one geometry; each second of speech is as likely as any other.
 
-    Where there are variations, half of all batches are with the plain one: most of what is shown has its faces.
+    If there are variations, half of all batches have the plain geometry, since most heads in use have its faces.
 
     Raises:
         ValueError: a window that is longer than a clip.
@@ -167,4 +167,5 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
 
 
 def _draw_geometry(count: int, generator: torch.Generator) -> int:
+    """Return 0 half of the time, otherwise any other index below ``count``, each as likely."""
     return max(0, int(torch.randint(2 * (count - 1), (1,), generator=generator)) - (count - 2)) if count > 1 else 0

@@ -17,17 +17,17 @@ from otlib.models.ottalk import ModelSettings, OTTalk
 from otlib.settings import FRAME_RATES, bounded, check, made
 
 WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
-ENCODER = "encoder"  # folder of an encoder that was trained with the model, in the folder of the run
+ENCODER = "encoder"  # folder, in that of the run, of an encoder that was trained with the model
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelFacts:
-    """What use of a model must know beside its settings.
+    """What a user of a model must know beyond its settings.
 
     Attributes:
-        frame_rate: of its data, Hz.
-        encoder: name of the one that it was trained on.
-        fingerprint: of that encoder.
+        frame_rate: frame rate of its data, Hz.
+        encoder: name of the encoder that it was trained on.
+        fingerprint: fingerprint of that encoder.
     """
 
     frame_rate: float = bounded(dataclasses.MISSING, FRAME_RATES.low, FRAME_RATES.high)
@@ -39,22 +39,22 @@ class ModelFacts:
 
 
 def save_model(model: OTTalk, folder: Path, facts: dict[str, Any]) -> None:
-    """Write weights, and settings with what use must know; these first, so that weights are never without them.
+    """Write the settings with the facts, then the weights, so that weights are never without settings.
 
     Args:
-        model: trained.
-        folder: of the run.
-        facts: "frame_rate" of the data, Hz; "encoder", its name, and its "fingerprint".
+        model: the trained model.
+        folder: folder of the run.
+        facts: the fields of :class:`ModelFacts` by name.
     """
     write_json(folder / SETTINGS, facts | {"model": dataclasses.asdict(model.settings)})
     write_tensors(folder / WEIGHTS, model.state_dict())
 
 
 def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
-    """Read what :func:`save_model` wrote; an encoder that lies in the folder is named by its path.
+    """Read the model and the facts that :func:`save_model` wrote; an encoder in the same folder is named by its path.
 
     Raises:
-        InputError: something is missing, weights and settings do not belong together, or an earlier version wrote them.
+        InputError: something is missing, weights and settings do not match, or an earlier version wrote them.
     """
     if not os.path.lexists(folder / WEIGHTS):
         raise InputError(f"{folder}: no trained model there ({WEIGHTS} is missing); run notebook 08_training or "
@@ -63,12 +63,12 @@ def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
     if "width" in stored:
         raise InputError(f"{folder}: trained by an earlier version, whose {SETTINGS} does not say at which frame rate; "
                          "train again with `make demo` or python -m otlib.train")
-    known = {name: value for name, value in stored.items() if name != "model"}
-    facts = dataclasses.asdict(made(ModelFacts, known, folder / SETTINGS))
-    settings = made(ModelSettings, stored.get("model"), f"{folder / SETTINGS}: model")
+    sizes = stored.pop("model", None)
+    facts = dataclasses.asdict(made(ModelFacts, stored, folder / SETTINGS))
+    settings = made(ModelSettings, sizes, f"{folder / SETTINGS}: model")
     tensors, _ = read_tensors(folder / WEIGHTS)
     try:
-        with torch.device("meta"):  # what settings promise takes memory only once there are weights for it
+        with torch.device("meta"):  # no memory for sizes that the settings state but the weights lack
             model = OTTalk(settings)
         model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
         if damaged := [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
@@ -86,7 +86,7 @@ def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
 
 def save_state(file: Path, model: nn.Module, best: dict[str, torch.Tensor], optimiser: torch.optim.Optimizer,
                facts: dict[str, Any]) -> None:
-    """Write all that a training needs to go on: weights, best weights so far, optimiser, and ``facts`` (JSON)."""
+    """Write all that a training needs to continue: weights, best weights so far, optimiser, and ``facts`` (JSON)."""
     tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
     tensors |= {f"best.{key}": value for key, value in best.items()}
     for index, values in optimiser.state_dict()["state"].items():
@@ -109,7 +109,7 @@ def read_facts(file: Path) -> dict[str, Any]:
 
 
 def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Put a saved state into ``model`` and ``optimiser``; return the best weights so far.
+    """Load a saved state into ``model`` and ``optimiser``; return the best weights so far.
 
     Raises:
         InputError: the file is damaged or of another model.
@@ -122,7 +122,7 @@ def load_state(file: Path, model: nn.Module, optimiser: torch.optim.Optimizer) -
             index, name = key.split(".")
             state.setdefault(int(index), {})[name] = value
         if len(state) != sum(parameter.requires_grad for parameter in model.parameters()):
-            raise ValueError(f"it holds the optimiser's view of {len(state)} parameters")
+            raise ValueError(f"it holds the optimiser's state of {len(state)} parameters")
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
         best = _under("best.", tensors)
         if best and _shapes(best) != _shapes(model.state_dict()):
@@ -140,7 +140,7 @@ def _usable(file: Path) -> Iterator[None]:
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {key[len(prefix):]: value for key, value in tensors.items() if key.startswith(prefix)}
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
 def _shapes(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

@@ -1,8 +1,9 @@
-"""The training loop: a seed gives one model, whatever the kills on the way; see ``python -m otlib.train --help``."""
+"""The training loop: a seed gives one model, however often training is killed; see ``python -m otlib.train --help``."""
 
 import contextlib
 import dataclasses
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,27 +28,27 @@ from otlib.train.settings import TrainSettings, learning_rate, model_settings
 from otlib.train.tuned_encoder import FrozenEncoder, TunedEncoder, WholeModel
 
 LOG, RUN = "log.jsonl", "run.json"
-ASTRAY = 100.0  # metres: a vertex moved by more, or by NaN, is a training that has diverged
+ASTRAY = 100.0  # metres: a training that moves a vertex by more, or by NaN, has diverged
 
 
 def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(".cache/features"),
           accelerator: Accelerator | None = None) -> dict[str, Any]:
-    """Train a model and leave it in ``out``: model.safetensors, model.json, log.jsonl, run.json, encoder/ if trained too.
+    """Train a model and save it in ``out``: model.safetensors, model.json, log.jsonl, run.json, encoder/ if trained too.
 
     Args:
         data: folder of a data set.
-        out: folder of the run, new, empty, or holding nothing but what an earlier run wrote there; a finished run of the
-            same settings, data and code is left as it is.
-        settings: of the training.
-        cache: where audio features are kept.
-        accelerator: of Hugging Face; by default the CPU, one process.
+        out: folder of the run, new, empty, or holding only what an earlier run wrote there; a finished run of the same
+            settings, data and code is left as it is.
+        settings: training settings.
+        cache: folder of audio features.
+        accelerator: Hugging Face's; by default the CPU, one process.
 
     Returns:
-        What run.json says: settings, checksums of data, encoder and code, best step and its validation error.
+        The content of run.json: settings, checksums of data, encoder and code, best step and its validation error.
 
     Raises:
         InputError: the data set, the encoder, a setting or a checkpoint cannot be used, ``out`` cannot be written, holds
-            anything else or touches what is read, another run is at work there, or the training diverged.
+            anything else or overlaps an input, another run is writing it, or the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
     refuse_overlap(out, [data, settings.encoder])
@@ -70,7 +71,7 @@ def _train(data: Path, out: Path, settings: TrainSettings, cache: Path, accelera
              "encoder": encoder.source.fingerprint, "code": code_checksum(__name__)}
     if (out / RUN).is_file() and (done := read_object(out / RUN)) | facts == done:
         if accelerator.is_main_process:
-            remove(out / STATE)  # of a run that was killed after its last word
+            remove(out / STATE)  # of a run that was killed after it wrote run.json
         return done
     model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")})
     training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations)
@@ -116,39 +117,33 @@ class _Loop:
         self.best: dict[str, torch.Tensor] = {}
         self.rows: list[dict[str, Any]] = []
         self.first = 0
-        self._resume(optimiser)
+        if (file := out / STATE).is_file():
+            stored = read_facts(file)
+            if stored["facts"] != facts:
+                raise InputError(f"{file}: is a checkpoint of other settings, data or code; delete the folder or choose "
+                                 "another")
+            self.best = load_state(file, model, optimiser)
+            self.rows, self.first = stored["rows"], stored["step"]
         self.model, self.optimiser = accelerator.prepare(model, optimiser)
 
-    def _resume(self, optimiser: torch.optim.Optimizer) -> None:
-        file = self.out / STATE
-        if not file.is_file():
-            return
-        stored = read_facts(file)
-        if stored["facts"] != self.facts:
-            raise InputError(f"{file}: is a checkpoint of other settings, data or code; delete the folder or choose another")
-        self.best = load_state(file, self.plain_model, optimiser)
-        self.rows, self.first = stored["rows"], stored["step"]
-
     def run(self) -> None:
-        """Train until the last step, with checkpoints, and leave the best model."""
+        """Train until the last step, with checkpoints, and save the best model."""
         settings, main = self.settings, self.accelerator.is_main_process
         for step in tqdm(range(self.first, settings.steps), initial=self.first, total=settings.steps, desc=self.out.name,
                          unit="step", disable=None if main else True):
-            looks = (step + 1) % settings.validate == 0 or step + 1 == settings.steps
+            validates = (step + 1) % settings.validate == 0 or step + 1 == settings.steps
             try:
-                row = self._step(step) | ({"validation_lip_mm": self._validate()} if looks else {})
-            except NotFiniteError as error:  # before anything of it is kept
+                row = self._step(step) | ({"validation_lip_mm": self._validate()} if validates else {})
+            except NotFiniteError as error:  # before anything is saved
                 raise InputError(f"{self.out}: the training has diverged at step {step + 1} ({error}); train with a lower "
                                  "learning rate") from error
-            if looks:
-                if row["validation_lip_mm"] < min((r.get("validation_lip_mm", float("inf")) for r in self.rows),
-                                                  default=float("inf")):
-                    self.best = {key: value.detach().cpu().clone() for key, value in self.plain_model.state_dict().items()}
-            if step % 10 == 0 or "validation_lip_mm" in row:
+            if validates and row["validation_lip_mm"] < min(map(_lip_error, self.rows), default=math.inf):
+                self.best = {key: value.detach().cpu().clone() for key, value in self.plain_model.state_dict().items()}
+            if step % 10 == 0 or validates:
                 self.rows.append(row)
                 if main:
                     self._write_log()
-            if "validation_lip_mm" in row and main:
+            if validates and main:
                 save_state(self.out / STATE, self.plain_model, self.best, self.optimiser,
                            {"facts": self.facts, "rows": self.rows, "step": step + 1})
         if main:
@@ -175,7 +170,7 @@ class _Loop:
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
         length = accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
-        if accelerator.scaler is None:  # one of half precision skips such a step and goes on with a lower scale
+        if accelerator.scaler is None:  # a scaler, for half precision, skips such a step and goes on with a lower scale
             check_finite("the length of the gradient", length)
         self.optimiser.step()
         values = accelerator.reduce(torch.stack([term.detach() for term in terms.values()]), "mean").tolist()
@@ -197,12 +192,14 @@ class _Loop:
 
     def _finish(self) -> None:
         self.plain_model.load_state_dict(self.best)
-        remove(self.out / RUN)  # of an earlier run here, whose model goes now
+        remove(self.out / RUN)  # of an earlier run, whose model is replaced now
         name, fingerprint = self.plain_model.encoder.save(self.out)
         save_model(self.plain_model.talker, self.out,
                    {"frame_rate": self.frame_rate, "encoder": name, "fingerprint": fingerprint})
-        looks = [row for row in self.rows if "validation_lip_mm" in row]
-        best = min(looks, key=lambda row: row["validation_lip_mm"])
-        record = self.facts | {"best_step": best["step"], "validation_lip_mm": best["validation_lip_mm"]}
-        write_json(self.out / RUN, record)
+        best = min(self.rows, key=_lip_error)
+        write_json(self.out / RUN, self.facts | {"best_step": best["step"], "validation_lip_mm": _lip_error(best)})
         remove(self.out / STATE)
+
+
+def _lip_error(row: dict[str, Any]) -> float:
+    return row.get("validation_lip_mm", math.inf)

@@ -1,4 +1,4 @@
-"""Everything a training follows from, beside the data."""
+"""Everything that determines a training besides the data."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,22 +22,24 @@ class TrainSettings:
 
     Attributes:
         encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
-        seed: of weights, batches, dropout and directions.
+        seed: seed of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
         window: frames a window, 1.5 s at 30 frames a second; at most the shortest clip.
-        learning_rate: peak of AdamW, reached after ``warm_up`` of all steps, then falling to zero as a cosine.
-        frozen_layers: of the encoder: None freezes all of it, and its features are cached; a number freezes the extractor,
-            the projection and so many of the first layers, and trains the rest with the model. FaceXHuBERT and
+        learning_rate: peak rate of AdamW, reached after ``warm_up`` of all steps; then it falls to zero as a cosine.
+        frozen_layers: None freezes the whole encoder, and its features are cached; a number freezes the extractor, the
+            projection and that many of the first layers, and the others are trained with the model. FaceXHuBERT and
             FaceDiffuser freeze 2; see :mod:`otlib.train.tuned_encoder`.
-        encoder_learning_rate: the same for what is trained of the encoder; theirs for everything.
-        weight_decay: of AdamW.
-        speeds: training clips are heard at each of these speeds, as voices with longer and shorter vocal tracts, their
-            motion along with them: a handful of voices is too few to tell a sound from a speaker.
-        variations: mesh hierarchies to train on beside the data's own, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
-            Without them the model is at a loss on a head with other faces; 7 help on some heads, 31 on all (our finding).
-        validate: steps between two looks at the validation clips; the best model by their lip error is kept.
-        loss, model: see there; of ``model`` the first two fields are set by the encoder, the speakers by the data.
+        encoder_learning_rate: the same for the trained layers of the encoder; theirs for everything.
+        weight_decay: weight decay of AdamW.
+        speeds: training clips are played at each of these speeds, with their motion, as voices with longer and shorter
+            vocal tracts: from a handful of voices a model cannot tell a sound from a speaker.
+        variations: number of mesh hierarchies besides the data's own, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
+            Without them the model fails on a head with other faces; 7 help on some heads, 31 on all (our finding).
+        validate: steps between two validations; the model with the lowest lip error on the validation clips is kept.
+        loss: weights of the loss.
+        model: fields of ModelSettings that differ from the defaults; encoder and data determine the first two and the
+            speakers.
     """
 
     encoder: str = "bundled"
@@ -59,31 +61,30 @@ class TrainSettings:
     def __post_init__(self) -> None:
         check(self)
         if own := _SET_BY_DATA & self.model.keys():
-            raise ValueError(f"model: {', '.join(sorted(own))} cannot be set, since encoder and data say it")
+            raise ValueError(f"model: {', '.join(sorted(own))} cannot be set, since encoder and data determine it")
         made(ModelSettings, {"feature_layers": 1, "feature_channels": 1} | self.model, "model")
         if not 1 <= len(self.speeds) <= _MOST_SPEEDS:
             raise ValueError(f"speeds must be 1 to {_MOST_SPEEDS} numbers, but are {self.speeds}")
         if self.frozen_layers is not None and self.encoder == PROSODY:
-            raise ValueError(f"frozen_layers is for an encoder with layers, which {PROSODY!r} has not; choose a HuBERT or "
+            raise ValueError(f"frozen_layers is for an encoder with layers, and {PROSODY!r} has none; choose a HuBERT or "
                              "leave it out")
 
 
 def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Iterable[str] = ()) -> ModelSettings:
-    """Return the sizes of the model that a training with these settings, features and speakers makes."""
+    """Return the settings of the model that a training with these settings, features and speakers makes."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.model.items()}  # JSON
     if values.get("style", "template") != "template":
         values["speakers"] = tuple(sorted(speakers))
-    if source.name == PROSODY:  # a channel or two of three is no other voice's sentence, it is none
+    if source.name == PROSODY:  # one or two of its three channels are no sentence in another voice, but none
         values = {"lost": 0.0, "shift": 0.0, **values}
     return ModelSettings(source.layers, source.channels, **values)
 
 
-def learning_rate(step: int, settings: TrainSettings, peak: float | None = None) -> float:
-    """Return the rate of a step: a linear rise to ``peak`` (by default the model's), then half a cosine down to zero.
+def learning_rate(step: int, settings: TrainSettings, peak: float) -> float:
+    """Return the rate of a step: a linear rise to ``peak``, then half a cosine down to zero.
 
     transformers' get_cosine_schedule_with_warmup is another curve: its first step has a rate of zero.
     """
-    peak = settings.learning_rate if peak is None else peak
     rise = max(1, round(settings.warm_up * settings.steps))
     if step < rise:
         return peak * (step + 1) / rise
@@ -95,8 +96,8 @@ def settings_from(values: Any, source: Path | None = None) -> TrainSettings:
     """Return settings from what JSON holds: an object of those that differ from the defaults.
 
     Args:
-        values: of the settings.
-        source: the file that they come from, to be named.
+        values: the settings by name.
+        source: the file that holds them, for messages.
 
     Raises:
         InputError: an unknown name or an impossible value.

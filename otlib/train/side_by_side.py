@@ -1,4 +1,4 @@
-"""Several trainings side by side, one thread each: as fast as the cores allow, with results that don't depend on them."""
+"""Several trainings side by side, one thread each: as fast as the cores allow, with results independent of their number."""
 
 import dataclasses
 import os
@@ -23,15 +23,15 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
     Args:
         data: folder of the data set.
         runs: each run gets the folder ``runs / name``.
-        settings: by name.
-        cache: of audio features.
-        processes: at a time; by default one for each core.
+        settings: training settings by name.
+        cache: folder of audio features.
+        processes: number at a time; by default one for each core.
 
     Returns:
-        What each run's run.json says, by name.
+        The content of each run's run.json, by name.
 
     Raises:
-        InputError: a training met bad input; the others are stopped, and go on from their checkpoints next time.
+        InputError: a training met bad input; the others are stopped, and continue from their checkpoints next time.
         RuntimeError: a training failed; the message ends with what it printed last.
     """
     waiting, running = list(settings), {}
@@ -51,7 +51,7 @@ def train_all(data: Path, runs: Path, settings: Mapping[str, TrainSettings], *, 
         for process, output in running.values():
             process.terminate()
             process.wait()
-            process.stdin.close()  # now, since a child ends at once when it is closed
+            process.stdin.close()  # only now, since a child ends as soon as it is closed
             output.close()
     return {name: read_json(runs / name / RUN) for name in settings}
 
@@ -69,9 +69,9 @@ def _start(data: Path, out: Path, settings: TrainSettings, cache: Path) -> tuple
 def _check(name: str, status: int, output: BinaryIO) -> None:
     with output:
         output.seek(0)
-        said = output.read().decode(errors="replace").replace("\r", "\n").strip().splitlines() or ["nothing"]
+        lines = output.read().decode(errors="replace").replace("\r", "\n").strip().splitlines() or ["nothing"]
     if status == 0:
         return
     if status == 2:
-        raise InputError(said[-1].removeprefix("error: "))
-    raise RuntimeError(f"training {name} ended with status {status}: " + "\n".join(said[-5:]))
+        raise InputError(lines[-1].removeprefix("error: "))
+    raise RuntimeError(f"training {name} ended with status {status}: " + "\n".join(lines[-5:]))

@@ -1,13 +1,13 @@
 """The encoder as a training sees it: frozen, its features read from the cache, or tuned, its upper layers trained too.
 
 FaceXHuBERT and FaceDiffuser (their official code) freeze the convolutional extractor, the feature projection and encoder
-layers 0 and 1 of HuBERT, and train the rest with the model by Adam at 1e-4. Here ``TrainSettings.frozen_layers = 2`` does
-so; left out, the whole encoder is frozen, which costs a fraction of the time.
+layers 0 and 1 of HuBERT, and train the rest with the model by Adam at 1e-4. ``TrainSettings.frozen_layers = 2`` does the
+same; by default the whole encoder is frozen, which costs a fraction of the time.
 
-Our choice, where it differs from them: the model reads all hidden layers by learned weights, not the last one alone; the
-encoder has a learning rate of its own, since the model's is made for weights that begin at random; it drops out and masks
-nothing, so that nothing random depends on how windows are shared out among processes; a step reads windows of the clips
-with a margin of one second instead of whole clips.
+Our choices that differ from theirs: the model reads all hidden layers by learned weights, not the last one alone; the
+encoder has a learning rate of its own, since the model's suits weights that begin at random; it has no dropout and no
+masks, so that nothing random depends on how processes share out the windows; a step reads windows of the clips with a
+margin of one second instead of whole clips.
 """
 
 from collections.abc import Sequence
@@ -37,15 +37,15 @@ from otlib.speech.recording import resampled
 from otlib.speech.small_hubert import feature_count, samples_between
 from otlib.train.checkpoint import ENCODER, WEIGHTS
 
-MARGIN = 50  # features, one second, at each side of a window (our choice: twice what attention of the bundled one reaches)
+MARGIN = 50  # features, one second, on each side of a window (our choice: twice the attention reach of the bundled encoder)
 
 
 class FrozenEncoder(nn.Module):
-    """Features of mesh frames, ready in the cache: what a clip holds of its audio, and what a window of it is.
+    """An encoder whose features of mesh frames are cached: a clip holds them, and a window is a part of them.
 
     Args:
         source: what makes the features.
-        cache: folder where they are kept.
+        cache: folder of the features.
     """
 
     def __init__(self, source: FeatureSource, cache: Path) -> None:
@@ -53,11 +53,11 @@ class FrozenEncoder(nn.Module):
         self.source, self.cache = source, cache
 
     def read(self, sentence: Sentence, speed: float = 1.0) -> Float[Tensor, "T layers C"]:
-        """Return the audio of a clip: features in half precision; where the sound ends before the motion, held.
+        """Return the audio of a clip: features in half precision; if the sound ends before the motion, the last is held.
 
         Args:
-            sentence: of a data set.
-            speed: play the sound that much faster; at another than its own it lasts as long as it sounds.
+            sentence: a sequence of a data set.
+            speed: factor by which the sound is played faster; unless it is 1, the clip is as long as the sound.
         """
         features = cached_features(self.source, sentence.audio_path, sentence.frame_rate, self.cache, speed)
         return features[torch.arange(sentence.frames if speed == 1.0 else len(features)).clamp(max=len(features) - 1)]
@@ -67,23 +67,23 @@ class FrozenEncoder(nn.Module):
         return torch.stack(tuple(windows))
 
     def whole(self, audio: Tensor) -> Float[Tensor, "T layers C"]:
-        """Return the features of a clip's audio as they are in use, half precision."""
+        """Return the features of a clip's audio as a user of the model gets them, in half precision."""
         return audio
 
     def save(self, run: Path) -> tuple[str, str]:
-        """Leave in a run what use needs of the encoder; return its name there and its fingerprint."""
+        """Save in a run what a user needs of the encoder; return its name there and its fingerprint."""
         return self.source.name, self.source.fingerprint
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The audio of a clip, or of a window of it, where features would be others at each step; its length is in mesh frames.
+    """The audio of a clip, or of a window of it, for an encoder that changes at each step; its length is in mesh frames.
 
     Attributes:
         samples: (S,) at 16 kHz, scaled over the whole clip as the encoder was trained.
-        skipped: how many features of the recording come before the first one of ``samples``.
-        frames: (T,) numbers of the mesh frames, rising; the last one again and again where the sound has ended.
-        frame_rate: of the mesh.
+        skipped: number of features of the recording before the first one of ``samples``.
+        frames: (T,) indices of the mesh frames, rising; the last one repeats after the end of the sound.
+        frame_rate: frames a second of the mesh.
     """
 
     samples: Tensor
@@ -95,7 +95,7 @@ class Sound:
         return len(self.frames)
 
     def __getitem__(self, part: slice) -> "Sound":
-        """Return some frames of a clip and the samples they need, with :data:`MARGIN` features to each side that there are.
+        """Return some frames of a clip and the samples they need, with up to :data:`MARGIN` features to each side.
 
         Features next to a cut lack what lies beyond the margin.
         """
@@ -104,7 +104,7 @@ class Sound:
         return Sound(samples, skipped, frames, self.frame_rate)
 
     def to(self, device: torch.device) -> "Sound":
-        """Return it with its samples on a device."""
+        """Return the sound with its samples on a device."""
         return replace(self, samples=self.samples.to(device))
 
 
@@ -112,7 +112,7 @@ class TunedEncoder(nn.Module):
     """An encoder whose layers from ``frozen_layers`` on are trained; it has the methods of :class:`FrozenEncoder`.
 
     Raises:
-        InputError: there is no encoder of this name, or it has not so many layers.
+        InputError: there is no encoder of this name, or it has too few layers.
     """
 
     def __init__(self, name: str, frozen_layers: int) -> None:
@@ -127,7 +127,7 @@ class TunedEncoder(nn.Module):
             parameter.requires_grad_(True)
 
     def train(self, mode: bool = True) -> "TunedEncoder":
-        """Change nothing: the encoder drops out and masks nothing in either mode."""
+        """Change nothing: the encoder has no dropout and no masks in either mode."""
         return self
 
     def read(self, sentence: Sentence, speed: float = 1.0) -> Sound:
@@ -146,7 +146,7 @@ class TunedEncoder(nn.Module):
 
     @torch.no_grad()
     def whole(self, audio: Sound) -> Float[Tensor, "T layers C"]:
-        """Return the features of a clip's audio as they are in use, half precision."""
+        """Return the features of a clip's audio as a user of the model gets them, in half precision."""
         scaled = replace(self.source, extract=lambda samples: hidden_layers(self.model, samples))
         samples = audio.samples.to(next(self.model.parameters()).device)
         return sound_features(scaled, samples, int(audio.frames[-1]) + 1, audio.frame_rate).half()[audio.frames]
@@ -163,37 +163,37 @@ def read_sound(path: Path, frame_rate: float, local: bool, frames: int | None = 
     """Read a sound file for an encoder that changes; see :func:`otlib.speech.features.cached_features`.
 
     Args:
-        path: of the sound file.
-        frame_rate: of the meshes.
-        local: of the encoder.
-        frames: of the clip; by default those that the recording covers.
-        speed: play the sound that much faster.
+        path: the sound file.
+        frame_rate: frames a second of the meshes.
+        local: whether the encoder is local, see :class:`otlib.speech.encoder.Encoder`.
+        frames: number of frames; by default those that the recording covers.
+        speed: factor by which the sound is played faster.
 
     Raises:
         InputError: the file cannot be used.
     """
     recording = played_recording(path, frame_rate, speed)
     samples, covered = resampled(recording), recording.frames(frame_rate)
-    samples = samples_between(samples, 0, feature_count(len(samples)))  # what is left over makes no feature, and no gain
+    samples = samples_between(samples, 0, feature_count(len(samples)))  # the rest makes no feature and no gain
     numbers = torch.arange(covered if frames is None else frames).clamp(max=covered - 1)
     return Sound(scaled_input(samples, local), 0, numbers, frame_rate)
 
 
 def trained_parameters(encoder: HubertModel, frozen_layers: int) -> dict[str, nn.Parameter]:
-    """Return what is trained: everything but the extractor, the projection, the first layers and what no feature sees.
+    """Return the trained parameters: all but the extractor, the projection, the first layers and what affects no feature.
 
-    The position convolution, which lies below the layers, is trained (our reading: it is not among what FaceXHuBERT and
-    FaceDiffuser are known to freeze).
+    The position convolution, which lies below the layers, is trained (our reading: FaceXHuBERT and FaceDiffuser are not
+    known to freeze it).
     """
     frozen = ["feature_extractor.", "feature_projection.", *(f"encoder.layers.{layer}." for layer in range(frozen_layers)),
-              "masked_spec_embed"]  # the last stands for hidden frames in pre-training
+              "masked_spec_embed"]  # the last replaces masked frames in pre-training
     if encoder.config.do_stable_layer_norm:
-        frozen.append("encoder.layer_norm.")  # comes after the last hidden layer, which is the last that the model reads
+        frozen.append("encoder.layer_norm.")  # comes after the last hidden layer that the model reads
     return {name: parameter for name, parameter in encoder.named_parameters() if not name.startswith(tuple(frozen))}
 
 
 class WholeModel(nn.Module):
-    """An encoder with OT-Talk above it: from windows of audio to displacements."""
+    """An encoder followed by OT-Talk: from windows of audio to displacements."""
 
     def __init__(self, talker: OTTalk, encoder: FrozenEncoder | TunedEncoder) -> None:
         super().__init__()

@@ -48,14 +48,14 @@ class RenderingUnavailable(InputError):
 def ensure_rendering() -> str:
     """Choose a GL window for VTK that works here, tried in a separate process; needed before any 3-D picture.
 
-    Sets ``VTK_DEFAULT_OPENGL_WINDOW`` for this process, so that VTK does not search and warn. A value that the user has
-    set is the only one tried. The answer is kept: only the first call costs time (about half a second).
+    It sets ``VTK_DEFAULT_OPENGL_WINDOW`` for this process, so that VTK does not search and warn. If the user has set it, no
+    other value is tried. The answer is cached: only the first call takes time (about half a second).
 
     Returns:
         The name of the VTK window class that draws, such as "vtkEGLRenderWindow".
 
     Raises:
-        RenderingUnavailable: nothing tried could draw, or VTK is not installed.
+        RenderingUnavailable: no window class could draw, or VTK is not installed.
     """
     if importlib.util.find_spec("vtkmodules") is None:
         raise RenderingUnavailable("3-D pictures need VTK, which is not installed: run `pip install 'otlib[notebook]'`")
@@ -75,9 +75,8 @@ def ensure_rendering() -> str:
 
 def _candidates() -> list[str]:
     """List the VTK window classes to try first; "default" leaves the choice to VTK."""
-    chosen = os.environ.get(_WINDOW_VARIABLE)
-    if chosen:
-        return [chosen]
+    if window := os.environ.get(_WINDOW_VARIABLE):
+        return [window]
     if sys.platform != "linux":
         return ["default"]
     off_screen = ["vtkEGLRenderWindow", "vtkOSOpenGLRenderWindow"]

@@ -1,5 +1,6 @@
 """Figures of numbers: loss against step, lip opening against time, methods against each other."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -38,15 +39,13 @@ def loss_curves(
             raise ValueError(f"{name}: a logarithmic axis needs finite values above zero")
         colour = palette.SERIES[number % len(palette.SERIES)]
         validation = name.startswith("validation")
-        line = "--" if validation else "-"
         if not validation and 1 < window < len(values):
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.3)
-            # the geometric mean is what an average looks like on this axis
-            smooth = np.exp(np.convolve(np.log(values), np.full(window, 1 / window), mode="valid"))
+            # a geometric mean, since the axis is logarithmic
+            values = np.exp(np.convolve(np.log(values), np.full(window, 1 / window), mode="valid"))
             middle = (window - 1) // 2
-            axes.plot(steps[middle : middle + len(smooth)], smooth, line, color=colour, linewidth=1.8, label=name)
-        else:
-            axes.plot(steps, values, line, color=colour, linewidth=1.8, label=name)
+            steps = steps[middle : middle + len(values)]
+        axes.plot(steps, values, "--" if validation else "-", color=colour, linewidth=1.8, label=name)
     axes.set_yscale("log")
     axes.set_xlabel("training step")
     axes.set_ylabel(ylabel)
@@ -63,12 +62,12 @@ def lip_gap_curves(
     *,
     others: Mapping[str, Float[np.ndarray, " _"]] | None = None,
 ) -> Figure:
-    """Draw the opening between the lips against time, true and predicted, under the phonemes heard.
+    """Draw the opening between the lips against time, true and predicted, under the phonemes spoken.
 
     Args:
         times: (T,) seconds.
-        true_mm: (T,) millimetres; None where only a prediction is to be shown.
-        predicted_mm: (T,) millimetres; None where only the truth is.
+        true_mm: (T,) millimetres; None to show only the prediction.
+        predicted_mm: (T,) millimetres; None to show only the truth.
         phonemes: with their times; p, b and m are shaded.
         others: further (T,) curves in millimetres, drawn thin and grey.
 
@@ -106,7 +105,7 @@ def mark_phonemes(
     Args:
         axes: of seconds.
         phonemes: with their times.
-        first, last: seconds; what lies outside is left out.
+        first, last: seconds; phonemes outside are left out.
         named: write the symbols.
     """
     shaded = False
@@ -175,17 +174,17 @@ def interval_plot(
 ) -> Figure:
     """Draw one number with its interval for each of several methods, the first on top (a forest plot).
 
-    Where something lies below zero the numbers are differences, and zero gets a line. Seven arguments, since names,
+    If anything lies below zero, the numbers are taken as differences, and zero gets a line. Seven arguments, since names,
     values, lows and highs are columns of one table.
 
     Args:
-        names: of the methods.
+        names: names of the methods.
         values: (n,) one for each method.
         lows: (n,) lower ends of the intervals.
         highs: (n,) upper ends.
         xlabel: what the number is, with unit, and what the interval is.
         highlighted: names drawn in the colour of predictions; the others are grey.
-        points: for each method, numbers that its one is the mean of, such as one for each seed, drawn as small strokes.
+        points: for each method, the numbers that its value is the mean of, such as one per seed, drawn as small strokes.
 
     Raises:
         ValueError: lengths that differ, or a value outside its interval.
@@ -201,9 +200,9 @@ def interval_plot(
     figure = Figure(figsize=(7.2, 0.7 + 0.42 * count), layout="constrained")
     axes = figure.subplots()
     rows = np.arange(count)
-    marks = [list(own) for own in points] or [[] for _ in names]
+    marks = points or [()] * count
     ends = [max([float(high), *own]) for high, own in zip(highs, marks, strict=True)]
-    left, right = min([0.0, *map(float, lows), *sum(marks, [])]), max([0.0, *ends])
+    left, right = min([0.0, *map(float, lows), *itertools.chain(*marks)]), max([0.0, *ends])
     span = right - left
     written = ".3g"
     if left < 0.0:
@@ -228,7 +227,7 @@ def interval_plot(
 
 
 def tidy(axes: Axes, grid: bool = True) -> None:
-    """Leave of the frame what helps to read numbers."""
+    """Remove the parts of the frame that do not help to read numbers."""
     axes.spines[["top", "right"]].set_visible(False)
     if grid:
         axes.grid(visible=True, color="0.9", linewidth=0.6)

@@ -1,4 +1,4 @@
-"""Pictures in notebooks: PNG, its story in words below and as its alternative text, and a copy on disk of results."""
+"""Pictures in notebooks: a PNG with its description as caption and alternative text, and a copy of it on disk."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ from otlib.files import atomic_write
 
 
 class CaptionedImage(IPython.display.Image):
-    """A picture that a notebook shows with its alternative text below, so that everybody reads it."""
+    """A picture that a notebook shows with its alternative text below it, for all readers."""
 
     def _ipython_display_(self) -> None:
         picture = IPython.display.Image(self.data, format="png", alt=self.alt)
@@ -25,10 +25,10 @@ def show(picture: Figure | np.ndarray, alt: str, save: Path | str | None = None,
     """Return a picture for the end of a notebook cell.
 
     Args:
-        picture: a matplotlib figure, closed here, or an image (H, W, 3) uint8.
-        alt: what it shows, with its main number, without a full stop; its caption, too.
-        save: also write the PNG there.
-        colours: at most as many colours, 2 to 256; shaded pictures take a third of the room with 256. All when None.
+        picture: a matplotlib figure, which is closed here, or an image (H, W, 3) uint8.
+        alt: what the picture shows, with its main number, without a full stop; also its caption.
+        save: a path to write the PNG to as well.
+        colours: the most colours to use, 2 to 256; with 256, a shaded picture takes a third of the space. All when None.
     """
     buffer = io.BytesIO()
     if isinstance(picture, Figure):

@@ -27,11 +27,12 @@ def render_frames(
 
     Args:
         vertices: (T, V, 3) metres.
-        topology: of the mesh, whose parts get their colours.
-        template: (V, 3) metres, what the camera is fitted to; the first frame when None.
+        topology: the mesh; its parts get their colours.
+        template: (V, 3) metres, the shape that the camera is fitted to; the first frame when None.
         size: (width, height) in pixels.
         camera: "front", "three_quarter" or "profile".
-        error_mm: (T, V) millimetres; colours the surface and adds a colour bar, whose last colour is the 99th percentile.
+        error_mm: (T, V) millimetres, for the colours of the surface, with a colour bar whose last colour is the 99th
+            percentile.
 
     Yields:
         (height, width, 3) uint8 pictures, T of them.
@@ -45,7 +46,7 @@ def render_frames(
     if error_mm is not None and error_mm.shape != vertices.shape[:2]:
         raise ValueError(f"error_mm: shape {error_mm.shape}, expected {vertices.shape[:2]}")
     if error_mm is not None:
-        limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that no error has a scale
+        limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that zero error has a scale too
         overlay = ColourBar(size, limit_mm)
     fitted_to = vertices[0] if template is None else template
     with HeadRenderer(fitted_to, topology, size=size, camera=camera) as renderer:

@@ -15,7 +15,6 @@ from otlib.viz import palette
 from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 _PANEL_PIXELS = (440, 560)  # width, height
-
 _ROW_PIXELS = (300, 360)
 
 
@@ -32,13 +31,13 @@ def head_triptych(
     Args:
         true: (V, 3) metres.
         predicted: (V, 3) metres.
-        topology: of both, whose parts get their colours.
+        topology: the mesh of both; its parts get their colours.
         camera: "front", "three_quarter" or "profile".
         focus: vertex indices to fit the camera to; the whole head when None.
 
     Returns:
-        A figure with a scale bar in mm and a colour bar, whose last colour is the largest error, or 0.1 mm; the largest
-        and mean errors stand under the third picture.
+        A figure with a scale bar in mm and a colour bar, whose last colour is the largest error, or 0.1 mm if that is
+        larger; the largest and the mean error are below the third picture.
 
     Raises:
         ValueError: shapes that differ, or values that cannot be drawn.
@@ -77,7 +76,7 @@ def film_strip(
     rows: Sequence[Sequence[Picture]] = (),
     row_names: Sequence[str] = (),
 ) -> Figure:
-    """Show pictures side by side with their times and the phonemes heard then.
+    """Show pictures side by side with their times and phonemes.
 
     Args:
         pictures: (height, width, 3) uint8, in the order of time.
@@ -182,13 +181,13 @@ def row_of_heads(
 
     Args:
         heads: (N, V, 3) metres.
-        topology: of all of them, whose parts get their colours.
+        topology: the mesh of all of them; its parts get their colours.
         names: one for each head.
         camera: "front", "three_quarter" or "profile".
         focus: vertex indices to fit the camera to, on the first head; the whole head when None.
 
     Raises:
-        ValueError: names that are not one for each head.
+        ValueError: not one name for each head.
         RenderingUnavailable: no GL on this machine.
     """
     if len(names) != len(heads):

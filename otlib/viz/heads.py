@@ -1,7 +1,7 @@
 """Pictures of heads, drawn with PyVista: lights, cameras and materials, set up once for many poses."""
 
-from collections.abc import Mapping, Sequence
-from types import TracebackType
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Literal
 
 import matplotlib
@@ -25,29 +25,32 @@ Picture = UInt8[np.ndarray, "_ _ 3"]  # (height, width, 3)
 _AZIMUTH_DEGREES = {"front": 0.0, "three_quarter": 35.0, "profile": 90.0}  # towards the head's left
 _MARGIN = 1.12  # of the picture around the template, so that an opening jaw stays inside
 _ROUND_BELOW = 5000  # faces; a finer mesh has smooth contours of its own
-_SUPERSAMPLING = 2  # as smooth as VTK's own multisampling and 1.4 times as fast on a CPU
+SUPERSAMPLING = 2  # as smooth as VTK's own multisampling and 1.4 times as fast on a CPU
 
-# Lights that turn with the camera: where they stand (right, up, towards the viewer), brightness, sRGB colour.
+# Lights that turn with the camera: position (right, up, towards the viewer), brightness, sRGB colour.
 _LIGHTS = (
     ((-0.7, 0.8, 1.2), 0.76, "#FFF6EC"),  # key, from the upper left
     ((1.2, 0.1, 0.9), 0.36, "#E4EEFF"),  # fill, cooler
     ((0.0, -1.0, 0.8), 0.12, "#FFE9DC"),  # bounce from below, so that the chin keeps its shape
-    ((0.9, 0.9, -0.9), 0.35, "#FFFFFF"),  # rim, parts the head from the background
+    ((0.9, 0.9, -0.9), 0.35, "#FFFFFF"),  # rim, separates the head from the background
 )
 _AMBIENT = 0.20
 
 
-class HeadRenderer:
+class HeadRenderer(AbstractContextManager):
     """Draws one mesh in many poses: the scene is built once, then only points move.
 
     Use as a context manager, or call ``close``: VTK holds graphics memory until then.
 
     Args:
         template: (V, 3) metres; the camera is fitted to it.
-        topology: of the mesh; its parts get the colours of ``otlib.viz.materials``, and faces in none are skin.
+        topology: the mesh; its parts get the colours of ``otlib.viz.materials``, and faces in no part are skin.
         size: (width, height) of the picture in pixels.
         camera: "front", "three_quarter" (35 degrees to the head's left) or "profile" (90 degrees).
         focus: vertex indices to fit the camera to, such as the lips; the whole head when None.
+
+    Attributes:
+        metres_per_pixel: the length, across the line of sight, that one pixel of the picture covers.
 
     Raises:
         ValueError: a shape, index, size or camera that cannot be drawn.
@@ -77,25 +80,23 @@ class HeadRenderer:
         import pyvista  # only now: it must not meet VTK before the check above
 
         self._plotter = pyvista.Plotter(
-            off_screen=True, window_size=[_SUPERSAMPLING * side for side in size], lighting="none"
+            off_screen=True, window_size=[SUPERSAMPLING * side for side in size], lighting="none"
         )
         self._plotter.disable_anti_aliasing()
         self._plotter.set_background(palette.BACKGROUND)
-        self._meshes = []  # (mesh, its vertices' indices in the head)
-        self._actors = []
-        for name, part_faces in self._shown_faces(faces, topology.parts).items():
-            self._add_part(name, part_faces, *self._surface(template))
+        self._parts = []  # (mesh, its vertices' indices in the head, actor)
+        parts = topology.parts
+        if self._rounding is not None:
+            faces, parts = self._rounding.faces, self._rounding.pieces(parts)
+        points, normals = self._surface(template)
+        for name, part_faces in split_faces(faces, parts).items():
+            self._add_part(name, part_faces, points, normals)
         for position, intensity, colour in _LIGHTS:
             self._plotter.add_light(
                 pyvista.Light(position=position, intensity=intensity, color=colour, light_type="camera light")
             )
-        points = template if focus is None else template[np.asarray(focus)]
-        self._metres_per_pixel = place_camera(self._plotter, points, size, camera)
-
-    @property
-    def metres_per_pixel(self) -> float:
-        """The length in metres, across the line of sight, that one pixel of the picture covers."""
-        return self._metres_per_pixel
+        focused = template if focus is None else template[np.asarray(focus)]
+        self.metres_per_pixel = place_camera(self._plotter, focused, size, camera)
 
     def image(
         self,
@@ -108,9 +109,9 @@ class HeadRenderer:
 
         Args:
             vertices: (V, 3) metres.
-            error_mm: (V,) millimetres, or any other values; colours the surface in place of the parts' colours.
+            error_mm: (V,) millimetres, or any other values; their colours replace those of the parts.
             error_limit_mm: the error that gets the last colour of the scale; zero gets the first.
-            colourmap: of matplotlib.
+            colourmap: a name of matplotlib's.
 
         Returns:
             (height, width, 3) uint8.
@@ -118,7 +119,11 @@ class HeadRenderer:
         Raises:
             ValueError: wrong shape or a non-finite value.
         """
-        self._check(vertices, error_mm)
+        if vertices.shape != (self._vertex_count, 3):
+            raise ValueError(f"vertices: shape {vertices.shape}, expected {(self._vertex_count, 3)}")
+        for name, values in (("vertices", vertices), ("error_mm", error_mm)):
+            if values is not None and not np.isfinite(values).all():
+                raise ValueError(f"{name}: not all values are finite")
         points, normals = self._surface(vertices)
         colours = None
         if error_mm is not None:
@@ -126,31 +131,21 @@ class HeadRenderer:
             if self._rounding is not None:
                 values = self._rounding.values(values)
             colours = error_colours(values[:, 0], error_limit_mm, colourmap)
-        for (mesh, indices), actor in zip(self._meshes, self._actors, strict=True):
+        for mesh, indices, actor in self._parts:
             mesh.points = points[indices]
             mesh.point_data["Normals"] = normals[indices]
             if colours is not None:
                 mesh.point_data["error"] = colours[indices]
             actor.mapper.scalar_visibility = colours is not None
         self._plotter.render()
-        picture = self._plotter.screenshot(None, return_img=True)
-        return downsample(picture, _SUPERSAMPLING)
+        return downsample(self._plotter.screenshot(None, return_img=True))
 
     def close(self) -> None:
         """Give the graphics memory back."""
         self._plotter.close()
 
-    def __enter__(self) -> "HeadRenderer":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _shown_faces(self, faces: np.ndarray, parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Return the faces to draw of each part."""
-        if self._rounding is None:
-            return split_faces(faces, parts)
-        return split_faces(self._rounding.faces, self._rounding.pieces(parts))
 
     def _surface(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the points to draw and their normals, float32."""
@@ -161,7 +156,7 @@ class HeadRenderer:
         return self._rounding.points(vertices, normals), self._rounding.values(normals)
 
     def _add_part(self, name: str, part_faces: np.ndarray, points: np.ndarray, normals: np.ndarray) -> None:
-        """Add one part as its own surface: hard colour borders, while the normals of the whole head keep it smooth."""
+        """Add one part as its own surface: colour borders are sharp, and the normals of the whole head keep it smooth."""
         import pyvista
 
         indices, local_faces = np.unique(part_faces, return_inverse=True)
@@ -181,16 +176,7 @@ class HeadRenderer:
             reset_camera=False,
         )
         actor.prop.interpolation = "Phong"
-        self._meshes.append((mesh, indices))
-        self._actors.append(actor)
-
-    def _check(self, vertices: np.ndarray, error_mm: np.ndarray | None) -> None:
-        if vertices.shape != (self._vertex_count, 3):
-            raise ValueError(f"vertices: shape {vertices.shape}, expected {(self._vertex_count, 3)}")
-        if not np.isfinite(vertices).all():
-            raise ValueError("vertices: not all values are finite")
-        if error_mm is not None and not np.isfinite(error_mm).all():
-            raise ValueError("error_mm: not all values are finite")
+        self._parts.append((mesh, indices, actor))
 
 
 def place_camera(
@@ -202,7 +188,7 @@ def place_camera(
 
     Args:
         plotter: the scene.
-        points: (N, 3) metres, all of them to be seen.
+        points: (N, 3) metres, all of which will be visible.
         size: (width, height) of the picture in pixels.
         camera: "front", "three_quarter" or "profile".
 
@@ -246,6 +232,6 @@ def error_colours(
     return matplotlib.colormaps[colourmap](shares, bytes=True)[:, :3]
 
 
-def downsample(picture: Picture, factor: int) -> Picture:
-    """Return ``picture`` with each ``factor`` by ``factor`` block of pixels averaged."""
-    return np.asarray(PIL.Image.fromarray(picture).reduce(factor))
+def downsample(picture: Picture) -> Picture:
+    """Average each block of ``SUPERSAMPLING`` by ``SUPERSAMPLING`` pixels."""
+    return np.asarray(PIL.Image.fromarray(picture).reduce(SUPERSAMPLING))

@@ -46,10 +46,10 @@ def split_faces(faces: Integer[np.ndarray, "F 3"], parts: Mapping[str, np.ndarra
 
     Args:
         faces: (F, 3) vertex indices.
-        parts: face indices of each part, as of a topology; faces in no part are "skin".
+        parts: face indices of each part, as in a topology; faces in no part are "skin".
 
     Returns:
-        The (Fp, 3) faces of each part that has any, in the order given, with "skin" first.
+        The (Fp, 3) faces of each part that has any, in the order of ``parts``, with "skin" first.
     """
     names = ["skin", *(name for name in parts if name != "skin")]
     owner = np.zeros(len(faces), dtype=np.int64)

@@ -16,17 +16,16 @@ from otlib.viz import palette
 from otlib.viz.can_render import ensure_rendering
 from otlib.viz.curves import tidy
 from otlib.viz.head_figures import put_picture, scale_bar
-from otlib.viz.heads import Camera, downsample, place_camera
+from otlib.viz.heads import SUPERSAMPLING, Camera, downsample, place_camera
 
 if TYPE_CHECKING:
     import pyvista
 
+BALL_SHARE = 0.42  # radius of an atom's ball, relative to the side of a square of its area: neighbours almost touch
+_ARROW_SHARE = 1.7  # length of an atom's arrow, relative to the same side
 _PANEL_PIXELS = (480, 560)  # width, height
-_SUPERSAMPLING = 2
-_SPHERE_SHARE = 0.42  # radius of an atom's ball over the side of a square of its area: neighbours almost touch
-_MOST_STEPS = 400  # of a quantile function that are drawn: as fine as the pixels of a figure, and drawn at once
-_MOST_ATOMS = 500  # on a line that are drawn each by itself
-_ARROW_SHARE = 1.7  # length of an atom's arrow in the same measure
+_MOST_STEPS = 400  # steps of a quantile function to draw: as fine as the pixels of a figure, and quick to draw
+_MOST_ATOMS = 500  # atoms on a line that are drawn one by one
 
 
 def measure_views(
@@ -42,7 +41,7 @@ def measure_views(
     Args:
         true: one measure (no batch) of atoms in R^3 (metres), or in R^6 with a multiple of the normal behind.
         predicted: the measure compared with it.
-        costs: what each atom costs; colours the balls. When None the measures have the colours of truth and prediction.
+        costs: the cost of each atom, for the colours of the balls; None for the colours of truth and prediction.
         cost_label: what the costs are, with unit.
         camera: "front", "three_quarter" or "profile".
 
@@ -59,17 +58,17 @@ def measure_views(
             f"{tuple(predicted.weights.shape)}"
         )
     limit = None if costs is None else max(float(costs[0].max()), float(costs[1].max()), 1e-12)
-    seen = np.concatenate([_arrow_tips(measure) for measure in (true, predicted)])
+    tips = np.concatenate([_arrow_tips(measure) for measure in (true, predicted)])
     figure = Figure(figsize=(9.6, 5.2), layout="constrained")
     axes = figure.subplots(1, 2)
     for number, (name, measure) in enumerate({"true": true, "predicted": predicted}.items()):
-        plotter = pyvista.Plotter(off_screen=True, window_size=[_SUPERSAMPLING * side for side in _PANEL_PIXELS])
+        plotter = pyvista.Plotter(off_screen=True, window_size=[SUPERSAMPLING * side for side in _PANEL_PIXELS])
         plotter.disable_anti_aliasing()
         plotter.set_background("white")
         cost = None if costs is None else costs[number]
         add_measure(plotter, measure, colour=palette.named(name), cost=cost, cost_limit=limit)
-        metres_per_pixel = place_camera(plotter, seen, _PANEL_PIXELS, camera)
-        put_picture(axes[number], downsample(plotter.screenshot(None, return_img=True), _SUPERSAMPLING))
+        metres_per_pixel = place_camera(plotter, tips, _PANEL_PIXELS, camera)
+        put_picture(axes[number], downsample(plotter.screenshot(None, return_img=True)))
         plotter.close()
         axes[number].set_title(f"{name}: {len(measure.weights)} atoms", color=palette.named(name), fontweight="bold")
     scale_bar(axes[0], 1e3 * metres_per_pixel)
@@ -87,13 +86,13 @@ def add_measure(
     cost: Float[np.ndarray, " _"] | None = None,
     cost_limit: float | None = None,
 ) -> None:
-    """Add a measure's atoms to a PyVista scene, for still pictures and for turning by hand alike.
+    """Add a measure's atoms to a PyVista scene, which may be drawn once or turned by hand.
 
     Args:
         plotter: the scene.
         measure: one measure of atoms in R^3 or R^6.
-        colour: of the balls when there is no cost, "#rrggbb".
-        cost: what each atom costs.
+        colour: colour of the balls if there is no cost, "#rrggbb".
+        cost: the cost of each atom.
         cost_limit: the cost that gets the last colour; the largest when None.
 
     Raises:
@@ -106,7 +105,7 @@ def add_measure(
     atoms["side"] = sides
     if cost is not None:
         atoms["cost"] = cost
-    ball = pyvista.Sphere(radius=_SPHERE_SHARE, theta_resolution=12, phi_resolution=9)
+    ball = pyvista.Sphere(radius=BALL_SHARE, theta_resolution=12, phi_resolution=9)
     balls = atoms.glyph(geom=ball, scale="side", orient=False)
     look = {"smooth_shading": True, "ambient": 0.25, "specular": 0.1, "show_scalar_bar": False, "reset_camera": False}
     if cost is None:
@@ -127,16 +126,23 @@ def _atoms(measure: Measure) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]
     if points.ndim != 2 or points.shape[1] not in (3, 6):
         raise ValueError(f"measure: points of shape {points.shape}, expected (N, 3) or (N, 6)")
     positions, normals = points[:, :3], points[:, 3:]
-    # The measure knows shares of the area only; a surface of extent d has an area of about d squared.
-    sides = float(np.ptp(positions, axis=0).max()) * np.sqrt(weights)
+    sides = atom_sides(positions, weights)
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     if not lengths.any():
         return positions, None, sides
     return positions, normals / np.where(lengths > 0, lengths, 1.0), sides
 
 
+def atom_sides(points: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """Return the side of a square of each atom's area, metres.
+
+    A measure has shares of the area only, and a surface of extent d has an area of about d squared.
+    """
+    return float(np.ptp(points, axis=0).max()) * np.sqrt(weights)
+
+
 def _arrow_tips(measure: Measure) -> np.ndarray:
-    """Return the outermost points that an atom's ball and arrow reach, (N, 3)."""
+    """Return the ends (N, 3) of the atoms' arrows, or the atoms if there are no arrows."""
     positions, normals, sides = _atoms(measure)
     return positions if normals is None else positions + _ARROW_SHARE * sides[:, None] * normals
 
@@ -144,12 +150,12 @@ def _arrow_tips(measure: Measure) -> np.ndarray:
 def quantile_matching(
     matching: SlicedMatching, *, coordinate: str = "position along the direction", lines: int = 40
 ) -> Figure:
-    """Show optimal transport along one direction: the atoms and whom they are matched with, and the quantile functions.
+    """Show optimal transport along one direction: the atoms with their matches, and the quantile functions.
 
     Args:
         matching: of a true measure x and a predicted measure y, in metres (``otlib.measures.matching.sliced_matching``).
         coordinate: what is measured along the direction.
-        lines: number of matches drawn, at evenly spaced shares of the mass.
+        lines: number of matches to draw, at evenly spaced shares of the mass.
 
     Returns:
         A figure in mm, whose right half shades the area between the quantile functions; that area is the cost W_1.
@@ -162,13 +168,13 @@ def quantile_matching(
 
 
 def draw_matches(axes: Axes, matching: SlicedMatching, coordinate: str, lines: int = 40) -> None:
-    """Draw the atoms of both measures on two levels, joined to their matches; arguments as of :func:`quantile_matching`.
+    """Draw the atoms of both measures on two levels, joined to their matches; arguments as for :func:`quantile_matching`.
 
-    Where a measure has thousands of atoms they are gathered in even intervals, so that mass shows instead of ink.
+    If a measure has thousands of atoms, they are gathered in even intervals, so that mass shows instead of ink.
     """
-    drawn = (np.arange(lines) + 0.5) / lines
+    shares = (np.arange(lines) + 0.5) / lines
     steps = _steps_mm(matching)
-    ends = [_quantiles(*one, drawn) for one in steps.values()]
+    ends = [_quantiles(*one, shares) for one in steps.values()]
     axes.plot(ends, [[1.0] * lines, [0.0] * lines], color="0.6", linewidth=0.8, zorder=1)
     for height, (name, (values, levels)) in zip((1.0, 0.0), steps.items(), strict=True):
         masses = np.diff(levels, prepend=0.0)
@@ -186,7 +192,7 @@ def draw_matches(axes: Axes, matching: SlicedMatching, coordinate: str, lines: i
 
 
 def draw_quantiles(axes: Axes, matching: SlicedMatching, coordinate: str) -> None:
-    """Draw both quantile functions and shade the area between them; arguments as of :func:`quantile_matching`."""
+    """Draw both quantile functions and shade the area between them; arguments as for :func:`quantile_matching`."""
     steps = _steps_mm(matching)
     edges = np.concatenate([[0.0], np.cumsum(_array(matching.mass))])  # the shares of the mass where a function steps
     quantiles = {name: _quantiles(*steps[name], (edges[:-1] + edges[1:]) / 2) for name in steps}
@@ -222,13 +228,13 @@ def _steps_mm(matching: SlicedMatching) -> dict[str, tuple[np.ndarray, np.ndarra
 
 
 def _heaps(values: np.ndarray, masses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the middles and masses of 200 even intervals of a line that hold any."""
+    """Return the middles and masses of those of 200 even intervals of a line that hold any mass."""
     heaps, edges = np.histogram(values, 200, weights=masses)
     return ((edges[:-1] + edges[1:]) / 2)[heaps > 0], heaps[heaps > 0]
 
 
 def _quantiles(values: np.ndarray, levels: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the least of the rising ``values`` up to which at least each share of the mass lies."""
+    """Return, for each share of the mass, the least of the rising ``values`` up to which at least that share lies."""
     return values[np.minimum(np.searchsorted(levels, shares), len(values) - 1)]
 
 

@@ -12,8 +12,8 @@ class VertexNormals:
     """Area-weighted vertex normals for one fixed face list.
 
     Args:
-        faces: (F, 3) vertex indices, counter-clockwise seen from outside, as of a topology or of :func:`split_creases`.
-        vertex_count: number of vertices the indices refer to.
+        faces: (F, 3) vertex indices, counter-clockwise seen from outside, such as a topology's or :func:`split_creases`'s.
+        vertex_count: number of vertices that the indices refer to.
     """
 
     def __init__(self, faces: Integer[np.ndarray, "F 3"], vertex_count: int) -> None:
@@ -28,7 +28,7 @@ class VertexNormals:
     def __call__(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Return unit normals of ``vertices`` (V, 3), same dtype.
 
-        A vertex without faces, or whose faces have no area, gets +z: a picture must still be drawn, and file formats
+        A vertex that has no faces, or only faces without area, gets +z: pictures must still be drawn, and file formats
         require unit normals.
         """
         a, b, c = (vertices[self._faces[:, corner]] for corner in range(3))
@@ -43,7 +43,7 @@ class VertexNormals:
 def split_creases(
     vertices: Float[np.ndarray, "V 3"], faces: Integer[np.ndarray, "F 3"]
 ) -> tuple[Integer[np.ndarray, "F 3"], Integer[np.ndarray, " N"]]:
-    """Give the two sides of each sharp edge vertices of their own, so that their normals don't mix.
+    """Give the two sides of each sharp edge vertices of their own, so that their normals do not mix.
 
     Args:
         vertices: (V, 3) metres, the shape at rest; its edges are sharp where faces meet at over 95 degrees.

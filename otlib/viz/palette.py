@@ -7,7 +7,7 @@ HIGHLIGHT = "#E69F00"  # the closures p, b and m
 NEUTRAL = "#767676"  # baselines, oracle, axes of reference
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")  # curves that are neither
 
-ERROR_COLOURMAP = "YlOrRd"  # error in mm: light is none; told apart in grey and by every kind of colour vision
+ERROR_COLOURMAP = "YlOrRd"  # error in mm: light is none; readable in grey and with every kind of colour vision
 SIGNED_COLOURMAP = "PuOr_r"  # a signal on a surface: violet below zero, orange above
 COST_COLOURMAP = "viridis"  # transport cost of an atom
 

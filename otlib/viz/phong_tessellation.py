@@ -17,8 +17,8 @@ class PhongTessellation:
 
     Args:
         faces: (F, 3) vertex indices.
-        copied: for each vertex, whose copy it is; the two sides of a crease have copies (``otlib.viz.normals``), and an
-            edge there stays straight, so that both sides still meet.
+        copied: for each vertex, the vertex that it is a copy of; the two sides of a crease have copies
+            (``otlib.viz.normals``), and edges there stay straight, so that both sides still meet.
     """
 
     def __init__(self, faces: Integer[np.ndarray, "F 3"], copied: Integer[np.ndarray, " V"]) -> None:

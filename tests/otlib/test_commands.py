@@ -7,7 +7,7 @@ import sys
 import pytest
 import trimesh
 
-from otlib.__main__ import HANDED_ON, main
+from otlib.__main__ import DELEGATED, main
 
 SHIFT_MM = 3.0
 DESIGN_SHARE = 2e-4  # by so much 500 designed lines miss the mean of squares; as many random ones miss it by 4e-2
@@ -97,7 +97,7 @@ def test_the_other_commands_get_their_own_arguments(tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [*HANDED_ON, "sliced"])
+@pytest.mark.parametrize("command", [*DELEGATED, "sliced"])
 def test_every_command_says_what_it_does_with_an_example(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])

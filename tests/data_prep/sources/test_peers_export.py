@@ -85,15 +85,15 @@ def test_what_is_exported_is_the_data_set_bit_for_bit(tmp_path, corpus, conventi
     names = clips_of(tmp_path / "out")
     assert {entry["sequence"] for entry in names.values()} == {sequence.id for sequence in dataset.sequences}
     sequences = {sequence.id: sequence for sequence in dataset.sequences}
-    for clip in layout.clips:
-        sequence = sequences[names[clip.name]["sequence"]]
-        motion = map_motion(clip.motion, len(sequence.template))
+    for name, (motion_file, sound_file) in layout.clips.items():
+        sequence = sequences[names[name]["sequence"]]
+        motion = map_motion(motion_file, len(sequence.template))
         assert motion.dtype == np.float32
         np.testing.assert_array_equal(motion[::2] if convention == "vocaset" else motion, sequence.vertices)
-        np.testing.assert_array_equal(layout.templates[clip.subject], sequence.template)
-        samples, rate = read_sound(clip.sound)
+        np.testing.assert_array_equal(layout.templates[sequence.subject], sequence.template)
+        samples, rate = read_sound(sound_file)
         np.testing.assert_array_equal(samples, soundfile.read(sequence.audio_path, dtype="int16")[0])
-        assert (clip.subject, rate) == (sequence.subject, sequence.audio[1])
+        assert (name.rpartition("_")[0], rate) == (sequence.subject, sequence.audio[1])
     faces = {"vocaset": "FLAME_sample.ply", "any": "topology.ply"}[convention]
     for place in (tmp_path / "out", tmp_path / "out/templates"):
         np.testing.assert_array_equal(read_mesh(place / faces).faces, dataset.topology.faces)

@@ -101,7 +101,7 @@ def test_another_recording_is_repeated_or_cut():
     gaps = [np.arange(3.0), np.arange(5.0), np.arange(7.0)]
     assert of_another_recording(gaps, 1, 9).tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
     assert of_another_recording(gaps, 2, 2).tolist() == [0, 1]
-    with pytest.raises(ValueError, match="one recording only"):
+    with pytest.raises(ValueError, match="only one recording"):
         of_another_recording(gaps[:1], 0, 3)
 
 

@@ -109,7 +109,7 @@ def test_a_damaged_cache_is_told_and_left_and_its_features_are_made_anew(sound, 
     left = file.read_bytes() if file.is_file() else None
     again = cached_features(source, sound, 25.0, tmp_path / "cache")
     (said,) = caplog.messages
-    assert file.name in said and said.endswith("; its features are made anew, every time until it is moved away")
+    assert file.name in said and said.endswith("; its features are made anew every time until it is moved away")
     assert torch.equal(first, again) and extract.calls == 2
     assert left is None or file.read_bytes() == left
 

@@ -268,7 +268,7 @@ def test_a_clip_of_one_frame_is_refused_by_name(data, cache, tmp_path, monkeypat
 
 def test_learning_rate_rises_in_a_line_and_falls_as_a_cosine():
     settings = TrainSettings(steps=110, warm_up=10 / 110, learning_rate=0.1)
-    rates = [learning_rate(step, settings) for step in range(110)]
+    rates = [learning_rate(step, settings, settings.learning_rate) for step in range(110)]
     assert rates[:10] == pytest.approx([0.01 * (step + 1) for step in range(10)])
     assert rates[10] == pytest.approx(0.1) and rates[60] == pytest.approx(0.05) and 0 < rates[-1] < 1e-4
     assert all(later < sooner for sooner, later in zip(rates[10:], rates[11:], strict=False))

@@ -277,7 +277,7 @@ def test_an_encoder_that_is_missing_or_another_is_refused(finished, folder, tmp_
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(data)
     saved(local_hubert(), tmp_path / ENCODER)
-    with pytest.raises(InputError, match="was trained on another encoder .* than the one that is here now; train again"):
+    with pytest.raises(InputError, match="was trained on another encoder .* than the present one; train again"):
         load_trained(tmp_path)
     (tmp_path / ENCODER / WEIGHTS).unlink()
     with pytest.raises(InputError, match="the encoder that was trained with the model is not there .*; delete the folder"):
@@ -285,7 +285,7 @@ def test_an_encoder_that_is_missing_or_another_is_refused(finished, folder, tmp_
 
 
 @pytest.mark.parametrize("options, sentence", [
-    (["--encoder", "prosody"], "training settings: frozen_layers is for an encoder with layers, which 'prosody' has not"),
+    (["--encoder", "prosody"], "training settings: frozen_layers is for an encoder with layers, and 'prosody' has none"),
     (["--frozen-layers", "-1"], "training settings: frozen_layers must be at least 0 and at most 256 or null, but is -1"),
     (["--frozen-layers", "2"], "local: frozen_layers 2 leaves none of its 2 layers to train; choose 0 to 1"),
     (["--encoder-learning-rate", "0"], "training settings: encoder_learning_rate must be above 0"),
