@@ -123,6 +123,7 @@ def test_a_region_is_carried_to_the_points_that_are_mostly_its_own(claims, gl):
     assert claims("remesh").carrier(vertices, faces, points).region(left).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.6, 1.5])
 def test_a_remesh_has_another_topology_and_lies_on_the_native_surface(claims, gl, share):
     vertices, faces = grid(12)
@@ -188,6 +189,7 @@ def test_every_kill_meets_the_program_at_work(claims, program, tmp_path, capsys)
     assert capsys.readouterr().out.count("killed") == 2
 
 
+@pytest.mark.slow
 def test_a_process_that_outlives_its_program_is_counted_and_ended(claims, tmp_path, monkeypatch):
     kills, once = claims("kills"), tmp_path / "once"
     program = ("import subprocess, sys, time, pathlib\nonce = pathlib.Path(sys.argv[1])\nif once.exists(): sys.exit()\n"

@@ -56,6 +56,7 @@ def test_machine_paths_are_told_from_others(text, named):
     assert bool(MACHINE_PATH.search(text)) == named
 
 
+@pytest.mark.slow
 def test_no_text_names_a_path_of_a_machine():
     assert [f"{file}: {found.group()}" for file, text in texts() for found in MACHINE_PATH.finditer(text)] == []
 
@@ -177,6 +178,7 @@ BENCHES = sorted(name for file in (ROOT / "tests" / "benchmarks").glob("*.py")
                  for name in re.findall(r'target_of\(parser, .*"(\w+)"\)', file.read_text(encoding="utf-8")))
 
 
+@pytest.mark.slow
 def test_nothing_that_a_person_runs_writes_where_git_keeps_files(tmp_path):
     """Whatever is run, in any order, the checkout stays as it was."""
     assert BENCHES == ["encoder", "inspector", "model", "sliced_wasserstein", "training_directions"]

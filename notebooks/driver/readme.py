@@ -88,6 +88,25 @@ def claims(result: dict) -> str:
                      f"{'' if one['reached'] else '; **not reached**'})." for one in goals)
 
 
+PEOPLE = {"found_shut": "p, b, m found, gap under 15 %", "found_near": "under 25 %", "false_share": "false, of all closures",
+          "false_per_s": "false a second", "shut_in_pauses": "near in pauses", "open_vowel_mm": "gap at open vowels (mm)",
+          "close_vowel_mm": "at close vowels (mm)", "closure_lag_frames": "lag (frames)"}
+
+
+def people(result: dict) -> str:
+    """Return the table of what lips do at the sounds of people, beside what they would do by chance."""
+    measured = result["parts"]["closures"]
+    lines = ["| | " + " | ".join(PEOPLE.values()) + " |", "|---" * (len(PEOPLE) + 1) + "|"]
+    for name, row in measured["rows"].items():
+        lines.append(f"| {name} | " + " | ".join(_with_interval(row[key]) for key in PEOPLE) + " |")
+    return "\n".join(lines)
+
+
+def _with_interval(score: dict) -> str:
+    low_high = f" [{score['interval'][0]:.2f}, {score['interval'][1]:.2f}]" if score["interval"] else ""
+    return f"{score['mean']:.2f}{low_high}"
+
+
 def speed(result: dict) -> str:
     """Return how fast the model is beside its encoder and beside a peer's architecture."""
     found, bundled, machine = result["summary"], result["bundled"], result["machine"]
@@ -107,7 +126,8 @@ def fill(text: str, block: str, content: str) -> str:
 
 BLOCKS = {"numbers": (numbers, "metrics.json"), "scores": (scores, "metrics.json"), "cost": (cost, "cost.json"),
           "bench": (bench, "bench/sliced_wasserstein.json"), "ablation": (ablation, "ablation.json"),
-          "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json")}
+          "speed": (speed, "bench/model.json"), "claims": (claims, "bench/claims.json"),
+          "people": (people, "bench/claims.json")}
 
 
 def filled(text: str) -> str:

@@ -14,6 +14,8 @@ from otlib.commands import CommandFailed, Workers, command
 from otlib.errors import InputError
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 STOPPED = "stopped by {}; nothing is half written, and the same command goes on from what is done\n"
 SOON_S = 120.0  # far more than it takes, even on a machine that ten others use

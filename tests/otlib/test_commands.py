@@ -114,6 +114,7 @@ def test_no_command_and_an_unknown_one_are_refused(capsys):
         assert ended.value.code == 2
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_program(tmp_path, ball):
     one = write(tmp_path / "one.obj", ball)
     answer = subprocess.run([sys.executable, "-m", "otlib", "sliced", one, one], capture_output=True, text=True)

@@ -51,6 +51,7 @@ def test_without_a_text_sounds_are_recognised(said, capsys):
     assert len(capsys.readouterr().out.splitlines()) > 20
 
 
+@pytest.mark.slow
 def test_a_picture_is_drawn(said, tmp_path, capsys):
     pytest.importorskip("IPython", reason="pictures come with otlib[notebook]")
     assert align.main([str(said[0]), "--text", said[1].text, "--picture", str(tmp_path / "p.png")]) == 0

@@ -130,6 +130,7 @@ def content(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_corpus_with_copies_holds_the_one_without(tmp_path):
     """The files of the originals are byte for byte the same; copies are training sequences of the same sentences."""
     build(tmp_path / "plain", TINY, workers=1)
@@ -149,6 +150,7 @@ def test_a_corpus_with_copies_holds_the_one_without(tmp_path):
     assert len({sequence.frames for sequence in copies if sequence.sentence == copies[0].sentence}) > 1
 
 
+@pytest.mark.slow
 def test_copies_have_the_same_bytes_in_other_processes(tmp_path):
     for workers in (1, 2):
         build(tmp_path / str(workers), TINY, workers=workers, copies=1)

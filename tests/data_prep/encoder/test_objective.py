@@ -246,6 +246,7 @@ def test_a_lesson_goes_with_a_teacher(pupil, prediction):
         prediction(samples, units, mask, torch.zeros(*units.shape, 5))
 
 
+@pytest.mark.slow
 def test_learning_lowers_the_loss(prediction):
     samples, units, mask = task(4)
     prediction.encoder.requires_grad_(True)

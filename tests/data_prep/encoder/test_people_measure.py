@@ -30,12 +30,14 @@ def test_letters_that_recognisers_do_not_tell_apart_are_one_sound():
     assert set(folded(np.arange(1, len(LABELS))).tolist()) == set(range(34))
 
 
+@pytest.mark.slow
 def test_what_a_layer_knows_is_found_in_that_layer():
     found = detection(frames(0), frames(1))
     assert found["layer"] == 1 and found["auc"] > 0.97 and found["found_at_5_percent_false"] > 0.9
     assert found["by_layer"][0] == pytest.approx(0.5, abs=0.06)  # 4 standard errors of 265 among 3,000
 
 
+@pytest.mark.slow
 def test_the_layer_is_chosen_on_flite_not_on_people():
     found = detection(frames(0, known=(True, False)), frames(1, known=(False, True)))
     assert found["layer"] == 0 and found["auc"] < 0.6

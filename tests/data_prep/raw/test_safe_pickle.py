@@ -131,6 +131,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_anything_but_plain_data_is_refused_by_name(tmp_path, name):
     content, message = HOSTILE[name]

@@ -61,3 +61,12 @@ def test_a_promise_that_is_not_kept_is_said():
     said = readme.claims({"parts": {"long": {"goals": goals[:1]}, "closures": {"goals": goals[1:]}}})
     assert said.splitlines() == [
         "- growth (MB): 31 (wanted: at most 30; **not reached**).", "- share: 1 (wanted: at least 0.8)."]
+
+
+def test_closures_on_people_stand_beside_chance():
+    score = {"mean": 0.5, "interval": [0.25, 0.75], "recordings": 20}
+    rows = {"OT-Talk": dict.fromkeys(readme.PEOPLE, score), "OT-Talk, on another recording": dict.fromkeys(
+        readme.PEOPLE, score | {"mean": 0.125, "interval": None})}
+    header, line, own, chance = readme.people({"parts": {"closures": {"rows": rows}}}).splitlines()
+    assert header.count("|") == line.count("|") == own.count("|") == len(readme.PEOPLE) + 2
+    assert own.startswith("| OT-Talk | 0.50 [0.25, 0.75] |") and chance.endswith("| 0.12 |")

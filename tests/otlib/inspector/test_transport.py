@@ -86,6 +86,7 @@ def test_meshes_may_differ_in_topology():
     assert comparison.estimate(2, "lips", 2.0, (6,)).exact > 0
 
 
+@pytest.mark.slow
 def test_the_costliest_direction_is_that_of_a_translation():
     sideways = Comparison(mesh(), mesh(shift=(0.01, 0.0, 0.0)))
     azimuth, elevation = sideways.costliest(Controls(count=500))

@@ -61,6 +61,7 @@ def test_the_same_seed_gives_the_same_interval():
     assert speaker_interval(errors(0), generator=random(3)) != speaker_interval(errors(0), generator=random(4))
 
 
+@pytest.mark.slow
 def test_coverage_is_near_its_level():
     trials, speakers, draw = 300, 12, random(5)
     settings = BootstrapSettings(resamples=999)

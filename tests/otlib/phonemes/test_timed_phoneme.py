@@ -66,6 +66,7 @@ def loaded(statement, *names):
                           timeout=60).stdout.split()
 
 
+@pytest.mark.slow
 def test_the_door_imports_nothing_until_it_is_asked():
     assert loaded("from otlib.phonemes import Phoneme, Transcript, Word", "torch", "transformers", "pocketsphinx") == []
     assert loaded("from otlib.phonemes import BACK_ENDS, Aligner, load_aligner", "transformers", "pocketsphinx") == []

@@ -186,6 +186,7 @@ def test_loaded_model_is_the_saved_one_frozen(local):
     assert (local.layers, local.channels, local.local) == (3, 32, True)
 
 
+@pytest.mark.slow
 def test_published_shape_and_file_format(tmp_path):
     """HuBERT-base's own widths, one of its 12 layers, in the file and with the weight names of its release."""
     wide = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "conv_dim": (512,) * 7,
@@ -216,6 +217,7 @@ def test_hub_name_is_found_in_the_local_cache(folders, tmp_path, monkeypatch):
         assert load_encoder(name).fingerprint == load_encoder(folders[folder]).fingerprint
 
 
+@pytest.mark.slow
 def test_loading_leaves_no_trace(folders, tmp_path, capfd):
     recogniser = saved(as_recogniser(whole_clip_hubert()), tmp_path / "recogniser")  # has a head that is of no use here
     capfd.readouterr()

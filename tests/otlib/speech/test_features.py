@@ -188,6 +188,7 @@ def test_interpolation_of_a_later_part_is_that_part():
 # ---- any stretch of a recording
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoder", ["bundled", PROSODY])
 @pytest.mark.parametrize("frame_rate", [8.0, 29.97, 60.0])
 def test_features_of_a_stretch_need_the_sound_around_it_alone(encoder, frame_rate):

@@ -89,6 +89,7 @@ def test_a_trained_model_is_nearer_than_a_face_that_never_moves(data, cache, tmp
     assert error < 0.5 * sum(still) / len(still)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_leaves_torchs_own_randomness_alone(finished, data, cache, tmp_path):
     torch.manual_seed(123)
     state = torch.random.get_rng_state()
@@ -97,6 +98,7 @@ def test_the_same_seed_gives_the_same_bytes_and_leaves_torchs_own_randomness_alo
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(finished, data, cache, tmp_path):
     train(data, tmp_path / "other", dataclasses.replace(SETTINGS_OF_RUN, seed=4, steps=1), cache=cache)
     assert (tmp_path / "other" / WEIGHTS).read_bytes() != (finished / WEIGHTS).read_bytes()

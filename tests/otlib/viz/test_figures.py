@@ -170,6 +170,7 @@ def test_the_area_between_quantile_functions_is_the_distance():
     np.testing.assert_allclose(predicted_steps.edges, [0.0, 0.5, 1.0])
 
 
+@pytest.mark.slow
 def test_measure_views_show_atoms_and_costs(gl):
     vertices, faces, _ = ball(2)
     sequence, corners = torch.tensor(talk(vertices, 11)), torch.tensor(faces)
