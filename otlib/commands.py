@@ -94,7 +94,9 @@ def run(module: str) -> NoReturn:
     if os.environ.pop(_ENDS_WITH_STDIN, None):
         _end_after(lambda: os.read(0, 1))
     status = command(lambda arguments: importlib.import_module(module).main(arguments))()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback if Ctrl-C comes while the interpreter ends
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # what comes while the interpreter ends changes nothing of the status
+            signal.signal(number, lambda number, frame: os._exit(status))
     sys.exit(status)
 
 

@@ -1,7 +1,7 @@
-"""Say which phoneme is when in a recording: `python -m data_prep.align RECORDING.wav --text "What is said."`
+"""Find the phonemes of a recording and their times: `python -m data_prep.align RECORDING.wav --text "What is said."`
 
 Prints one phoneme a line, with its start and end in seconds; an empty one is a pause. Without a text the sounds are
-recognised, which is less sure. espeak-ng turns the text into phonemes; without a text it is not needed.
+recognised, which is less reliable. espeak-ng turns the text into phonemes; without a text it is not needed.
 """
 
 if __name__ == "__main__":
@@ -25,9 +25,9 @@ from otlib.speech.recording import SILENCE_DB, heard, read_recording
 
 
 def default_back_end(text: str | None, voice: str = "en-us", model: str | None = None) -> str:
-    """Return the aligner that serves recordings of people best: the encoder's card says why.
+    """Return the name of the best aligner for recordings of people; the encoder's card says why.
 
-    "pocketsphinx" for English whose text is known, where it is installed and no model of another is named; else "frames".
+    "pocketsphinx" for English with its text, if it is installed and no other aligner's model is named; else "frames".
     """
     fits = text is not None and voice.startswith("en") and model is None
     return "pocketsphinx" if fits and importlib.util.find_spec("pocketsphinx") else "frames"
@@ -39,10 +39,9 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
 
     Args:
         file: any sound file.
-        text: what is said, if it is known.
-        back_end: see :func:`otlib.phonemes.aligner.load_aligner`; by default that of :func:`default_back_end`.
-        model: see there.
-        voice: accent by which espeak-ng pronounces the text.
+        text: what is said, if known.
+        back_end, model: see :func:`otlib.phonemes.aligner.load_aligner`; the default is :func:`default_back_end`'s.
+        voice: accent in which espeak-ng pronounces the text.
 
     Raises:
         InputError: the recording cannot be read, is silent or cannot be aligned, or something needed is not installed.
@@ -79,16 +78,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("recording", type=Path, help="any sound file")
     parser.add_argument("--text", help="what is said; without it the sounds are recognised")
     parser.add_argument("--backend", choices=BACK_ENDS,
-                        help="which aligner (pocketsphinx for English with its text, where it is installed, else frames)")
+                        help="which aligner (default: pocketsphinx for English with its text, if installed, else frames)")
     parser.add_argument("--model", metavar="NAME", help="an encoder with phoneme heads, or for 'transformers' a CTC model")
     parser.add_argument("--voice", default="en-us", help="accent of the text, as espeak-ng names it (%(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the phonemes there, as the corpus stores them")
     parser.add_argument("--picture", type=Path, metavar="FILE.png", help="also draw waveform and phonemes")
     options = parser.parse_args(arguments)
-    for written, begin in ((options.json, b"JSON"), (options.picture, b"\x89PNG")):
-        if written:
-            refuse_overlap(written, [options.recording])
-            check_replaceable(written, begin)
+    for output, signature in ((options.json, b"JSON"), (options.picture, b"\x89PNG")):
+        if output:
+            refuse_overlap(output, [options.recording])
+            check_replaceable(output, signature)
     back_end = options.backend or default_back_end(options.text, options.voice, options.model)
     phonemes = align(options.recording, options.text, back_end, options.model, options.voice)
     if options.json:

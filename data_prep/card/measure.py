@@ -28,7 +28,7 @@ _OPEN_APERTURE = 0.05  # lips with a smaller aperture, about 1 mm, are shut
 
 @dataclass(frozen=True)
 class _Clip:
-    """What one sequence contributes, in mm; lists are empty where the data set does not have what they need."""
+    """What one sequence contributes, in mm; lists are empty if the data set lacks what they need."""
 
     gap: np.ndarray  # (T,)
     lip_speed: float
@@ -41,7 +41,7 @@ class _Clip:
 
 
 def measure(dataset: Dataset) -> dict[str, Any]:
-    """Return the card's figures, ready for JSON; null where the data set lacks phonemes, mouth corners or mean styles.
+    """Return the card's figures, ready for JSON; null if the data set lacks phonemes, mouth corners or mean styles.
 
     Args:
         dataset: any data set.
@@ -49,14 +49,14 @@ def measure(dataset: Dataset) -> dict[str, Any]:
     Returns:
         Sizes by split; the range of the lip gap (1st and 99th percentile of all frames, so that no single frame
         decides); the mean speed of the lips; the share of p, b and m whose lip gap falls below 1 mm; how much wider
-        than at rest the mouth is in rounded and in spread vowels; how a frozen template scores, and on the sequences
-        that have a mean style, how that scores beside it; how far closures are from the centres of their phonemes with
-        lead and lag at zero; and how far faces shrink and lips cross in 1,000 random frames.
+        than at rest the mouth is in rounded and in spread vowels; the errors of a frozen template and, on the sequences
+        with a mean style, also those of that style; how far closures are from the centres of their phonemes without lead
+        or lag; and how far faces shrink and lips cross in 1,000 random frames.
     """
     clips = [_clip(dataset, sequence) for sequence in dataset.sequences]
     styled = [clip for clip in clips if clip.mean_style_lip_error is not None]
-    spoken = [sequence.phonemes for sequence in dataset.sequences if sequence.phonemes]
-    english = all(_letters(span) is not None for phonemes in spoken for span in phonemes)
+    utterances = [sequence.phonemes for sequence in dataset.sequences if sequence.phonemes]
+    english = all(known_letters(span) is not None for phonemes in utterances for span in phonemes)
     closures = [gap for clip in clips for gap in clip.closures]
     gaps = np.concatenate([clip.gap for clip in clips])
     splits = dict.fromkeys(sequence.split for sequence in dataset.sequences)
@@ -77,7 +77,7 @@ def measure(dataset: Dataset) -> dict[str, Any]:
         "styled": {"sequences": len(styled),
                    "template_lip_error_mm": _mean([clip.template_lip_error for clip in styled]),
                    "mean_style_lip_error_mm": _mean([clip.mean_style_lip_error for clip in styled])},
-        "closure_offset_ms": _closure_offsets(spoken) if spoken and english else None,
+        "closure_offset_ms": _closure_offsets(utterances) if utterances and english else None,
         "surface": measure_surface(dataset),
         "real_clip": REAL_CLIP,
     }
@@ -91,19 +91,23 @@ def _clip(dataset: Dataset, sequence: Sequence) -> _Clip:
     lead = dataset.subjects[sequence.subject].get("style", {}).get("lead", 0.0)
     closures, widths = [], {"rounded": [], "spread": []}
     if sequence.phonemes:
-        heard = np.arange(len(gap)) / dataset.frame_rate + lead
-        closures = [float(gap[_during(span, heard)].min()) for span in sequence.phonemes if span.is_bilabial]
+        times = np.arange(len(gap)) / dataset.frame_rate + lead  # of the sound that each frame shows
+        closures = [float(gap[_during(span, times)].min()) for span in sequence.phonemes if span.is_bilabial]
         if "mouth_corners" in regions:
             width = _width(vertices[:, regions["mouth_corners"]]) - _width(template[None, regions["mouth_corners"]])
             for name, vowels in (("rounded", ROUNDED_VOWELS), ("spread", SPREAD_VOWELS)):
-                widths[name] = [float(width[_nearest(span, heard)]) for span in sequence.phonemes if _has(span, vowels)]
+                widths[name] = [float(width[_nearest(span, times)]) for span in sequence.phonemes
+                                if (own := known_letters(span)) and vowels.issuperset(own)]
     mean_style = sequence.mean_style
     return _Clip(gap, float(_distance(lips[1:], lips[:-1]).mean()) if len(lips) > 1 else 0.0, closures,
-                 widths["rounded"], widths["spread"],
-                 float(_distance(lips, template[topology.lips]).max(axis=1).mean()),
+                 widths["rounded"], widths["spread"], _lip_error(lips, template[topology.lips]),
                  float(_distance(vertices, template).mean()),
-                 None if mean_style is None
-                 else float(_distance(lips, mean_style[:, topology.lips]).max(axis=1).mean()))
+                 None if mean_style is None else _lip_error(lips, mean_style[:, topology.lips]))
+
+
+def _lip_error(lips: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest distance of a frame, averaged over the frames."""
+    return float(_distance(lips, other).max(axis=1).mean())
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -111,50 +115,43 @@ def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _width(corners: np.ndarray) -> np.ndarray:
-    return _MILLIMETRES * np.linalg.norm(corners[:, 0].astype(float) - corners[:, 1], axis=-1)
+    return _distance(corners[:, 0].astype(float), corners[:, 1])
 
 
-def _has(span: Phoneme, chosen: frozenset[str]) -> bool:
-    """Return whether a phoneme is one of the chosen letters and nothing else."""
-    return bool(own := _letters(span)) and own <= chosen
-
-
-def _letters(span: Phoneme) -> set[str] | None:
-    """Return the letters of a phoneme, none for a pause; None where it is none of the English ones that are known."""
+def known_letters(span: Phoneme) -> list[str] | None:
+    """Return the letters of a phoneme, none for a pause; None if one of them is not among the known, English ones."""
     try:
-        return {part.letter for part in letters(span.symbol)}
+        return [part.letter for part in letters(span.symbol)]
     except InputError:
         return None
 
 
-def _nearest(span: Phoneme, heard: np.ndarray) -> int:
-    return int(np.abs(heard - span.middle).argmin())
+def _nearest(span: Phoneme, times: np.ndarray) -> int:
+    return int(np.abs(times - span.middle).argmin())
 
 
-def _during(span: Phoneme, heard: np.ndarray) -> np.ndarray:
-    """Return the frames of a phoneme (T,), bool; the nearest one where it falls between two."""
-    chosen = (heard >= span.start) & (heard <= span.end)
-    chosen[_nearest(span, heard)] = True
-    return chosen
+def _during(span: Phoneme, times: np.ndarray) -> np.ndarray:
+    """Return the frames of a phoneme (T,), bool; the nearest one if it falls between two."""
+    during = (times >= span.start) & (times <= span.end)
+    during[_nearest(span, times)] = True
+    return during
 
 
-def _closure_offsets(spoken: list[tuple[Phoneme, ...]]) -> dict[str, Any]:
-    """Return how far, in ms, lips in the mean style, without lead or lag, close from the centres of p, b and m.
+def _closure_offsets(utterances: list[tuple[Phoneme, ...]]) -> dict[str, Any]:
+    """Return the distance in ms of lip closures from the centres of p, b and m, in the mean style without lead or lag.
 
-    Pressing marks the moment of every closure; those between open sounds, where the lips part on either side, also
-    give the middle of the time in which they are shut.
+    Pressing marks the moment of every closure; closures between open sounds, where the lips part on either side, also
+    give the middle of the time in which the lips are shut.
     """
     pressed, shut = [], []
-    for phonemes in spoken:
+    for phonemes in utterances:
         frames = int(phonemes[-1].end * _FINE_RATE)
         controls = articulate(phonemes, frames, _FINE_RATE, Style(), np.random.default_rng(0))
         press, aperture = (controls[:, CONTROLS.index(name)] for name in ("press", "aperture"))
         for before, span, after in zip(phonemes, phonemes[1:], phonemes[2:], strict=False):
-            if not span.is_bilabial:
+            if not span.is_bilabial or before.is_bilabial or after.is_bilabial:  # two in a row share one closure
                 continue
             centre = span.middle * _FINE_RATE
-            if before.is_bilabial or after.is_bilabial:
-                continue  # two closures in one: neither has a middle of its own
             pressed.append(_middle(press > press[round(centre)] / 2, centre) - centre)
             if before.symbol and after.symbol:
                 shut.append(_middle(aperture < _OPEN_APERTURE, centre) - centre)
@@ -163,7 +160,7 @@ def _closure_offsets(spoken: list[tuple[Phoneme, ...]]) -> dict[str, Any]:
 
 
 def _middle(condition: np.ndarray, centre: float) -> float:
-    """Return the middle of the run of true frames around a frame, NaN where that one is false."""
+    """Return the middle of the run of true frames around a frame, NaN if that frame is false."""
     index = round(centre)
     if not condition[index]:
         return float("nan")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_prep.card.measure import CLOSED_GAP_MM, measure
-from data_prep.corpus.articulatory_targets import LABIODENTALS, letters
+from data_prep.card.measure import CLOSED_GAP_MM, known_letters, measure
+from data_prep.corpus.articulatory_targets import LABIODENTALS
 from otlib.data.dataset import Dataset, Sequence
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError, shown
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 PAGE, FIGURES = "card.md", "card.json"
 VISEMES = {"p b m": BILABIALS, "f v": LABIODENTALS, "a": frozenset("aɑæ"), "i": frozenset("i"), "u": frozenset("uʉ")}
 _SHOWN_SPEAKERS = 8
-# what a corpus worth learning from keeps to; the project's own aims
+# what a corpus worth learning from achieves; the project's own aims
 _CLOSED_SHARE, _FACTOR, _WIDTH_MM, _AREA_RATIO, _OVERLAP_MM, _OFFSET_MS = 0.95, 1.5, 5.0, 0.05, 0.1, 10.0
 
 
 def promises(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
-    """Return what the corpus promises, what was measured, and whether it is kept; only what could be measured.
+    """Return for each promise of the corpus its text, the measurement and whether it is kept; unmeasured ones are left out.
 
     Args:
-        figures: of :func:`data_prep.card.measure`.
+        figures: the result of :func:`data_prep.card.measure`.
     """
     real, surface, offsets = figures["real_clip"], figures["surface"], figures["closure_offset_ms"]
     rows = []
@@ -44,11 +44,12 @@ def promises(figures: dict[str, Any]) -> list[tuple[str, str, bool]]:
         rows.append((f"lip gap under {CLOSED_GAP_MM:g} mm in at least {_CLOSED_SHARE:.0%} of p, b and m",
                      f"{figures['closed_share']:.1%} of {figures['closures']:,}", figures["closed_share"] >= _CLOSED_SHARE))
     extent, real_extent = (high - low for low, high in (figures["lip_gap_mm"], real["lip_gap_mm"]))
-    for name, measured, wanted, unit in (
+    for name, measured, reference, unit in (
             ("range of the lip gap", extent, real_extent, "mm"),
             ("mean lip speed", figures["lip_speed_mm_per_frame"], real["lip_speed_mm_per_frame"], "mm a frame")):
-        rows.append((f"{name} within a factor {_FACTOR:g} of the real clip's ({wanted:.3g} {unit})",
-                     f"{measured:.3g} {unit}, {measured / wanted:.2f} times", 1 / _FACTOR <= measured / wanted <= _FACTOR))
+        ratio = measured / reference
+        rows.append((f"{name} within a factor {_FACTOR:g} of the real clip's ({reference:.3g} {unit})",
+                     f"{measured:.3g} {unit}, {ratio:.2f} times", 1 / _FACTOR <= ratio <= _FACTOR))
     if None not in (figures["spread_width_mm"], figures["rounded_width_mm"]):
         wider = figures["spread_width_mm"] - figures["rounded_width_mm"]
         rows.append((f"mouth at least {_WIDTH_MM:g} mm wider in spread than in rounded vowels", f"{wider:.1f} mm",
@@ -70,12 +71,12 @@ def write_page(dataset: Dataset, folder: Path | str, figures: dict[str, Any] | N
 
     Args:
         dataset: any data set.
-        folder: to write into; files of an earlier card are replaced, unless they were changed.
-        figures: of :func:`data_prep.card.measure`, where they have been measured before.
+        folder: the folder to write into; files of an earlier card are replaced, unless they were changed.
+        figures: the result of :func:`data_prep.card.measure`, if it is known already.
 
     Raises:
         InputError: the folder cannot be written, or packages that draw are not installed.
-        RenderingUnavailable: this machine cannot draw in 3-D; the page is there then, without the pictures of heads.
+        RenderingUnavailable: this machine cannot draw in 3-D; the page is written without the pictures of heads.
     """
     folder, figures = Path(folder), figures or measure(dataset)
     try:
@@ -102,7 +103,7 @@ def write_page(dataset: Dataset, folder: Path | str, figures: dict[str, Any] | N
 
 
 def escaped(text: Any) -> str:
-    """Return a text, such as a name, as one line of Markdown that shows it as it is; a very long one is cut."""
+    """Return a text, such as a name, as one line of Markdown that shows it literally; a very long one is cut."""
     return re.sub(r"[\\`*_\[\]<>&|~$#!@]|(?<=[a-z]):(?=//)|(?<=www)\.", r"\\\g<0>", shown(text))
 
 
@@ -111,14 +112,14 @@ def page(dataset: Dataset, figures: dict[str, Any], pictures: list[str]) -> str:
     provenance = dataset.provenance
     made = ", ".join(f"{name} {provenance[name]}" for name in ("tool", "seed") if name in provenance)
     versions = ", ".join(f"{name} {version}" for name, version in provenance.get("versions", {}).items())
-    given = {"Made by": made, "With": versions, "Licence": provenance.get("licence"),
-             "Parameters": _in_words(provenance.get("parameters"))}
-    facts = {name: escaped(value) for name, value in given.items() if value} | {
+    origin = {"Made by": made, "With": versions, "Licence": provenance.get("licence"),
+              "Parameters": _in_words(provenance.get("parameters"))}
+    facts = {name: escaped(value) for name, value in origin.items() if value} | {
              "Checksum": f"`{figures['checksum']}`",
              "Mesh": f"{figures['vertices']:,} vertices, {figures['faces']:,} faces, {dataset.frame_rate:g} frames a second"}
     sizes = [(split, *(f"{amount[key]:,}" for key in ("speakers", "sentences", "sequences")), f"{amount['minutes']:.1f}")
              for split, amount in figures["splits"].items()]
-    kept = [(what, measured, "yes" if good else "**no**") for what, measured, good in promises(figures)]
+    outcomes = [(promise, measured, "yes" if kept else "**no**") for promise, measured, kept in promises(figures)]
     return "\n\n".join([
         f"# Data card: {escaped(dataset.name)}",
         "\n".join(f"- {name}: {value}" for name, value in facts.items()),
@@ -130,7 +131,7 @@ def page(dataset: Dataset, figures: dict[str, Any], pictures: list[str]) -> str:
         "here goes from the 1st to the 99th percentile of all frames, so that no single frame decides. The frozen template "
         "is a face that never moves; *largest* is over the lips of a frame, then the mean over frames.",
         "## What it promises",
-        _table(("promise", "measured", "kept"), kept),
+        _table(("promise", "measured", "kept"), outcomes),
         f"All numbers are in [`{FIGURES}`]({FIGURES}).",
     ]) + "\n"
 
@@ -172,10 +173,10 @@ def _pictures(dataset: Dataset, *, in_3d: bool) -> Iterator[tuple[str, "Figure",
     if in_3d:
         everyone = sorted(dataset.subjects)
         evenly = np.linspace(0, len(everyone) - 1, min(_SHOWN_SPEAKERS, len(everyone)))
-        chosen = [everyone[index] for index in evenly.round().astype(int)]
-        heads = np.stack([dataset.template(subject) for subject in chosen])
-        yield ("speakers.png", viz.row_of_heads(heads, topology, chosen),
-               f"{len(chosen)} of {len(everyone)} speakers at rest.")
+        speakers = [everyone[index] for index in evenly.round().astype(int)]
+        heads = np.stack([dataset.template(subject) for subject in speakers])
+        yield ("speakers.png", viz.row_of_heads(heads, topology, speakers),
+               f"{len(speakers)} of {len(everyone)} speakers at rest.")
         subject, frames = find_visemes(dataset)
         if frames:
             near = np.unique(np.concatenate([topology.lips, topology.regions.get("jaw", topology.lips)]))
@@ -198,53 +199,45 @@ _SHAPES = {"p b m": "closed", "f v": "tucked", "a": "open", "i": "spread", "u": 
 def find_visemes(dataset: Dataset) -> tuple[str, dict[str, np.ndarray]]:
     """Return a speaker and, for each mouth shape of VISEMES that they show, a frame (V, 3) of it.
 
-    Of each shape the longest sound is taken, at its centre as the speaker shows it (lead and lag count); short ones are
-    coloured by their neighbours. The speaker is who shows most shapes, and of several the one who holds them longest.
+    For each shape this is the centre of the longest sound, shifted by the speaker's lead or lag; neighbours colour short
+    sounds. The speaker is the one with the most shapes, and among equals the one whose shortest sound is longest.
     """
-    found = {subject: _longest_sounds(dataset, subject) for subject in sorted(dataset.subjects)}
-    held = {subject: min((sound[0] for sound in sounds.values()), default=0.0) for subject, sounds in found.items()}
-    best = max(found, key=lambda subject: (len(found[subject]), held[subject]))
+    sounds = {subject: _longest_sounds(dataset, subject) for subject in sorted(dataset.subjects)}
+    shortest = {subject: min((seconds for seconds, _, _ in own.values()), default=0.0) for subject, own in sounds.items()}
+    best = max(sounds, key=lambda subject: (len(sounds[subject]), shortest[subject]))
     lead = dataset.subjects[best].get("style", {}).get("lead", 0.0)
     frames = {}
-    for name, (_, sequence, span) in found[best].items():
+    for name, (_, sequence, span) in sounds[best].items():
         frame = round((span.middle - lead) * dataset.frame_rate)
         frames[name] = np.array(sequence.vertices[min(max(frame, 0), sequence.frames - 1)])
     return best, frames
 
 
 def _longest_sounds(dataset: Dataset, subject: str) -> dict[str, tuple[float, Sequence, Phoneme]]:
-    """Return the longest sound of each kind of VISEMES, in their order: seconds, where and when."""
+    """Return the longest sound of each kind of VISEMES, in their order: seconds, where and when; a diphthong is none."""
     longest: dict[str, tuple[float, Sequence, Phoneme]] = {}
     for sequence in dataset.select(subject=subject):
         for span in sequence.phonemes or ():
+            own = known_letters(span) or ()
             for name, sounds in VISEMES.items():
-                if _is_one_of(span, sounds) and span.end - span.start > longest.get(name, (0.0,))[0]:
+                if len(own) == 1 and own[0] in sounds and span.end - span.start > longest.get(name, (0.0,))[0]:
                     longest[name] = (span.end - span.start, sequence, span)
     return {name: longest[name] for name in VISEMES if name in longest}
-
-
-def _is_one_of(span: Phoneme, sounds: frozenset[str]) -> bool:
-    """Return whether a phoneme is one sound of a kind; a diphthong is not."""
-    try:
-        own = [part.letter for part in letters(span.symbol)]
-    except InputError:
-        return False
-    return len(own) == 1 and own[0] in sounds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `python -m data_prep card`."""
     parser.add_argument("dataset", type=Path, metavar="DIR", help="the data set's folder")
     parser.add_argument("--page", type=Path, metavar="FOLDER",
-                        help=f"write {PAGE} there, with pictures and {FIGURES}, in place of printing the figures as JSON")
+                        help=f"write {PAGE} there, with pictures and {FIGURES}, instead of printing the figures as JSON")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, then print the figures or write the page.
 
     Raises:
-        InputError: the data set cannot be read, the page cannot be written or would change what is not a card's, or heads
-            cannot be drawn.
+        InputError: the data set cannot be read, the page cannot be written or would change a file that is not a card's, or
+            heads cannot be drawn.
     """
     dataset = Dataset.open(arguments.dataset)
     if arguments.page is None:

@@ -108,7 +108,7 @@ def text_to_phonemes(text: str, voice: str = "en-us") -> Transcript:
 
 
 def unseen_word_frames(speech: LabelledSpeech, seen: frozenset[str], times: np.ndarray) -> np.ndarray:
-    """Return which moments lie in words that are not among ``seen``; (T,) bool for (T,) seconds."""
+    """Return which moments lie in words that are not in ``seen``; (T,) bool for (T,) seconds."""
     inside = np.zeros(len(times), bool)
     for word, (start, end) in zip(speech.transcript.words, speech.word_spans, strict=True):
         if any(plain(part) not in seen for part in word.text.split()):

@@ -18,7 +18,7 @@ from otlib.files import atomic_write
 
 
 def make_fill() -> dict[str, np.ndarray]:
-    """Return the content of the file: row and azimuth from :func:`data_prep.head.skin_fill.store_fill`, by number of points."""
+    """Return the file's content: rows and azimuths (:func:`data_prep.head.skin_fill.store_fill`) by number of points."""
     arrays: dict[str, np.ndarray] = {}
 
     def keep(fixed: np.ndarray, count: int) -> np.ndarray:

@@ -162,19 +162,18 @@ def build(detail: Detail, parts: Sequence[Callable[[Detail], list]],
 
     eye_outer = []
     for side in (1, -1):
-        around = ring_angles(detail.eye)
-        place = (lambda ring: ring) if side == 1 else (lambda ring: ring[::-1])  # keep rings counter-clockwise
-        edge = place(out.add(openings.lid_ring(0.0, around, side)))
+        around = ring_angles(detail.eye)  # [::side] below keeps the rings counter-clockwise
+        edge = out.add(openings.lid_ring(0.0, around, side))[::side]
         previous = edge
         for ring in (np.arange(1, detail.lid_rings + 1) / detail.lid_rings) ** 1.15:
-            current = place(out.add(openings.lid_ring(ring, around, side)))
+            current = out.add(openings.lid_ring(ring, around, side))[::side]
             out.cover("skin", _side_strip(previous, current, side))
             previous = current
         eye_outer.append(previous)
         previous = edge
         shares = np.arange(detail.ball_rings + 1) / detail.ball_rings
         for share in np.concatenate([shares, 1 + shares[1:]]):
-            current = place(out.add(openings.ball_ring(share, around, side)))
+            current = out.add(openings.ball_ring(share, around, side))[::side]
             faces = _side_strip(current, previous, side)
             if share == 0:  # the upper lid's edge is as dark as its lashes
                 upper = np.arange(len(faces)) % detail.eye < 0.4 * detail.eye
@@ -232,9 +231,7 @@ def _hairline(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _side_strip(inner: np.ndarray, outer: np.ndarray, side: int) -> np.ndarray:
     """Return the strip around one eye; its diagonals mirror those of the other eye."""
-    if side == 1:
-        return strip(inner, outer)
-    return strip(inner[::-1], outer[::-1])[:, ::-1]
+    return strip(inner[::side], outer[::side])[:, ::side]
 
 
 def _sphere_faces(unit: np.ndarray, index: np.ndarray, rings: list[np.ndarray]) -> np.ndarray:

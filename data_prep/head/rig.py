@@ -1,7 +1,7 @@
 """Motion of the built-in head: articulator controls times displacement fields.
 
 Every field is a smooth function on the head. Fields that must keep the lips sealed have the same value on both lips where
-they touch; only `aperture` and `tuck` separate them. A frame is the template plus a weighted sum of fields; the weights
+they touch; only `aperture` and `tuck` part them. A frame is the template plus a weighted sum of fields; the weights
 are the controls or simple functions of them (sine and cosine of the jaw's rotation, a square for the lids' path over the
 ball). Our choice throughout.
 """
@@ -71,7 +71,7 @@ def mouth_coordinates(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def vermilion_profile(ring: np.ndarray) -> np.ndarray:
-    """0 where the lips touch, 1 at their border; it grows no faster than the lips separate, so thinner lips never cross."""
+    """Return 0 where the lips touch, 1 at their border; it grows no faster than the lips part, so they never cross."""
     return ring**3 * np.exp(1.5 * (1 - ring**2)) * smoothstep(3.0, 1.5, ring)
 
 
@@ -112,7 +112,7 @@ def fields(points: Points) -> np.ndarray:
 
 
 def _jaw(points: Points, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation about the hinge, split into sine and 1 - cosine: full at the chin, a third of it where the lips touch."""
+    """Return the rotation about the hinge as sine and 1 - cosine: full at the chin, a third where the lips touch."""
     share = _JAW_BY_ROW(points.row) * smoothstep(-45.0, 30.0, surface.loft(points.row, points.azimuth)[:, 2])
     inside = smoothstep(0.1, 0.5, points.depth)
     below = np.where(np.isfinite(points.mouth_angle), 0.5 - 0.5 * np.sin(points.mouth_angle), 0.5)
@@ -125,7 +125,7 @@ def _jaw(points: Points, rigid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _brow(points: Points, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Brows up by 6 mm, and down and together by 3 mm; no motion at the lids' edges and above the forehead."""
+    """Return brows up by 6 mm, and down and together by 3 mm; no motion at the lids' edges and above the forehead."""
     x, y = points.nominal.T
     height = smoothstep(7.0, 19.0, y) * smoothstep(62.0, 22.0, y)
     lid = np.where(np.isfinite(points.lid), smoothstep(0.3, 1.0, points.lid), 1.0)
@@ -138,7 +138,7 @@ def _brow(points: Points, front: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _blink(points: Points) -> tuple[np.ndarray, np.ndarray]:
-    """Path of the lids over the ball: a parabola through open, half closed and closed."""
+    """Return the path of the lids over the ball: a parabola through open, half closed and closed."""
     half, closed = np.zeros_like(points.position), np.zeros_like(points.position)
     lids = np.isfinite(points.lid_angle)
     angle = points.lid_angle[lids]

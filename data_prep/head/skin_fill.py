@@ -104,7 +104,7 @@ def stored_fill(count: int) -> np.ndarray:
 
 @functools.cache
 def _stored() -> dict[int, np.ndarray]:
-    """Row and azimuth, (N, 2) float32, of the points in the left half and on the midline, by total number of points."""
+    """Return row and azimuth, (N, 2) float32, of the points on the left and the midline, by total number of points."""
     stored = importlib.resources.files("data_prep.head") / STORED
     with stored.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return {int(name): arrays[name] for name in arrays}

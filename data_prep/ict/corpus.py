@@ -1,9 +1,9 @@
-"""Synthetic speech on a scanned face model: ICT-FaceKit, of which you bring your own checkout (MIT licence, USC ICT).
+"""Synthetic speech on a scanned face model, your own checkout of ICT-FaceKit (MIT licence, USC ICT).
 
 The sentences, voices and articulation are those of the built-in corpus; the faces are the kit's mean face with its
 identity shapes, and its expression shapes move them. All of it may be used freely: the kit is MIT, and so are the sentences.
-A checkout without some identities or expressions is used as far as it goes, and what is missing is said; the shapes
-without which a mouth cannot speak are required.
+A checkout without some identities or expressions is used as far as it goes, and the command lists what is missing; the
+shapes without which a mouth cannot speak are required.
 """
 
 import argparse
@@ -37,12 +37,12 @@ _IDENTITIES = 100  # of the whole kit
 
 @dataclass(frozen=True)
 class ScannedFace:
-    """The family of faces of a model, kept in a file that every process reads; see
+    """The family of faces of a model, stored in a file that every process reads; see
     :class:`data_prep.corpus.corpus_on_a_face.Face`.
 
     Attributes:
-        file: of :meth:`write`.
-        identity_directions: how many coefficients tell one person from another.
+        file: the file that :meth:`write` made.
+        identity_directions: number of coefficients that define a person.
     """
 
     file: str
@@ -50,7 +50,7 @@ class ScannedFace:
 
     @classmethod
     def write(cls, file: Path, model: FaceModel) -> "ScannedFace":
-        """Keep a model in a file, .npz, that must stay as long as the face is used.
+        """Store a model in a file, .npz, that must exist as long as the face is used.
 
         Raises:
             InputError: a shape of the model does not do what its name says.
@@ -61,7 +61,7 @@ class ScannedFace:
 
     @property
     def topology(self) -> Topology:
-        """Of every face."""
+        """The topology of every face."""
         return _model(self.file)[0].topology
 
     def template(self, identity: tuple[float, ...]) -> np.ndarray:
@@ -80,8 +80,8 @@ class ScannedFace:
 
 @lru_cache(maxsize=1)
 def _model(file: str) -> tuple[FaceModel, Rig]:
-    with np.load(file, allow_pickle=False) as kept:
-        fields = {name: kept[name] for name in kept.files}
+    with np.load(file, allow_pickle=False) as arrays:
+        fields = dict(arrays)
     fields["names"] = tuple(fields["names"].tolist())
     model = FaceModel(**fields)
     return model, Rig(model)
@@ -89,19 +89,19 @@ def _model(file: str) -> tuple[FaceModel, Rig]:
 
 def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None,
           copies: int = 0) -> None:
-    """Make the corpus in the folder ``out``, where an earlier data set is replaced.
+    """Make the corpus in the folder ``out``, replacing an earlier data set there.
 
     Args:
         out: the folder.
         kit: a checkout of ICT-FaceKit, or its folder FaceXModel, or a part of that.
-        profile: the corpus's size, of :data:`PROFILES` or another; its resolution is one of RESOLUTIONS.
+        profile: the corpus's size, from :data:`PROFILES` or another; its resolution is one of RESOLUTIONS.
         seed: the same seed gives the same bytes on one machine with one set of package versions.
-        workers: processes; all cores by default.
-        copies: how many augmented copies of each training recording to add.
+        workers: number of processes; all cores by default.
+        copies: number of augmented copies to add for each training recording.
 
     Raises:
-        InputError: a required file of the kit is missing or not as it should be, the folder cannot be written, or
-            espeak-ng is not installed.
+        InputError: a required file of the kit is missing or damaged, the folder cannot be written, or espeak-ng is not
+            installed.
     """
     folder = model_folder(Path(kit))
     model = read_model(folder, REQUIRED, tuple(OPTIONAL), profile.resolution)
@@ -118,15 +118,15 @@ def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, 
 
 def lacking(model: FaceModel) -> str:
     """Return one sentence on what a part of the kit lacks, empty for the whole kit."""
-    lost: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
     for name, effect in OPTIONAL.items():
         if name not in model.names:
-            lost.setdefault(effect, []).append(name)
+            missing.setdefault(effect, []).append(name)
     parts = []
     if len(model.identities) < _IDENTITIES:
         parts.append(f"{len(model.identities)} of {_IDENTITIES} identities, so that speakers look "
                      f"{'more alike' if len(model.identities) else 'all the same'}")
-    parts += [f"no {', '.join(names)}, so less or nothing of {effect}" for effect, names in lost.items()]
+    parts += [f"no {', '.join(names)}, so less or nothing of {effect}" for effect, names in missing.items()]
     return "; ".join(parts)
 
 
@@ -147,13 +147,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="a checkout of ICT-FaceKit, or its folder FaceXModel, or a part of that")
     add_size_arguments(parser, PROFILES)
     parser.add_argument("--resolution", choices=RESOLUTIONS,
-                        help="how much of the head: narrow, the mask from chin to forehead, 6,706 vertices; face, with ears "
+                        help="extent of the head: narrow, the mask from chin to forehead, 6,706 vertices; face, with ears "
                              "and neck, 9,409; head, with mouth, teeth and eyes, 24,591; a minute takes 0.15, 0.2 or 0.5 GB "
                              "(default: the profile's)")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Build the corpus that the options ask for.
+    """Build the corpus that the options describe.
 
     Raises:
         InputError: an option is out of range, or the corpus cannot be built.

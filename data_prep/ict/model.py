@@ -1,12 +1,12 @@
 """ICT-FaceKit's light model (USC ICT, MIT licence), read from a user's own checkout: neutral face, expressions, identities.
 
-Every shape is one OBJ file of the same topology, in centimetres; what a shape adds is its difference from the neutral one.
-The order of the 26,719 vertices is the kit's own and means something: parts of the head follow each other.
+Every shape is one OBJ file of the same topology, in centimetres; a shape adds its difference from the neutral one. The
+order of the 26,719 vertices is the kit's own: the parts of the head follow each other.
 """
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ _EYES = ((21_451, 23_021), (23_021, 24_591))
 _IRIS, _PUPIL = 0.0058, 0.0022  # metres from the axis of an eye
 
 # 68 landmarks in the order of Multi-PIE
-CHIN, NOSE_BRIDGE, NOSE_TIP = 8, 28, 30
+CHIN, NOSE_BRIDGE = 8, 28
 RIGHT_CORNER, LEFT_CORNER = 48, 54
 _OUTER_LIPS = range(48, 60)
 UPPER_LIP, LOWER_LIP = 62, 66  # where the lips touch in the middle
@@ -45,7 +45,8 @@ class FaceModel:
     Attributes:
         neutral: (V, 3) float32, the mean face.
         faces: (F, 3) int32.
-        expressions: (K, V, 3) float32, what each expression adds at a weight of 1; ``names`` (K,) are theirs.
+        expressions: (K, V, 3) float32, what each expression adds at a weight of 1.
+        names: (K,) names of the expressions.
         identities: (I, V, 3) float32, what each identity adds; weights are drawn from N(0, 1).
         landmarks: (68,) vertices in the order of Multi-PIE.
     """
@@ -59,7 +60,7 @@ class FaceModel:
 
     @property
     def topology(self) -> Topology:
-        """The faces with regions, found from landmarks and from what jawOpen moves, and parts; faces in none are skin."""
+        """The faces with parts and with regions, which follow from landmarks and jawOpen; faces in no part are skin."""
         regions = self._regions()
         return Topology(self.faces, regions, self._parts(regions["lips"]), len(self.neutral))
 
@@ -73,17 +74,17 @@ class FaceModel:
         towards = np.clip(np.abs(x) / point[LEFT_CORNER, 0], 0, 1)  # 0 in the middle of the mouth, 1 at its corners
         upper = lips & (opening < np.mean(middle) + towards * (corner - np.mean(middle)))
         front = face & (z > point[0, 2])  # the first landmark is where jaw and ear meet
-        chosen = {
+        masks = {
             "lips": lips, "lips_upper": upper, "lips_lower": lips & ~upper,
             "upper_face": front & (y > point[NOSE_BRIDGE, 1]),
             "jaw": front & ~lips & (y < point[57, 1]) & (opening > opening[self.landmarks[CHIN]] / 2),
         }
         pairs = {"lip_gap": self.landmarks[[UPPER_LIP, LOWER_LIP]],
                  "mouth_corners": self.landmarks[[LEFT_CORNER, RIGHT_CORNER]]}
-        return {name: np.flatnonzero(vertices) for name, vertices in chosen.items()} | pairs
+        return {name: np.flatnonzero(mask) for name, mask in masks.items()} | pairs
 
     def _within_lips(self) -> np.ndarray:
-        """Return which vertices lie in the outline of the lips as one sees it from the front, (V,)."""
+        """Return which vertices lie within the outline of the lips in front view, (V,)."""
         corner = self.neutral[self.landmarks[_OUTER_LIPS]]  # (12, 3)
         closed = np.vstack([corner, corner[:1]])[:, :2]
         outline = CubicSpline(np.arange(len(closed)), closed, bc_type="periodic")(np.linspace(0, len(corner), 200))
@@ -94,13 +95,13 @@ class FaceModel:
         owner = np.full(len(self.faces), "", dtype="<U8")
         for start, end in _EYES:
             eye = self._between(start, end)
-            if not len(eye):
+            if not len(eye):  # a resolution without eyes
                 continue
             centre = self.neutral[start:end].mean(0)
             middle = self.neutral[self.faces[eye]].mean(1) - centre  # (N, 3)
             across = np.linalg.norm(middle[:, :2], axis=1)
-            owner[eye] = np.where(middle[:, 2] < 0, "eyes", np.where(across < _PUPIL, "pupils",
-                                                                      np.where(across < _IRIS, "iris", "eyes")))
+            front = middle[:, 2] >= 0
+            owner[eye] = np.select([front & (across < _PUPIL), front & (across < _IRIS)], ["pupils", "iris"], "eyes")
         parts |= {name: np.flatnonzero(owner == name) for name in ("eyes", "iris", "pupils")}
         parts["lips"] = np.flatnonzero(np.isin(self.faces, lips).all(1))
         return {name: members for name, members in parts.items() if len(members)}
@@ -126,12 +127,12 @@ def read_model(folder: Path, required: Sequence[str], optional: Sequence[str], r
 
     Args:
         folder: where the OBJ files and vertex_indices.json lie.
-        required: names of expressions that must be there.
-        optional: names of expressions that are read where they are there.
-        resolution: of RESOLUTIONS.
+        required: names of expressions that must exist.
+        optional: names of expressions that are read if they exist.
+        resolution: one of RESOLUTIONS.
 
     Raises:
-        InputError: a required file is missing, or a file is not of this model; all that are missing are named at once.
+        InputError: a required file is missing (all missing ones are named at once), or a file is not of this model.
     """
     missing = [name for name in (INDICES, *(f"{name}.obj" for name in required)) if not os.path.isfile(folder / name)]
     if missing:
@@ -143,41 +144,33 @@ def read_model(folder: Path, required: Sequence[str], optional: Sequence[str], r
                          f"{_VERTICES}")
     landmarks = _read_landmarks(folder / INDICES)
 
-    def difference(name: str) -> np.ndarray:
-        mesh = read_mesh(folder / name)
-        if not np.array_equal(mesh.faces, neutral.faces):
-            raise InputError(f"{folder / name}: has other faces than {NEUTRAL}; take both from one checkout")
-        return ((mesh.vertices - neutral.vertices)[:count] / _METRE).astype(np.float32)
-
     names = tuple(name for name in (*required, *optional) if os.path.isfile(folder / f"{name}.obj"))
     identities = sorted(path.name for path in folder.iterdir() if _IDENTITY.fullmatch(path.name))
-    read = _reader(difference, len(names) + len(identities))
-    return FaceModel(
-        neutral=(neutral.vertices[:count] / _METRE).astype(np.float32),
-        faces=neutral.faces[(neutral.faces < count).all(1)].astype(np.int32),
-        expressions=read([f"{name}.obj" for name in names], count), names=names,
-        identities=read(identities, count), landmarks=landmarks)
+    progress = tqdm(total=len(names) + len(identities), desc="reading shapes", unit="file")
 
-
-def _reader(difference: Callable[[str], np.ndarray], files: int) -> Callable[[Sequence[str], int], np.ndarray]:
-    progress = tqdm(total=files, desc="reading shapes", unit="file")
-
-    def read(names: Sequence[str], count: int) -> np.ndarray:
-        shapes = np.zeros((len(names), count, 3), np.float32)
-        for shape, name in zip(shapes, names, strict=True):
-            shape[:] = difference(name)
+    def read(files: Sequence[str]) -> np.ndarray:
+        shapes = np.zeros((len(files), count, 3), np.float32)
+        for shape, name in zip(shapes, files, strict=True):
+            mesh = read_mesh(folder / name)
+            if not np.array_equal(mesh.faces, neutral.faces):
+                raise InputError(f"{folder / name}: has other faces than {NEUTRAL}; take both from one checkout")
+            shape[:] = (mesh.vertices - neutral.vertices)[:count] / _METRE
             progress.update()
         progress.refresh()
         return shapes
 
-    return read
+    return FaceModel(
+        neutral=(neutral.vertices[:count] / _METRE).astype(np.float32),
+        faces=neutral.faces[(neutral.faces < count).all(1)].astype(np.int32),
+        expressions=read([f"{name}.obj" for name in names]), names=names,
+        identities=read(identities), landmarks=landmarks)
 
 
 def _read_landmarks(path: Path) -> np.ndarray:
     content = read_json(path)
-    found = content.get("idx_to_landmark_verts") if isinstance(content, dict) else None
-    if not isinstance(found, list) or len(found) != _LANDMARKS or not all(type(index) is int for index in found):
+    vertices = content.get("idx_to_landmark_verts") if isinstance(content, dict) else None
+    if not isinstance(vertices, list) or len(vertices) != _LANDMARKS or not all(type(index) is int for index in vertices):
         raise InputError(f"{path}: its idx_to_landmark_verts is not a list of {_LANDMARKS} vertices")
-    if min(found) < 0 or max(found) >= RESOLUTIONS["narrow"]:
+    if min(vertices) < 0 or max(vertices) >= RESOLUTIONS["narrow"]:
         raise InputError(f"{path}: idx_to_landmark_verts names a vertex that is not one of the face")
-    return np.array(found)
+    return np.array(vertices)

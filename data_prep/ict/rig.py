@@ -1,11 +1,11 @@
 """Articulator controls to the expression shapes of ICT-FaceKit.
 
-The controls mean what they mean on the built-in head (:mod:`data_prep.head.rig`): `jaw` lowers the chin by 18 mm, and
-`aperture` alone says how far the lips part, by 22 mm. The kit's jawOpen parts the lips too, and its mouthClose is there
-to shut them again; so for every frame the gap that all other shapes leave is worked out (it is linear in their weights)
-and the difference from the gap that is wanted goes to mouthClose or, where it is too small, to the lips' own raising and
-lowering. The lips meet in every p, b and m, on every face. Which shapes stand for which control, and how much of each,
-is our choice, looked at on the kit's own mean face.
+The controls mean the same as on the built-in head (:mod:`data_prep.head.rig`): `jaw` lowers the chin by 18 mm, and
+`aperture` alone determines how far the lips part, up to 22 mm. The kit's jawOpen parts the lips too, and its mouthClose
+shuts them again; so for every frame we compute the gap that all other shapes leave (it is linear in their weights). Where
+it is larger than the target, mouthClose takes away the difference; where it is smaller, the lips' own raising and lowering
+add it. The lips meet in every p, b and m, on every face. Which shapes stand for which control, and how much of each, is our
+choice, judged by eye on the kit's mean face.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from otlib.errors import InputError
 
 REQUIRED = ("jawOpen", "mouthClose", "mouthPucker", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L",
             "mouthUpperUp_R")
-OPTIONAL: Mapping[str, str] = {  # and what a face lacks without them
+OPTIONAL: Mapping[str, str] = {  # shapes, and what a face lacks without them
     "mouthFunnel": "open rounded lips",
     "mouthPress_L": "pressed lips", "mouthPress_R": "pressed lips",
     "mouthRollLower": "the lower lip at the teeth for f and v", "mouthRollUpper": "pressed lips",
@@ -33,7 +33,7 @@ OPTIONAL: Mapping[str, str] = {  # and what a face lacks without them
 
 _CHIN_DROP, _APERTURE, _CORNER_OUT = 0.018, 0.022, 0.004  # metres at jaw, aperture and spread 1
 _OPENERS = ("mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
-_PART_MOST = 1.0  # weight of the openers
+_PART_MOST = 1.0  # largest weight of the openers
 _RAISED, _SHUT = 0.5, 0.25  # share of the jaw that shut lips take away, and the aperture from which they do
 _ROLLS = ("mouthRollLower", "mouthRollUpper")  # each brings its own lip back
 _PRESSED = 0.8  # share of the gap at rest that pressing takes away
@@ -54,7 +54,7 @@ class Rig:
     """The weights of a model's expressions for articulator controls.
 
     Args:
-        model: with all of REQUIRED; what is missing of OPTIONAL does not move.
+        model: a model with all of REQUIRED; shapes of OPTIONAL that it lacks do not move.
 
     Raises:
         InputError: a shape does not do what its name says.
@@ -64,7 +64,7 @@ class Rig:
         self._column = {name: number for number, name in enumerate(model.names)}
         self._middle = model.landmarks[[UPPER_LIP, LOWER_LIP]]
         upper, lower = (model.expressions[:, lip].astype(float) for lip in self._middle)
-        self._parting, self._before = (upper - lower)[:, 1:].T  # (K,) metres that the upper lip goes up and forth from it
+        self._parting, self._before = (upper - lower)[:, 1:].T  # (K,) metres up and forward from the lower lip to the upper
         self._apart = sum(self._parting[self._column[name]] for name in _OPENERS)
         self._lips_at_rest = self.lips(model.neutral)
         chin = float(model.expressions[self._column["jawOpen"], model.landmarks[CHIN], 1])
@@ -81,7 +81,7 @@ class Rig:
                         for side in "LR"} if out > 0 else {}
 
     def lips(self, vertices: np.ndarray) -> np.ndarray:
-        """Return how far the upper lip lies above and before the lower one, (2,) metres."""
+        """Return how far the upper lip lies above and in front of the lower one, (2,) metres."""
         upper, lower = vertices[self._middle].astype(float)
         return (upper - lower)[1:]
 
@@ -90,8 +90,8 @@ class Rig:
 
         Args:
             controls: (T, A), the columns in the order of CONTROLS.
-            person: (V, 3), with all weights zero. Controls of zero bring the lips of every person together as they are on
-                the mean face.
+            person: (V, 3), the person's face with all weights zero. Controls of zero bring every person's lips as close
+                together as on the mean face.
 
         Raises:
             ValueError: controls of a wrong shape.
@@ -106,24 +106,23 @@ class Rig:
         self._add(weights, {"mouthPucker": 1.0}, sum(share * control[name] for name, share in _PUCKER.items()))
         self._add(weights, {"mouthFunnel": _FUNNEL}, control["protrude"] * np.minimum(aperture / _FUNNEL_APERTURE, 1.0))
         self._add(weights, self._spread, control["spread"])
-        amounts = {"press": control["press"], "tuck": control["tuck"], "blink": control["blink"],
-                   "brow up": np.maximum(brow, 0), "brow down": np.maximum(-brow, 0),
-                   "smirk left": np.maximum(smirk, 0), "smirk right": np.maximum(-smirk, 0)}
-        for name, amount in amounts.items():
-            self._add(weights, _SHARES[name], amount)
+        amounts = control | {"brow up": np.maximum(brow, 0), "brow down": np.maximum(-brow, 0),
+                             "smirk left": np.maximum(smirk, 0), "smirk right": np.maximum(-smirk, 0)}
+        for name, shares in _SHARES.items():
+            self._add(weights, shares, amounts[name])
         wider, forth = self.lips(person) - self._lips_at_rest
         self._meet(weights, shut, wider, forth)
         self._part(weights, _APERTURE * aperture - _PRESSED * control["press"] * self._lips_at_rest[0] - wider)
         return weights
 
-    def _part(self, weights: np.ndarray, wanted: np.ndarray) -> None:
-        """Add what is lacking to part the lips by (T,) metres."""
-        further = wanted - weights @ self._parting
+    def _part(self, weights: np.ndarray, gap: np.ndarray) -> None:
+        """Change the weights so that the lips part by ``gap`` (T,) metres."""
+        further = gap - weights @ self._parting
         self._add(weights, {"mouthClose": 1 / self._parting[self._column["mouthClose"]]}, np.minimum(further, 0))
         self._add(weights, dict.fromkeys(_OPENERS, 1.0), np.clip(further / self._apart, 0, _PART_MOST))
 
     def _meet(self, weights: np.ndarray, shut: np.ndarray, wider: float, forth: float) -> None:
-        """Roll in the lip that would lie in front of the other one once shut, so that they meet face to face."""
+        """Roll in the lip that would lie in front of the other one when shut, so that they meet face to face."""
         closed = weights.copy()
         self._part(closed, np.full(len(weights), -wider))
         before = forth + closed @ self._before  # (T,) metres

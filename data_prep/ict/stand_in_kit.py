@@ -1,7 +1,7 @@
-"""A stand-in for a checkout of ICT-FaceKit, in its format, made from the built-in head: to try the importer without the kit.
+"""A stand-in for a checkout of ICT-FaceKit, made from the built-in head, to try the importer without the kit.
 
-It has the kit's file names, numbering and units and nothing of its content: the head's 1,000 or so vertices come first,
-two balls are where the kit has its eyes, and the vertices in between lie unused behind it.
+It has the kit's file names, numbering and units but none of its content: the head's 1,000 or so vertices come first, two
+balls take the places of the kit's eyes, and the vertices in between lie unused behind the head.
 """
 
 import json
@@ -32,9 +32,9 @@ def write_kit(folder: Path, identities: int = 3, resolution: str = "low") -> Pat
     """Write the neutral mesh, the expressions that the importer uses, some identities and vertex_indices.json.
 
     Args:
-        folder: to make.
-        identities: how many of the built-in head's directions of identity to write.
-        resolution: of the built-in head; at most "medium" fits before the eyes.
+        folder: the folder to make.
+        identities: number of the built-in head's identity directions to write.
+        resolution: the built-in head's resolution; at most "medium" fits before the eyes.
 
     Raises:
         InputError: the folder cannot be written.
@@ -63,8 +63,8 @@ def write_kit(folder: Path, identities: int = 3, resolution: str = "low") -> Pat
 
 
 def _difference(head: Head, controls: Mapping[str, float]) -> np.ndarray:
-    """Return what controls add to the head, (V, 3); each by itself, since some act on closed lips only."""
-    values = np.array([[controls.get(name, 0.0) if name == own else 0.0 for name in CONTROLS] for own in controls])
+    """Return what controls add to the head, (V, 3); each is applied alone, since some act on closed lips only."""
+    values = np.array([[value if name == own else 0.0 for name in CONTROLS] for own, value in controls.items()])
     return (pose(head, values) - head.vertices).sum(0)
 
 
@@ -89,10 +89,10 @@ def _landmarks(head: Head) -> list[int]:
     border = head.topology.lips[-2 * half:]
     over, under = (border[np.linspace(start, stop, 7).round().astype(int) % (2 * half)]
                    for start, stop in ((half, 0), (2 * half, half)))
-    found = {8: _nearest(head, (0.0, -0.105, 0.09)), 0: _nearest(head, (-0.07, -0.01, 0.0)),
-             28: _nearest(head, (0.0, -0.01, 0.1)), 48: right, 54: left, 62: upper, 66: lower}
-    found |= {48 + place: int(index) for place, index in enumerate([*over[:-1], *under[:-1]]) if 48 + place not in found}
-    return [found.get(number, 0) for number in range(68)]
+    ring = {48 + place: int(index) for place, index in enumerate([*over[:-1], *under[:-1]])}
+    landmarks = ring | {8: _nearest(head, (0.0, -0.105, 0.09)), 0: _nearest(head, (-0.07, -0.01, 0.0)),
+                        28: _nearest(head, (0.0, -0.01, 0.1)), 48: right, 54: left, 62: upper, 66: lower}
+    return [landmarks.get(number, 0) for number in range(68)]
 
 
 def _nearest(head: Head, point: tuple[float, float, float]) -> int:

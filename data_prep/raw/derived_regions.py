@@ -94,6 +94,6 @@ def _foremost(line: np.ndarray) -> np.ndarray:
     x, z = line[order, 0], line[order, 2]
     start, stop = np.searchsorted(x, x - _BESIDE), np.searchsorted(x, x + _BESIDE, side="right")
     front = np.array([z[first:last].max() for first, last in zip(start, stop, strict=True)])
-    kept = np.empty(len(line), dtype=bool)
-    kept[order] = z > front - _BEHIND
-    return kept
+    foremost = np.empty(len(line), dtype=bool)
+    foremost[order] = z > front - _BEHIND
+    return foremost

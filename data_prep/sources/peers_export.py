@@ -10,7 +10,7 @@
 
 That code identifies splits by subject and by the last two characters of a name, and has the numbers built in. --for vocaset:
 sentences 1 to 40 to train, 21 to 40 to validate and test, and 60 frames a second of which it takes every other one; a data
-set of 30 frames a second gets a frame halfway between each two, so that that code reads exactly the original frames. --for
+set of 30 frames a second gets a halfway frame between each two, and that code then reads exactly the original ones. --for
 biwi: 1 to 32, 33 to 36, 37 to 40, at 25 frames a second. --for any: 1 to 99, at the data set's own rate. Names that do not
 fit are replaced by numbers; clips for which no number is left are left out, and listed.
 """
@@ -85,18 +85,18 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
     rules = CONVENTIONS[convention]
     doubled = _doubled(dataset, convention)
     names = file_names(dataset, rules)
-    kept = [sequence for sequence in dataset.sequences if sequence.id in names]
-    if not kept:
+    sequences = [sequence for sequence in dataset.sequences if sequence.id in names]
+    if not sequences:
         raise InputError(f"{dataset.path}: holds no clip that --for {convention} has a number for")
     with whole_folder(out, EXPORT) as folder, writable(out):
         for part in ("vertices_npy", "wav", "templates", "regions"):
             (folder / part).mkdir()
-        for sequence in tqdm(kept, desc=f"{dataset.name}, processed layout", unit="clip"):
+        for sequence in tqdm(sequences, desc=f"{dataset.name}, processed layout", unit="clip"):
             frames = np.asarray(sequence.vertices)
             frames = with_frames_between(frames) if doubled else frames
             np.save(folder / f"vertices_npy/{names[sequence.id]}.npy", frames.reshape(len(frames), -1), allow_pickle=False)
             shutil.copyfile(sequence.audio_path, folder / f"wav/{names[sequence.id]}.wav")
-        subjects = list(dict.fromkeys(sequence.subject for sequence in kept))
+        subjects = list(dict.fromkeys(sequence.subject for sequence in sequences))
         templates = {subject: dataset.template(subject) for subject in subjects}
         write_templates(folder / "templates.pkl", templates)
         mesh = trimesh.Trimesh(templates[subjects[0]], dataset.topology.faces, process=False)
@@ -105,7 +105,7 @@ def export(dataset: Dataset, out: Path | str, convention: str = "any") -> str:
         for region, file in (("lips", "lve.txt"), ("upper_face", "fdd.txt")):
             indices = ", ".join(map(str, dataset.topology.regions[region]))
             (folder / f"regions/{file}").write_text(indices + "\n", encoding="utf-8")
-        summary = _summary(dataset, convention, kept, names, doubled)
+        summary = _summary(dataset, convention, sequences, names, doubled)
         write_json(folder / MARK, {"format": EXPORT.name, "version": EXPORT.version, "files": file_table(folder)} | summary)
     return _report(summary)
 
@@ -171,15 +171,15 @@ def _doubled(dataset: Dataset, convention: str) -> bool:
                      "--for any")
 
 
-def _summary(dataset: Dataset, convention: str, kept: list[Sequence], names: dict[str, str],
+def _summary(dataset: Dataset, convention: str, sequences: list[Sequence], names: dict[str, str],
              doubled: bool) -> dict[str, Any]:
-    subjects = {split: sorted({sequence.subject for sequence in kept if sequence.split == split}) for split in SPLITS}
+    subjects = {split: sorted({sequence.subject for sequence in sequences if sequence.split == split}) for split in SPLITS}
     codes = {subject: dataset.subjects[subject].get("one_hot", 0) for subject in subjects["train"]}
     subjects["train"].sort(key=codes.__getitem__)
     return {"data_set": dataset.name, "checksum": dataset.checksum, "for": convention,
             "frame_rate": (2 if doubled else 1) * dataset.frame_rate,
-            "vertice_dim": 3 * len(dataset.template(kept[0].subject)),
-            "clips": {names[sequence.id]: {"sequence": sequence.id, "split": sequence.split} for sequence in kept},
+            "vertice_dim": 3 * len(dataset.template(sequences[0].subject)),
+            "clips": {names[sequence.id]: {"sequence": sequence.id, "split": sequence.split} for sequence in sequences},
             "left_out": [sequence.id for sequence in dataset.sequences if sequence.id not in names],
             **{f"{split}_subjects": " ".join(subjects[split]) for split in SPLITS}}
 

@@ -59,9 +59,7 @@ def read_processed_layout(folder: Folder, faces: Path | None = None) -> Processe
             the folder; no clip is complete.
     """
     motions, sounds = folder.folder(MOTION).by_stem({".npy"}), folder.folder(SOUND).by_stem({".wav"})
-    mesh_file = faces or find_faces_file(folder)
-    mesh = read_mesh(mesh_file)
-    templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
+    face_list, templates = read_faces_and_templates(folder, faces)
     clips, left_out = {}, {}
     for name in sorted(motions.keys() | sounds.keys()):
         subject, _, sentence = name.rpartition("_")
@@ -71,12 +69,19 @@ def read_processed_layout(folder: Folder, faces: Path | None = None) -> Processe
             left_out[name] = f"no template of a subject {subject!r} in {TEMPLATES}"
         else:
             check_sound(sounds[name])
-            map_motion(motions[name], len(mesh.vertices))
+            map_motion(motions[name], len(templates[subject]))
             clips[name] = motions[name], sounds[name]
     if not clips:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in list(left_out.items())[:3])
         raise InputError(f"{folder}: no clip has motion, sound and a template ({reasons or 'it holds no clips'})")
-    return ProcessedLayout(mesh.faces, templates, clips, left_out)
+    return ProcessedLayout(face_list, templates, clips, left_out)
+
+
+def read_faces_and_templates(folder: Folder, faces: Path | None) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the faces (F, 3) int64 and the templates of a processed layout; errors as of :func:`read_processed_layout`."""
+    mesh_file = faces or find_faces_file(folder)
+    mesh = read_mesh(mesh_file)
+    return mesh.faces, read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
 
 
 def find_faces_file(folder: Folder) -> Path:

@@ -16,7 +16,7 @@ from data_prep.raw.mesh_files import SUFFIXES, read_mesh
 from data_prep.raw.npy_and_wav import check_sound, map_motion
 from data_prep.raw.safe_folder import Folder
 from data_prep.sources.clip_table import TABLE, ClipRow, read_rows, with_splits
-from data_prep.sources.peers_layout import MOTION, SOUND, TEMPLATES, find_faces_file, is_processed_layout, read_templates
+from data_prep.sources.peers_layout import MOTION, SOUND, is_processed_layout, read_faces_and_templates
 from otlib.errors import InputError
 
 EVERYONE = "template"  # name of the template for all subjects without their own
@@ -87,7 +87,8 @@ def look_through(path: Path, faces: Path | None = None) -> Recordings:
     names = sorted(name for name in sounds.keys() | motions.keys() if name.casefold() not in result.unclear)
     rows = read_rows(path / TABLE, names, result.problems)
     if processed:
-        _read_processed_templates(folder, faces, result)
+        with _collected(result.problems):
+            result.faces, result.templates = read_faces_and_templates(folder, faces)
     else:
         _read_template_files(folder, result)
     if not names and not result.problems:
@@ -123,14 +124,6 @@ def _by_name(folder: Folder, part: str, accepts: Callable[[Path], bool], result:
         else:
             paths[name] = path
     return paths
-
-
-def _read_processed_templates(folder: Folder, faces: Path | None, result: Recordings) -> None:
-    with _collected(result.problems):
-        mesh_file = faces or find_faces_file(folder)
-        mesh = read_mesh(mesh_file)
-        result.faces = mesh.faces
-        result.templates = read_templates(folder.file(TEMPLATES), len(mesh.vertices), mesh_file)
 
 
 def _read_template_files(folder: Folder, result: Recordings) -> None:

@@ -113,10 +113,9 @@ class Side:
 
     Attributes:
         name: "true" or "predicted".
-        points: (N, 3) of the atoms.
-        weights: (N,) of the atoms.
-        gap_mm: (N,) see :attr:`otlib.inspector.transport.Alignment.gaps`, but in mm.
-        cost: (N,) that each atom pays.
+        points, weights: (N, 3) and (N,), positions and masses of the atoms.
+        gap_mm: (N,) the gaps of :attr:`otlib.inspector.transport.Alignment.gaps`, in mm.
+        cost: (N,) what each atom pays.
     """
 
     def __init__(self, name: str, measure, moved, gap: np.ndarray) -> None:

@@ -78,8 +78,8 @@ def _story(controls: Controls, factor: int) -> str:
     return (f"The {WORDS[controls.region]} as two probability measures: an atom for each triangle, its area the mass, "
             f"coloured by the cost it carries (the mean gap per mass in {controls.count} projections). Arrows: the step of "
             f"descent on the sliced distance, masses held (training pulls otherwise), drawn {factor} times as long, at the "
-            f"{MOST_ARROWS} atoms that pay most. Drag to turn both views; turn the direction to see both projections, the "
-            "pairs of optimal transport, and the area between the quantile functions, the distance W_1 along it.")
+            f"{MOST_ARROWS} atoms that pay most. Drag to turn both views; turn the direction to see both projections, whom "
+            "optimal transport pairs, and the area between the quantile functions, the distance W_1 along it.")
 
 
 def _pack(alignments: list[Alignment], start: int) -> dict[str, Any]:

@@ -131,6 +131,6 @@ def _combine(name: str, values: Sequence[float]) -> float:
     return fmean(defined) if defined else math.nan
 
 
-def ratio(numerator: float, denominator: float) -> float:
+def ratio(numerator: float | int, denominator: float | int) -> float:
     """Return the quotient, NaN over zero."""
     return numerator / denominator if denominator else math.nan

@@ -93,15 +93,46 @@ def closures_of_speech(gap_mm: Float[ndarray, " T"], phonemes: Sequence[Phoneme]
     return result | {name: ratio(*(result[part] for part in parts)) for name, parts in RATIOS.items() if parts[0] in result}
 
 
-def of_another_recording(gaps_mm: Sequence[Float[ndarray, " _"]], place: int, frames: int) -> Float[ndarray, " frames"]:
-    """Return the lip gap that gives the chance level of recording ``place``: the next one's, repeated or cut to ``frames``.
+def of_another_recording(gaps_mm: Sequence[Float[ndarray, " _"]], loud: Sequence[Bool[ndarray, " _"]],
+                         place: int) -> Float[ndarray, " _"]:
+    """Return the lip gap that gives recording ``place`` its chance level: what the lips do while the next one speaks.
+
+    That stretch, from the first to the last loud frame, is repeated or cut to this recording's; before and after it the
+    lips are as shut as they get. Lips that are shut in the silence around another's words would find closures for nothing.
 
     Raises:
         ValueError: there is no other recording.
     """
     if len(gaps_mm) < 2:
         raise ValueError("there is only one recording; name two or more, so that each can be compared with another")
-    return np.resize(gaps_mm[(place + 1) % len(gaps_mm)], frames)
+    other = (place + 1) % len(gaps_mm)
+    motion, own = gaps_mm[other][_spoken(loud[other])], _spoken(loud[place])
+    result = np.full(len(gaps_mm[place]), gaps_mm[other].min())
+    result[own] = np.resize(motion, len(result[own]))
+    return result
+
+
+def _spoken(loud: Bool[ndarray, " T"]) -> slice:
+    """Return the frames from the first loud one to the last; all where none is."""
+    frames = np.flatnonzero(loud)
+    return slice(frames[0], frames[-1] + 1) if len(frames) else slice(None)
+
+
+def closures_beside_chance(gaps_mm: Sequence[Float[ndarray, " _"]], phonemes: Sequence[Sequence[Phoneme]],
+                           loud: Sequence[Bool[ndarray, " _"]], frame_rate: float | int,
+                           ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Return the closures of several recordings, and those of the same motions each beside another recording's sounds.
+
+    Args:
+        gaps_mm, phonemes, loud: of each recording, as :func:`closures_of_speech` takes them.
+        frame_rate: frames a second.
+
+    Raises:
+        ValueError: as :func:`closures_of_speech` and :func:`of_another_recording`.
+    """
+    own = [closures_of_speech(*one, frame_rate) for one in zip(gaps_mm, phonemes, loud, strict=True)]
+    others = [of_another_recording(gaps_mm, loud, place) for place in range(len(gaps_mm))]
+    return own, [closures_of_speech(*one, frame_rate) for one in zip(others, phonemes, loud, strict=True)]
 
 
 def loud_frames(samples: Float[ndarray, " S"], sample_rate: int, frames: int,

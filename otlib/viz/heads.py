@@ -23,7 +23,7 @@ Camera = Literal["front", "three_quarter", "profile"]
 Picture = UInt8[np.ndarray, "_ _ 3"]  # (height, width, 3)
 
 _AZIMUTH_DEGREES = {"front": 0.0, "three_quarter": 35.0, "profile": 90.0}  # towards the head's left
-_MARGIN = 1.12  # of the picture around the template, so that an opening jaw stays inside
+_MARGIN = 1.12  # size of the picture relative to the template, so that an opening jaw stays inside
 _ROUND_BELOW = 5000  # faces; a finer mesh has smooth contours of its own
 SUPERSAMPLING = 2  # as smooth as VTK's own multisampling and 1.4 times as fast on a CPU
 

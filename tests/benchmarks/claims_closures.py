@@ -12,7 +12,7 @@ from otlib.data.check import read_phonemes
 from otlib.errors import InputError
 from otlib.metrics.aggregate import CorpusScores, aggregate
 from otlib.metrics.closures import DEFAULT_CLOSURES, frames_within
-from otlib.metrics.closures_of_speech import MARGIN_FRAMES, closures_of_speech, loud_frames, of_another_recording
+from otlib.metrics.closures_of_speech import MARGIN_FRAMES, closures_beside_chance, closures_of_speech, loud_frames
 from otlib.metrics.intervals import IntervalUndefined, speaker_interval
 from otlib.phonemes import Phoneme, load_aligner
 from otlib.speech.recording import Recording, read_recording, resampled
@@ -103,17 +103,20 @@ def scores_of(setting: Setting, speech: Mapping[str, tuple[Recording, list[Phone
     Counts are summed over the heads of the test speakers; the speaker of the averages is the recording's.
     """
     heads = {sequence.subject: sequence.template for sequence in setting.corpus.select("test")}
-    rate, names = setting.corpus.frame_rate, list(speech)
-    own, chance, speakers = [], [], []
+    rate, recordings = setting.corpus.frame_rate, [recording for recording, _ in speech.values()]
+    phonemes = [said for _, said in speech.values()]
+    own, chance = [], []
     for head in heads.values():
-        gaps = [setting.gap_mm(recording, head) for recording, _ in speech.values()]
-        for place, (recording, phonemes) in enumerate(speech.values()):
-            loud = loud_frames(recording.samples, recording.sample_rate, len(gaps[place]), rate)
-            own.append(closures_of_speech(gaps[place], phonemes, loud, rate))
-            if len(names) > 1:
-                other = of_another_recording(gaps, place, len(loud))
-                chance.append(closures_of_speech(other, phonemes, loud, rate))
-            speakers.append(names[place])
+        gaps = [setting.gap_mm(recording, head) for recording in recordings]
+        loud = [loud_frames(recording.samples, recording.sample_rate, len(gap), rate)
+                for recording, gap in zip(recordings, gaps, strict=True)]
+        if len(speech) > 1:
+            pair = closures_beside_chance(gaps, phonemes, loud, rate)
+            own += pair[0]
+            chance += pair[1]
+        else:
+            own.append(closures_of_speech(gaps[0], phonemes[0], loud[0], rate))
+    speakers = list(speech) * len(heads)
     return aggregate(own, speakers), aggregate(chance, speakers) if chance else None
 
 

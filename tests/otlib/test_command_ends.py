@@ -62,6 +62,18 @@ def main(arguments):
     ctypes.CDLL(None).qsort(numbers, 2, ctypes.sizeof(ctypes.c_int), compare)
     time.sleep(1)  # the command goes on, and its end tells of the signal
 """
+ENDED = """
+import atexit
+import time
+from pathlib import Path
+from otlib.commands import command
+
+@command
+def main(arguments):
+    atexit.register(time.sleep, 60)
+    atexit.register(Path("ready").touch)  # the first to be called
+    return 7
+"""
 RUN = "import sys\nsys.path.insert(0, '')\nfrom otlib.commands import run\nrun('program')\n"
 
 
@@ -113,6 +125,14 @@ def test_a_command_that_takes_its_time_ends_at_a_second_signal(tmp_path):
     time.sleep(1.5)
     process.send_signal(signal.SIGTERM)
     assert (process.wait(SOON_S), process.communicate()) == (143, ("", ""))
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_after_the_end_changes_nothing_of_it(tmp_path, number):
+    """While the interpreter clears up; the result is whole, and the status says so."""
+    process = start(tmp_path, ENDED)
+    process.send_signal(number)
+    assert process.communicate(timeout=SOON_S) == ("", "") and process.returncode == 7
 
 
 def test_signals_that_are_ignored_stay_so(tmp_path):

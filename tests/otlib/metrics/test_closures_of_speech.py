@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from otlib.metrics import aggregate
-from otlib.metrics.closures_of_speech import closures_of_speech, loud_frames, of_another_recording
+from otlib.metrics.closures_of_speech import closures_beside_chance, closures_of_speech, loud_frames, of_another_recording
 from otlib.phonemes import Phoneme
 
 RATE = 30.0
@@ -91,18 +91,38 @@ def test_a_mouth_that_shuts_at_random_is_no_better_on_its_own_recording():
         noise = [generator.uniform(0, 10, 60) for _ in range(2)]
         moves = gap(*[(6 * place, 6 * place + 6) for place, sound in enumerate(sounds) if sound.is_bilabial])
         own.append(counts(noise[0], sounds=sounds)["found_shut"])
-        other.append(counts(of_another_recording(noise, 0, 60), sounds=sounds)["found_shut"])
+        other.append(counts(of_another_recording(noise, [LOUD] * len(noise), 0), sounds=sounds)["found_shut"])
         right.append(counts(moves, sounds=sounds)["found_shut"])
-        wrong.append(counts(of_another_recording([moves, gap((12, 18), (30, 36))], 0, 60), sounds=sounds)["found_shut"])
+        moved = of_another_recording([moves, gap((12, 18), (30, 36))], [LOUD] * 2, 0)
+        wrong.append(counts(moved, sounds=sounds)["found_shut"])
     assert abs(np.mean(own) - np.mean(other)) < 0.1 and np.mean(right) == 1.0 and np.mean(wrong) < 0.75
 
 
-def test_another_recording_is_repeated_or_cut():
-    gaps = [np.arange(3.0), np.arange(5.0), np.arange(7.0)]
-    assert of_another_recording(gaps, 1, 9).tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
-    assert of_another_recording(gaps, 2, 2).tolist() == [0, 1]
+def test_another_recordings_words_are_repeated_or_cut_to_this_ones():
+    gaps, silent = [np.arange(3.0), np.arange(5.0), np.arange(1.0, 8.0)], [np.zeros(count, bool) for count in (3, 5, 7)]
+    loud = [spans.copy() for spans in silent]
+    loud[0][1:] = True
+    loud[1][[0, 4]] = True  # a pause between words belongs to them
+    loud[2][2:6] = True
+    assert of_another_recording(gaps, loud, 0).tolist() == [0, 0, 1]
+    assert of_another_recording(gaps, loud, 1).tolist() == [3, 4, 5, 6, 3]
+    assert of_another_recording(gaps, loud, 2).tolist() == [0, 0, 1, 2, 1, 2, 0]
+    assert of_another_recording(gaps, silent, 2).tolist() == [0, 1, 2, 0, 1, 2, 0]
     with pytest.raises(ValueError, match="only one recording"):
-        of_another_recording(gaps[:1], 0, 3)
+        of_another_recording(gaps[:1], loud, 0)
+
+
+def test_lips_that_rest_shut_around_their_words_find_nothing_by_chance():
+    """Two recordings whose lips rest shut in long silences, at different times, and open in all words."""
+    loud = np.zeros(60, bool)
+    loud[20:40] = True
+    later = np.roll(loud, 15)
+    gaps = [np.where(spoken, OPEN, 0.0) for spoken in (loud, later)]
+    gaps[0][21] = gaps[1][36] = OPEN + 1
+    sounds = [[Phoneme("m", (first + 8) / RATE, (first + 12) / RATE)] for first in (20, 35)]
+    own, chance = closures_beside_chance(gaps, sounds, [loud, later], RATE)
+    assert [one["found_shut"] for one in own + chance] == [0.0] * 4
+    assert closures_of_speech(gaps[1], sounds[0], loud, RATE)["found_shut"] == 1.0  # as it lies
 
 
 def test_counts_are_summed_over_the_clips_of_a_speaker_before_the_ratio():
