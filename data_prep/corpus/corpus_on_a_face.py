@@ -18,10 +18,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from data_prep.corpus import flite
 from data_prep.corpus.articulation import Style, articulate, frame_count
 from data_prep.corpus.sentences import corpus_sentences
 from data_prep.corpus.sound_variations import SEMITONES, SPEEDS, draw_variation
-from data_prep.corpus.speakers import Speaker, draw_speakers, named_generator, speak
+from data_prep.corpus.speakers import ENGINES, Speaker, draw_speakers, named_generator, speak
 from data_prep.writer import DatasetWriter, FileTable, NewSequence, write_sequence
 from otlib.commands import Workers
 from otlib.data.manifest import SPLITS
@@ -41,11 +42,27 @@ class Profile:
         speakers: number of speakers in each split.
         sentences: number of sentences for each speaker of a split.
         resolution: the head's resolution.
+        engines: the programs of :data:`data_prep.corpus.speakers.ENGINES` that speak for the training speakers, in turn.
     """
 
     speakers: dict[str, int]
     sentences: dict[str, int]
     resolution: str
+    engines: tuple[str, ...] = ENGINES[:1]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a data set tells of its size; the engines where they are not the usual one."""
+        told = asdict(self)
+        if self.engines == ENGINES[:1]:
+            del told["engines"]
+        return told
+
+    @property
+    def licence(self) -> str:
+        """Under which licences the sentences and voices stand."""
+        return ("sentences MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"
+                + (", and by flite, whose licence is BSD-like" if "flite" in self.engines else ""))
 
 
 class Face(Protocol):
@@ -102,9 +119,11 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
             they do not change the originals.
 
     Raises:
-        InputError: the folder cannot be written, or espeak-ng is not installed.
+        InputError: the folder cannot be written, or espeak-ng or flite is not installed.
     """
-    speakers = draw_speakers(seed, profile.speakers, face.identity_directions)
+    if "flite" in profile.engines:
+        flite.require()
+    speakers = draw_speakers(seed, profile.speakers, face.identity_directions, profile.engines)
     utterances = _utterances(seed, profile, speakers)
     utterances += [replace(utterance, copy=copy) for utterance in utterances if utterance.speaker.split == "train"
                    for copy in range(1, copies + 1)]
@@ -180,6 +199,10 @@ def add_size_arguments(parser: argparse.ArgumentParser, profiles: Mapping[str, P
     parser.add_argument("--hours", type=number_of(float, HOURS), metavar="N",
                         help="about N hours of training speech, with more or fewer sentences for each training speaker of "
                              "the profile")
+    parser.add_argument("--voices", nargs="+", choices=ENGINES, metavar="ENGINE", default=ENGINES[:1],
+                        help="programs whose voices the training speakers have in turn: espeak, and flite, whose voices are "
+                             "made from recordings of people (your system's package of that name); speakers to validate and "
+                             "test have espeak's (default: espeak)")
     parser.add_argument("--augment", type=number_of(int, COPIES), default=0, metavar="N",
                         help="add N copies of each training recording, each at another speed ({:g} to {:g}) and pitch "
                              "({:g} to {:+g} semitones), in another room, by another microphone, with noise and at another "
@@ -207,4 +230,4 @@ def chosen_profile(arguments: argparse.Namespace, profiles: Mapping[str, Profile
     if arguments.hours is not None:
         each = math.ceil(arguments.hours * 3600 / (profile.speakers["train"] * _SENTENCE_SECONDS))
         profile = replace(profile, sentences=profile.sentences | {"train": each})
-    return profile
+    return replace(profile, engines=tuple(arguments.voices))

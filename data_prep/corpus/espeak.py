@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from otlib.errors import InputError
 from otlib.phonemes.timed_phoneme import Phoneme
@@ -57,6 +58,11 @@ class Speech:
     phonemes: tuple[Phoneme, ...]
     word_numbers: tuple[int, ...]
     words: tuple[tuple[str, float], ...]
+
+
+def as_16_bits(samples: Float[np.ndarray, " S"]) -> Int[np.ndarray, " S"]:
+    """Return samples of full scale 1 as :class:`Speech` has them; what is louder is cut."""
+    return (np.clip(samples, -1, 1) * 32767).round().astype(np.int16)
 
 
 def _files() -> tuple[str, bytes]:

@@ -1,17 +1,22 @@
 """The people of the built-in corpus, each with a head, a voice and a speaking style, and their speech."""
 
 import hashlib
-from dataclasses import dataclass
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_prep.corpus import voices
+from data_prep.corpus import flite, voices
 from data_prep.corpus.articulation import Style
 from data_prep.corpus.espeak import Speech, synthesise
 from otlib.data.manifest import SPLITS
 from otlib.phonemes.timed_phoneme import Phoneme
 
 _LARGEST_IDENTITY = 2.0  # standard deviations; a rarer face would be a caricature
+ENGINES = ("espeak", "flite")
+_TRACT_LENGTHS = (1.0, 0.9, 1.1, 0.95, 1.06)  # so that three voices of flite make fifteen people
+_USUAL_RATE = 175  # words a minute of espeak-ng at which flite speaks at its own pace
 _LEAD_IN = 0.3  # seconds of silence before the first word, so that the mouth starts from rest; espeak-ng starts at once
 
 
@@ -23,9 +28,9 @@ class Speaker:
         id: split and number, such as "train03".
         split: "train", "val" or "test".
         identity: coefficients of the head's identity directions.
-        voice: espeak-ng's name for the voice.
+        voice: espeak-ng's name for it, or "flite:", flite's name for it and the length of the vocal tract, "flite:rms:0.9".
         rate: words per minute.
-        pitch, pitch_range: 0 to 100, as in espeak-ng.
+        pitch, pitch_range: 0 to 100, as in espeak-ng; flite has its voice's own.
         style: manner of articulation.
     """
 
@@ -43,9 +48,13 @@ def speak(speaker: Speaker, text: str) -> Speech:
     """Synthesise ``text`` in the speaker's voice after a short silence; phoneme times are whole microseconds.
 
     Raises:
-        InputError: espeak-ng is not installed, or the text has nothing to speak.
+        InputError: espeak-ng or flite is not installed, or the text has nothing to speak.
     """
-    speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
+    if speaker.voice.startswith("flite:"):
+        _, voice, tract = speaker.voice.split(":")
+        speech = flite.synthesise(text, voice, _USUAL_RATE / speaker.rate, float(tract))
+    else:
+        speech = synthesise(text, speaker.voice, speaker.rate, speaker.pitch, speaker.pitch_range)
     silence = round(_LEAD_IN * speech.sample_rate)
     lead_in = silence / speech.sample_rate
     phonemes = [Phoneme(symbol, round(start + lead_in, 6), round(end + lead_in, 6))
@@ -61,8 +70,9 @@ def named_generator(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([seed, *np.frombuffer(digest, dtype="<u4").tolist()]))
 
 
-def draw_speakers(seed: int, counts: dict[str, int], directions: int) -> list[Speaker]:
-    """Return speakers for each split, each with a different voice.
+def draw_speakers(seed: int, counts: dict[str, int], directions: int,
+                  engines: Sequence[str] = ENGINES[:1]) -> list[Speaker]:
+    """Return speakers for each split, each with a different voice; those of flite come again from the sixteenth on.
 
     No encoder or model of this project is trained on the test speakers' voices (:mod:`data_prep.corpus.voices`);
     validation speakers take theirs from the other end of the training list. A larger count includes the speakers of a
@@ -72,6 +82,7 @@ def draw_speakers(seed: int, counts: dict[str, int], directions: int) -> list[Sp
         seed: the same seed gives the same speakers.
         counts: number of speakers in each split.
         directions: number of the head's identity coefficients.
+        engines: of ENGINES, whose voices the training speakers have in turn; all others have espeak-ng's.
 
     Raises:
         ValueError: there are fewer voices than speakers.
@@ -82,8 +93,12 @@ def draw_speakers(seed: int, counts: dict[str, int], directions: int) -> list[Sp
         raise ValueError(f"there are {len(train)} voices for training and validation and {len(unseen)} for test, "
                          f"fewer than the speakers asked for: {counts}")
     variants = {"train": train, "val": train[::-1], "test": unseen}
-    return [_draw(seed, split, index, variants[split][index], directions)
-            for split in SPLITS for index in range(counts[split])]
+    speakers = [_draw(seed, split, index, variants[split][index], directions)
+                for split in SPLITS for index in range(counts[split])]
+    people = itertools.cycle(f"flite:{voice}:{tract:g}" for tract in _TRACT_LENGTHS for voice in flite.VOICES)
+    turns = itertools.cycle(engines)
+    return [replace(speaker, voice=next(people)) if speaker.split == "train" and next(turns) == "flite" else speaker
+            for speaker in speakers]
 
 
 def _alternate(generator: np.random.Generator, female: tuple[str, ...], male: tuple[str, ...]) -> list[str]:

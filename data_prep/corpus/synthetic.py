@@ -6,7 +6,7 @@ number of processes.
 
 import argparse
 import importlib.metadata
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -75,9 +75,9 @@ def _provenance(profile: Profile, seed: int, copies: int) -> dict[str, Any]:
     packages = ("otlib", "numpy", "scipy", "soundfile", "espeakng-loader", *(("torch",) if copies else ()))
     return {"tool": "data_prep synthetic", "seed": seed,
             "head": faces_checksum(BuiltInFace(profile.resolution).topology.faces),
-            "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
+            "parameters": profile.parameters | ({"augmented_copies": copies} if copies else {}),
             "versions": {name: importlib.metadata.version(name) for name in packages},
-            "licence": "heads and sentences MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}
+            "licence": f"heads and {profile.licence}"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

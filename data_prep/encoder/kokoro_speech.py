@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.corpus.espeak import synthesise
+from data_prep.corpus.espeak import as_16_bits, synthesise
 from data_prep.corpus.sentences import sentences
-from data_prep.encoder.made_up_speech import Utterance, as_16_bits, spelt_words
+from data_prep.encoder.made_up_speech import Utterance, spelt_words
 from otlib.errors import InputError
 from otlib.files import read_json
 from otlib.speech.recording import Recording, resampled
@@ -112,4 +112,4 @@ def draw_utterance(voices: Path, seed: int, index: int) -> Utterance:
         zip(said.phonemes, said.word_numbers, strict=True), key=lambda pair: pair[1])]
     samples = kokoro.speak([word for word in words if word], speaker, float(generator.uniform(0.85, 1.25)))
     tract = float(generator.choice(_TRACT_LENGTHS))
-    return Utterance(as_16_bits(resampled(Recording(samples, round(_RATE * tract)))), ())
+    return Utterance(as_16_bits(resampled(Recording(samples, round(_RATE * tract))).numpy()), ())

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torchaudio.functional
-from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from data_prep.corpus import voices
-from data_prep.corpus.espeak import synthesise
+from data_prep.corpus.espeak import as_16_bits, synthesise
 from data_prep.corpus.labelled_speech import vocabulary
 from data_prep.corpus.sentences import kept_phrases, sentences, training_phrases
 from otlib.commands import Workers
@@ -45,11 +44,6 @@ class Utterance:
 
     samples: np.ndarray
     phonemes: tuple[Phoneme, ...]
-
-
-def as_16_bits(samples: Float[torch.Tensor, " S"]) -> Int[np.ndarray, " S"]:
-    """Return samples of full scale 1 as an utterance keeps them; what is louder is cut."""
-    return (samples.clamp(-1, 1) * 32767).round().to(torch.int16).numpy()
 
 
 def spelt_words(generator: np.random.Generator) -> str:
@@ -104,7 +98,7 @@ def draw_utterance(seed: int, index: int) -> Utterance:
     rate = round(speech.sample_rate * stretch / 250) * 250  # a common divisor keeps the resampling filter short
     stretch = rate / speech.sample_rate
     samples = torchaudio.functional.resample(torch.from_numpy(speech.samples.astype(np.float32) / 32768), rate, SAMPLE_RATE)
-    samples = as_16_bits(samples)
+    samples = as_16_bits(samples.numpy())
     phonemes = tuple(Phoneme(symbol, start / stretch, end / stretch) for symbol, start, end in speech.phonemes)
     return Utterance(samples, phonemes)
 

@@ -9,7 +9,8 @@ import functools
 import json
 from pathlib import Path
 
-from data_prep.encoder.made_up_speech import Utterance, as_16_bits
+from data_prep.corpus.espeak import as_16_bits
+from data_prep.encoder.made_up_speech import Utterance
 from otlib.errors import InputError
 from otlib.files import sha256
 from otlib.speech.recording import read_recording, resampled
@@ -52,6 +53,6 @@ def people_pool(folder: Path) -> list[Utterance]:
     """
     pool = []
     for file, _ in recordings(folder, "train"):
-        samples = as_16_bits(resampled(read_recording(file)))
+        samples = as_16_bits(resampled(read_recording(file)).numpy())
         pool += [Utterance(samples[start:start + _LONGEST], ()) for start in range(0, len(samples), _LONGEST)]
     return pool

@@ -26,8 +26,9 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 from tqdm import tqdm
 
+from data_prep.corpus.flite import VOICES
 from data_prep.corpus.labelled_speech import text_to_phonemes
-from data_prep.encoder.flite_speech import VOICES, draw_utterance
+from data_prep.encoder.flite_speech import draw_utterance
 from data_prep.encoder.frame_labels import LABELS, UNKNOWN, frame_labels
 from data_prep.encoder.linear_probe import Fit, fit_probe, scores
 from data_prep.encoder.made_up_speech import speech_pool

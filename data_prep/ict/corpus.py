@@ -10,7 +10,7 @@ import argparse
 import importlib.metadata
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -133,12 +133,12 @@ def lacking(model: FaceModel) -> str:
 def _provenance(folder: Path, model: FaceModel, profile: Profile, seed: int, copies: int) -> dict[str, Any]:
     packages = ("otlib", "numpy", "scipy", "soundfile", "trimesh", "espeakng-loader", *(("torch",) if copies else ()))
     return {"tool": "data_prep ict-facekit", "seed": seed,
-            "parameters": asdict(profile) | ({"augmented_copies": copies} if copies else {}),
+            "parameters": profile.parameters | ({"augmented_copies": copies} if copies else {}),
             "model": {"neutral_sha256": sha256(folder / NEUTRAL), "indices_sha256": sha256(folder / INDICES),
                       "expressions": list(model.names), "identities": len(model.identities)},
             "versions": {name: importlib.metadata.version(name) for name in packages},
-            "licence": "faces from ICT-FaceKit, MIT, Copyright (c) 2020 USC Institute for Creative Technologies; sentences "
-                       "MIT as the code; voices synthesised by eSpeak NG, which is GPL-3.0-or-later"}
+            "licence": "faces from ICT-FaceKit, MIT, Copyright (c) 2020 USC Institute for Creative Technologies; "
+                       + profile.licence}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
