@@ -21,7 +21,8 @@ class TrainSettings:
     """Settings of a training; the values are our choice.
 
     Attributes:
-        encoder: "bundled", a HuBERT by folder or hub name, or "prosody" (loudness and pitch alone, the control).
+        encoder: one of those in otlib/speech/encoders, a HuBERT by folder or hub name, or "prosody" (loudness and pitch
+            alone, the control).
         seed: seed of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
@@ -42,7 +43,7 @@ class TrainSettings:
             speakers.
     """
 
-    encoder: str = "bundled"
+    encoder: str = "hubert-people"
     seed: int = bounded(0, SEEDS.low, SEEDS.high)
     steps: int = bounded(900, STEPS.low, STEPS.high)
     batch: int = bounded(4, 1, 1024)
