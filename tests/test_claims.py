@@ -158,6 +158,15 @@ def test_joins_and_what_they_change(claims):
     np.testing.assert_allclose(long.steps_mm(cut, np.array([2, 3])), [1, 4])
 
 
+def test_folders_are_the_same_in_whatever_order_their_ledgers_were_written(claims, tmp_path):
+    for name, lines in (("one", "a\nb\n"), ("two", "b\na\nb\n"), ("other", "a\n")):
+        (tmp_path / name / "features").mkdir(parents=True)
+        (tmp_path / name / "features" / ".otlib-files.jsonl").write_text(lines)
+        (tmp_path / name / "features" / "x.npy").write_text("x")
+    one, two, other = (claims("kills").content(tmp_path / name) for name in ("one", "two", "other"))
+    assert one == two != other and one["features/x.npy"] == b"x"
+
+
 def test_kills_are_the_same_for_the_same_seed_and_come_while_the_program_is_at_work(claims):
     kills = claims("kills")
     moments = kills.kill_moments(10, 40.0, seed=0)

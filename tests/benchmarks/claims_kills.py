@@ -128,9 +128,16 @@ def _prepared(folder: Path, kills: int, source: list[str]) -> dict[str, Any]:
 
 def content(folder: Path) -> dict[str, bytes]:
     """Return all files and sockets below a folder, hidden ones too, but what tells the time: executed notebooks, and the
-    ledgers that list them."""
-    return {file.relative_to(folder).as_posix(): file.read_bytes() if file.is_file() else b"" for file in folder.rglob("*")
-            if not file.is_dir() and not (_RESULTS in file.parts and (file.suffix == ".ipynb" or file.name == LEDGER))}
+    ledgers that list them. Other ledgers count by their lines: two trainings add theirs in any order."""
+    return {file.relative_to(folder).as_posix(): _bytes(file) for file in folder.rglob("*") if not file.is_dir()
+            and not (_RESULTS in file.parts and (file.suffix == ".ipynb" or file.name == LEDGER))}
+
+
+def _bytes(file: Path) -> bytes:
+    if not file.is_file():
+        return b""
+    content = file.read_bytes()
+    return b"".join(sorted(set(content.splitlines(keepends=True)))) if file.name == LEDGER else content
 
 
 def _training(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, Any]:
