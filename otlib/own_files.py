@@ -130,10 +130,11 @@ def own_folder(folder: Path, others: bool = False) -> Iterator[None]:
     Raises:
         InputError: another run is at work there, or something in it is unlisted or was changed; see also :func:`claim`.
     """
-    made = not os.path.lexists(folder)
+    made, claimed = not os.path.lexists(folder), _has_ledger(folder)
     claim(folder)
     with contextlib.ExitStack() as stack:
-        stack.callback(_leave_nothing, folder, made)
+        if not claimed:
+            stack.callback(_leave_nothing, folder, made)
         with writable(folder):
             if fcntl is not None:
                 lock = os.open(folder / LEDGER, os.O_RDWR)

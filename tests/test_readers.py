@@ -18,6 +18,7 @@ OWN = {  # what else reads files, and which: none that a person hands in
     "data_prep/head/skin_fill.py": "comes with the package", "data_prep/encoder/model_card.py": "the card that it fills",
     "data_prep/ict/corpus.py": "a file that the command has written into a temporary folder",
     "data_prep/encoder/people.py": "comes with the package", "data_prep/encoder/pretrain.py": "its checkpoint",
+    "data_prep/encoder/kokoro_speech.py": "packages of a given checksum, and its speakers, of a given length",
     "data_prep/encoder/material.py": "arrays that it keeps for itself",
 }
 

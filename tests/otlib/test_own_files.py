@@ -198,6 +198,18 @@ def test_a_run_that_wrote_nothing_leaves_nothing(tmp_path):
     assert tree(tmp_path) == {"empty": None}
 
 
+def test_a_run_that_was_killed_early_and_stopped_early_can_go_on(tmp_path):
+    """Its folder lies in another of ours, which would refuse one without a ledger."""
+    outer, inner = tmp_path / "outer", tmp_path / "outer" / "inner"
+    claim(outer)
+    claim(inner)  # and killed
+    with pytest.raises(KeyboardInterrupt), own_folder(outer), own_folder(inner):
+        raise KeyboardInterrupt
+    with own_folder(outer), own_folder(inner):
+        write(inner / "a.txt", "one")
+    assert (inner / "a.txt").read_text() == "one"
+
+
 def test_a_run_that_was_killed_on_the_way_ends_with_the_same_bytes(tmp_path, monkeypatch):
     def work(folder):
         with own_folder(folder):
