@@ -148,6 +148,8 @@ def own_folder(folder: Path, others: bool = False) -> Iterator[None]:
         yield
         if not others:
             _settle(folder)
+        if claimed:  # and cleared; what is stopped early leaves it, since the folder around it asks for a ledger
+            _leave_nothing(folder, made)
 
 
 def clear(folder: Path) -> None:
