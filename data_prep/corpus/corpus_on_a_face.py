@@ -122,7 +122,7 @@ def build_corpus(out: Path | str, face: Face, profile: Profile, *, name: str, pr
         InputError: the folder cannot be written, or espeak-ng or flite is not installed.
     """
     if "flite" in profile.engines:
-        flite.require()
+        flite.program()  # is missed before any work is done
     speakers = draw_speakers(seed, profile.speakers, face.identity_directions, profile.engines)
     utterances = _utterances(seed, profile, speakers)
     utterances += [replace(utterance, copy=copy) for utterance in utterances if utterance.speaker.split == "train"

@@ -37,12 +37,12 @@ def synthesise(text: str, voice: str = "rms", slowness: float = 1.0, tract: floa
     Raises:
         InputError: flite is not installed, or fails.
     """
-    program = _program()
-    if voice not in _voices(program):  # it would speak with another one
+    flite = program()
+    if voice not in _voices(flite):  # it would speak with another one
         raise InputError(f"flite: has no voice {voice!r}; `flite -lv` lists those that it has")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "speech.wav"
-        done = subprocess.run([program, "-voice", voice, "--setf", f"duration_stretch={slowness}", "-psdur", "-t", text,
+        done = subprocess.run([flite, "-voice", voice, "--setf", f"duration_stretch={slowness}", "-psdur", "-t", text,
                                "-o", str(file)], capture_output=True, text=True)
         if done.returncode or not file.is_file():
             raise InputError(f"flite: fails over {text[:40]!r} ({done.stderr.strip()[:80]}); give another text")
@@ -58,19 +58,19 @@ def synthesise(text: str, voice: str = "rms", slowness: float = 1.0, tract: floa
     return Speech(as_16_bits(samples.numpy()), SAMPLE_RATE, tuple(phonemes), (-1,) * len(phonemes), ())
 
 
-def require() -> None:
-    """Raise an InputError unless flite is installed."""
-    _program()
+def program() -> str:
+    """Return the path of the program.
 
-
-def _program() -> str:
-    program = shutil.which("flite")
-    if program is None:
+    Raises:
+        InputError: flite is not installed.
+    """
+    path = shutil.which("flite")
+    if path is None:
         raise InputError("flite: is not installed; install your system's package of that name, or do without its voices")
-    return program
+    return path
 
 
 @functools.cache
-def _voices(program: str) -> frozenset[str]:
-    listed = subprocess.run([program, "-lv"], capture_output=True, text=True, check=True).stdout
+def _voices(path: str) -> frozenset[str]:
+    listed = subprocess.run([path, "-lv"], capture_output=True, text=True, check=True).stdout
     return frozenset(listed.partition(":")[2].split())
