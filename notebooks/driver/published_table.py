@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--raw", type=Path, required=True, metavar="DIR", help="its files, which you must hold")
     parser.add_argument("--run", default="", metavar="NAME", help="what results/runs/NAME is called (as the data set)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    parser.add_argument("--encoder", help="one that comes with the project, or a HuBERT by folder or hub name (hubert-people)")
+    parser.add_argument("--encoder", help="one of the project, or a HuBERT by folder or hub name (hubert-people)")
     parser.add_argument("--steps", type=int, help=f"of the training ({STEPS})")
     parser.add_argument("--seed", type=int, help="of the training (0)")
     options, more = parser.parse_known_args(arguments)
