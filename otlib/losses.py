@@ -1,7 +1,7 @@
 """What training minimises: errors of vertices, their motion and the mouth's opening, and a sliced Wasserstein distance."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -44,6 +44,8 @@ class LossSettings:
         directions: number L of directions.
         sampler: how they are drawn, see :mod:`otlib.measures.directions`.
         frames: number of random frames of each clip and step in which transport is measured, which bounds its cost.
+        keys: weight of all these terms at the key frames, for KMTalk, beside the same at all frames; 0 leaves them out.
+        key_transport: weight of SW_2^2 in them: optimal transport at key motions (our combination of both papers).
     """
 
     reconstruction: float = bounded(1.0, 0, _HEAVIEST)
@@ -58,6 +60,8 @@ class LossSettings:
     directions: int = bounded(TRAINING_DIRECTIONS[6], 1, 10_000)
     sampler: str = one_of("design", SAMPLERS)
     frames: int = bounded(3, 1, 1000)
+    keys: float = bounded(1.0, 0, _HEAVIEST)
+    key_transport: float = bounded(1.0, 0, _HEAVIEST)
 
     def __post_init__(self) -> None:
         check(self)
@@ -182,3 +186,26 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
     if faulty := [name for name, fine in zip(terms, finite, strict=True) if not fine]:
         raise NotFiniteError(f"the loss has no finite value in the terms {', '.join(faulty)}")
     return terms
+
+
+def key_losses(key_motion: Float[Tensor, "B K V 3"], index: Int[Tensor, "B K"], truth: Float[Tensor, "B T V 3"],
+               rest: Float[Tensor, "B V 3"], topology: Topology, settings: LossSettings,
+               generators: Sequence[torch.Generator]) -> dict[str, Float[Tensor, ""]]:
+    """Return the terms of :func:`losses` at the key frames, their names preceded by "key_"; none if there is one key.
+
+    Velocity is the motion from one key to the next. A clip with fewer keys than another of its batch repeats its last one,
+    which therefore counts for more.
+
+    Seven arguments, as :func:`losses` and where the keys are.
+
+    Args:
+        key_motion: predicted displacements at the keys, metres.
+        index: frames of the keys.
+        truth, rest, topology, settings, generators: as for :func:`losses`.
+    """
+    if index.shape[1] < 2 or settings.keys == 0:
+        return {}
+    batch = torch.arange(len(index), device=index.device)[:, None]
+    terms = losses(rest[:, None] + key_motion, truth[batch, index], rest, topology,
+                   replace(settings, transport=settings.key_transport), generators)
+    return {f"key_{name}": term for name, term in terms.items()}

@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
-from otlib.models.ottalk import Geometry, OTTalk, prepare_geometry
+from otlib.models.kmtalk import KMTalk
+from otlib.models.ottalk import Geometry, prepare_geometry
+from otlib.phonemes.key_frames import KeyFinder
+from otlib.phonemes.words import Transcript
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.speech.overlapping_windows import Windows
 from otlib.speech.recording import SAMPLE_RATE, Recording, heard
 from otlib.topology import Topology
 from otlib.train.batches import shared_hierarchy
 from otlib.train.checkpoint import load_model
+from otlib.train.methods import Model
 from otlib.train.tuned_encoder import FrozenEncoder
 
 LEAD_IN = 0.3  # seconds of silence before a recording: sentences of the built-in corpus, and most others, begin like this
@@ -25,11 +29,19 @@ LEAD_IN = 0.3  # seconds of silence before a recording: sentences of the built-i
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, the features that it was trained on, and the frame rate of its data, Hz."""
+    """A trained model and what its user needs.
 
-    model: OTTalk
+    Attributes:
+        model: the model.
+        source: the features that it was trained on.
+        frame_rate: frame rate of its data, Hz.
+        finder: what finds key frames, for a method that has them.
+    """
+
+    model: Model
     source: FeatureSource
     frame_rate: float
+    finder: KeyFinder | None = None
 
 
 def load_trained(run: Path | str) -> Trained:
@@ -39,14 +51,14 @@ def load_trained(run: Path | str) -> Trained:
         InputError: there is none, an earlier version trained it, or its encoder is missing or has changed since.
     """
     model, facts = load_model(Path(run))
-    source = feature_source(facts["encoder"])
-    if source.fingerprint != facts["fingerprint"]:
+    source = feature_source(facts.encoder)
+    if source.fingerprint != facts.fingerprint:
         raise InputError(f"{run}: was trained on another encoder {source.name!r} than the present one; train again")
-    return Trained(model, source, facts["frame_rate"])
+    return Trained(model, source, facts.frame_rate, KeyFinder(facts.keys) if isinstance(model, KMTalk) else None)
 
 
 def talk(trained: Trained, recording: Recording, template: np.ndarray, topology: Topology,
-         speaker: str = "") -> Iterator[np.ndarray]:
+         speaker: str = "", transcript: Transcript | None = None) -> Iterator[np.ndarray]:
     """Yield the frames (T, V, 3), float32 metres, of a head that speaks a recording, stretch by stretch.
 
     Each window of the recording passes through encoder, alignment and network on its own, with a margin as wide as they
@@ -62,21 +74,33 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, topology:
         template: (V, 3) metres, of any topology.
         topology: topology of the template; if it has a region "lips", the coarse graphs are denser there.
         speaker: name, for the styles that know their training speakers.
+        transcript: what is said, for a method with key frames whose aligner takes a text; None to recognise the sounds.
+
+    Raises:
+        InputError: the aligner of a method with key frames is not installed or refuses the recording.
     """
     rate, samples = trained.frame_rate, heard(recording)
     lead = round(LEAD_IN * rate)
     silence = round(lead / rate * SAMPLE_RATE)
     vertices = torch.from_numpy(np.asarray(template, np.float32))
-    show = _showing(trained.model, vertices, prepare_geometry(vertices, topology, trained.model.settings), speaker)
+    frames, keys = recording.frames(rate), None
+    if trained.finder is not None:
+        at_rest = np.arange(lead) == 0  # the silence is a pause, and the recording's first frame is key
+        spoken = trained.finder.of_recording(samples, frames, rate, transcript)
+        keys = torch.from_numpy(np.concatenate([at_rest, spoken]))
+    show = _showing(trained.model, vertices, prepare_geometry(vertices, topology, trained.model.settings), speaker, keys)
     stretches = trained.source.windows(rate, trained.model.reach).over(
-        lead + recording.frames(rate), lambda first, last: show(trained.source.between(samples, first, last, rate, silence)))
+        lead + frames,
+        lambda first, last: show(trained.source.between(samples, first, last, rate, silence), first, last))
     yield next(stretches)[lead:].numpy()  # the silence is shorter than a window
     yield from (stretch.numpy() for stretch in stretches)
 
 
-def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
-            window: int = 600, speaker: str = "") -> Float[Tensor, "T V 3"]:
+def animate(model: Model, features: Float[Tensor, "T layers C"], template: Float[Tensor, "V 3"], geometry: Geometry,
+            window: int = 600, speaker: str = "", keys: Bool[Tensor, " T"] | None = None) -> Float[Tensor, "T V 3"]:
     """Return the frames, metres, of a head that speaks a sentence with these features.
+
+    Seven arguments: the last is for KMTalk alone.
 
     Windows overlap by the reach of the model, so the result is that of one pass.
 
@@ -87,19 +111,26 @@ def animate(model: OTTalk, features: Float[Tensor, "T layers C"], template: Floa
         geometry: geometry of that template.
         window: new frames a window.
         speaker: name, for the styles that know their training speakers.
+        keys: which frames are key.
     """
-    show = _showing(model, template, geometry, speaker)
-    return torch.cat(list(Windows(window, model.reach).over(len(features), lambda first, last: show(features[first: last]))))
+    show = _showing(model, template, geometry, speaker, keys)
+    return torch.cat(list(Windows(window, model.reach).over(
+        len(features), lambda first, last: show(features[first: last], first, last))))
 
 
-def _showing(model: OTTalk, template: Tensor, geometry: Geometry, speaker: str) -> Callable[[Tensor], Tensor]:
-    """Return a function from features (T, layers, C) to vertices (T, V, 3); the template is described once."""
+def _showing(model: Model, template: Tensor, geometry: Geometry, speaker: str,
+             keys: Tensor | None) -> Callable[[Tensor, int, int], Tensor]:
+    """Return a function from features (T, layers, C) of some frames to vertices (T, V, 3); describes the template once."""
     model.eval()
     with torch.no_grad():
         levels = model.describe_template(geometry)
 
     @torch.no_grad()
-    def show(features: Tensor) -> Tensor:
+    def show(features: Tensor, first: int, last: int) -> Tensor:
+        if isinstance(model, KMTalk):
+            window = keys[None, first: last].to(features.device)
+            completed = model.complete(features[None], window, levels, geometry.hierarchy, speakers=[speaker])
+            return template + completed.motion[0]
         latent = model.listen(features[None], levels, speakers=[speaker])
         return template + model.move(latent, levels, geometry.hierarchy)[0]
 
@@ -119,10 +150,14 @@ class Predictor:
                              f"{trained.frame_rate:g}; choose data or a model of the same rate")
         self.trained, self.topology = trained, dataset.topology
         self.encoder = FrozenEncoder(trained.source, cache)
+        self.finder = trained.finder and KeyFinder(trained.finder.settings, cache)
         self.hierarchy = shared_hierarchy(dataset, trained.model.settings)
 
     def __call__(self, sequence: Sequence) -> np.ndarray:
         """Return the predicted vertices (T, V, 3) of a clip, float32 metres."""
         template, model = torch.from_numpy(sequence.template), self.trained.model
         geometry = prepare_geometry(template, self.topology, model.settings, hierarchy=self.hierarchy)
-        return animate(model, self.encoder.read(sequence), template, geometry, speaker=sequence.subject).numpy()
+        features = self.encoder.read(sequence)
+        keys = None if self.finder is None else torch.from_numpy(self.finder.of_clip(
+            sequence.audio_path, len(features), sequence.frame_rate, sequence.phonemes))
+        return animate(model, features, template, geometry, speaker=sequence.subject, keys=keys).numpy()

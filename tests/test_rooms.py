@@ -26,15 +26,16 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "otlib.losses": "checks measures settings topology",
     "otlib.speech": "errors files own_files settings",
     "otlib.data": "errors files own_files phonemes settings topology",
-    "otlib.phonemes": "errors files speech",
+    "otlib.phonemes": "errors files own_files settings speech",
     "otlib.metrics": "checks measures phonemes topology",
-    "otlib.train": "checks commands data errors files own_files losses meshes metrics models code_checksum settings speech "
-                   "topology",
-    "otlib.predict": "data errors files models speech train topology",
+    "otlib.train": "checks commands data errors files own_files losses meshes metrics models phonemes code_checksum "
+                   "settings speech topology",
+    "otlib.predict": "data errors files models phonemes speech train topology",
     "otlib.viz": "errors files measures phonemes topology",
     "otlib.__main__": "commands errors measures settings train data_prep",  # where the commands meet; data_prep lazily
     "otlib.inspector": "files losses measures meshes viz topology",
-    "otlib.export": "errors files topology viz",
+    "otlib.export": "data errors files speech topology viz",
+    "otlib.talkers": "errors",
     "data_prep": "otlib",
     "data_prep.raw": "otlib",
     "data_prep.head": "otlib",
@@ -43,8 +44,10 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "data_prep.corpus": "head writer otlib",
     "data_prep.card": "corpus head otlib",
     "data_prep.sources": "raw writer otlib",
-    "data_prep.ict": "corpus head raw otlib",
+    "data_prep.blendshape_face": "head otlib",
+    "data_prep.ict": "blendshape_face corpus head raw otlib",
     "data_prep.align": "corpus otlib",
+    "data_prep.talk": "head raw sources otlib",
     "data_prep.encoder": "align corpus otlib",
     "data_prep.__main__": "card corpus ict sources otlib",
     "notebooks": "driver exercises experiments figures otlib data_prep",  # the notebooks themselves

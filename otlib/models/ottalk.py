@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from otlib.meshes.chebyshev import ChebyshevConvolution
 from otlib.meshes.geometry import face_vectors, unit_vectors
 from otlib.meshes.hierarchy import MeshHierarchy, build_hierarchy
+from otlib.models.decoder import MotionDecoder
 from otlib.models.dropout import forget, perturb
 from otlib.models.style import STYLES, SpeakerStyle
 from otlib.models.temporal import TemporalTransformer
 from otlib.settings import bounded, check, one_of
 from otlib.topology import Topology
 
-DISPLACEMENT_UNIT = 0.01  # metres: the last layer works in centimetres, the size of a mouth's motion
 POSITION_UNIT = 0.1  # metres: half a head, so that positions are about 1
 _FREQUENCIES = (1.0, 2.0, 4.0)  # of the position encoding, in half periods per POSITION_UNIT
 GEOMETRY_CHANNELS = 3 + 3 + 6 * len(_FREQUENCIES)
@@ -161,13 +161,7 @@ class OTTalk(nn.Module):
         self.temporal = TemporalTransformer(width, settings.layers, settings.heads, settings.radius, settings.dropout)
         self.geometry = nn.ModuleList([ChebyshevConvolution(GEOMETRY_CHANNELS, channels, terms),
                                        ChebyshevConvolution(channels, channels, terms)])
-        count = len(settings.levels)
-        self.gains = nn.ModuleList(nn.Linear(width, channels) for _ in range(count))
-        self.shifts = nn.ModuleList(nn.Linear(width, channels) for _ in range(count))
-        self.convolutions = nn.ModuleList(ChebyshevConvolution(channels, channels, terms) for _ in range(count))
-        self.out = nn.Linear(channels, 3)
-        nn.init.zeros_(self.out.weight)  # the untrained model shows the template, as in the peers' systems
-        nn.init.zeros_(self.out.bias)
+        self.decoder = MotionDecoder(width, channels, terms, len(settings.levels))
 
     @property
     def reach(self) -> int:
@@ -210,13 +204,7 @@ class OTTalk(nn.Module):
             levels: from :meth:`describe_template`.
             hierarchy: mesh hierarchy of the templates.
         """
-        signal = None
-        for level in reversed(range(len(levels))):  # coarse to fine
-            shape = levels[level][:, None]  # B 1 M C
-            local = shape * self.gains[level](latent)[:, :, None] + self.shifts[level](latent)[:, :, None]  # B T M C
-            signal = local if signal is None else local + hierarchy.upsample(signal, level + 2)
-            signal = signal + self.convolutions[level](nn.functional.gelu(signal), hierarchy.laplacians[level + 1])
-        return hierarchy.upsample(self.out(signal), 1) * DISPLACEMENT_UNIT
+        return self.decoder(latent, levels, hierarchy)
 
     def forward(self, features: Float[Tensor, "B T layers C"], geometry: Geometry,
                 generators: Sequence[torch.Generator] | None = None,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
@@ -49,14 +49,43 @@ class LocalAttention(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         """Return the attended signal, same shape."""
-        batch, frames, width = x.shape
+        batch, frames, _ = x.shape
         query, key, value = self.project(x).view(batch, frames, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # B H T c
-        time = torch.arange(frames, device=x.device)
+        return self._attend(query, key, value, self._bias(frames))
+
+    def _bias(self, frames: int) -> Float[Tensor, "H T T"]:
+        time = torch.arange(frames, device=self.bias.device)
         offset = time[None] - time[:, None]  # T T
         bias = self.bias[:, offset.clamp(-self.radius, self.radius) + self.radius]  # H T T
-        bias = bias.masked_fill(offset.abs() > self.radius, float("-inf"))
+        return bias.masked_fill(offset.abs() > self.radius, float("-inf"))
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Float[Tensor, "B T C"]:
         attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=bias.to(query.dtype))
-        return self.out(attended.transpose(1, 2).reshape(batch, frames, width))
+        return self.out(attended.transpose(1, 2).flatten(2))
+
+
+class LocalCrossAttention(LocalAttention):
+    """Attention of one signal over time to another, with the same bias for each distance; some frames can be hidden."""
+
+    def forward(self, x: Float[Tensor, "B T C"], memory: Float[Tensor, "B T C"],
+                visible: Bool[Tensor, "B T"] | None = None) -> Float[Tensor, "B T C"]:
+        """Return what each frame of ``x`` reads from the frames of ``memory`` around it.
+
+        Args:
+            x: the signal that asks.
+            memory: the signal that answers.
+            visible: which frames of ``memory`` may answer; each frame may always read its own.
+        """
+        batch, frames, width = x.shape
+        weight, bias = self.project.weight, self.project.bias
+        query = nn.functional.linear(x, weight[:width], bias[:width]).view(batch, frames, self.heads, -1).transpose(1, 2)
+        key, value = nn.functional.linear(memory, weight[width:], bias[width:]).view(
+            batch, frames, 2, self.heads, -1).permute(2, 0, 3, 1, 4)  # B H T c
+        distance = self._bias(frames)
+        if visible is not None:
+            own = torch.eye(frames, dtype=torch.bool, device=x.device)
+            distance = distance.masked_fill(~(visible[:, None, None] | own), float("-inf"))  # B H T T
+        return self._attend(query, key, value, distance)
 
 
 class TemporalTransformer(nn.Module):

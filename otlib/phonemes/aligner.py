@@ -27,6 +27,10 @@ BACK_ENDS = ("frames", "ctc", "pocketsphinx", "transformers")
 class Aligner(Protocol):
     """What every back end does."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Digest or version of everything that shapes its answers."""
+
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
         """Return phonemes with their times; they tile the recording, and "" is a pause.
@@ -63,12 +67,12 @@ def load_aligner(back_end: str = "frames", model: str | None = None) -> Aligner:
     if back_end == "transformers":
         from otlib.phonemes.published_ctc import PUBLISHED, load_published
 
-        return load_published(model or PUBLISHED)
+        return load_published(PUBLISHED if model is None else model)
     from otlib.phonemes.ctc import CtcAligner
     from otlib.phonemes.frame_aligner import FrameAligner
     from otlib.phonemes.frame_classifier import load_heads
     from otlib.speech.encoder import BUNDLED, load_encoder
 
-    encoder = load_encoder(model or BUNDLED)
+    encoder = load_encoder(BUNDLED if model is None else model)
     heads = load_heads(encoder)
     return (FrameAligner if back_end == "frames" else CtcAligner)(encoder, heads)

@@ -30,6 +30,11 @@ class CtcAligner:
     encoder: Encoder
     heads: PhonemeHeads
 
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
+        return f"ctc {self.heads.digest}"
+
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:
         """See :class:`otlib.phonemes.aligner.Aligner`."""

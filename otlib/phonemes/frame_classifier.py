@@ -77,6 +77,12 @@ class PhonemeHeads:
     transitions: Float[Tensor, "labels labels"]
     encoder_digest: str
 
+    @property
+    def digest(self) -> str:
+        """Digest of the heads and of the encoder that they belong to."""
+        own = [self.prior, self.transitions, *self.frames.state_dict().values(), *self.ctc.state_dict().values()]
+        return hashlib.sha256(self.encoder_digest.encode() + b"".join(one.numpy().tobytes() for one in own)).hexdigest()
+
     def save(self, file: Path) -> None:
         """Write everything to a safetensors file, the weights of the linear layers in half precision."""
         tensors = {"prior": self.prior, "transitions": self.transitions}

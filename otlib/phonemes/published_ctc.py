@@ -4,8 +4,10 @@ Its vocabulary must be phonemes in IPA, like that of facebook/wav2vec2-lv-60-esp
 symbols): a model of letters cannot time phonemes.
 """
 
+import hashlib
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -44,6 +46,14 @@ class PublishedAligner:
     labels: tuple[str, ...]
     blank: int
     standardised: bool
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
+        digest = hashlib.sha256(f"{self.labels} {self.blank} {self.standardised}".encode())
+        for tensor in self.model.state_dict().values():
+            digest.update(tensor.contiguous().numpy().tobytes())
+        return f"transformers {digest.hexdigest()}"
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:

@@ -7,6 +7,7 @@ little noise, the same each time, is added, since its features are logarithms an
 """
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from types import ModuleType
 
 from jaxtyping import Float
@@ -53,6 +54,11 @@ class SphinxAligner:
             raise InputError("pocketsphinx: is not installed; `pip install otlib[aligners]` brings it, or use the aligner "
                              "'frames'") from error
         return cls(pocketsphinx)
+
+    @property
+    def fingerprint(self) -> str:
+        """See :class:`otlib.phonemes.aligner.Aligner`."""
+        return f"pocketsphinx {version('pocketsphinx')}"
 
     def phonemes(self, samples: Float[Tensor, " S"], transcript: Transcript | None = None, *,
                  name: str = "the recording") -> tuple[Phoneme, ...]:

@@ -11,6 +11,7 @@ from otlib.data.dataset import Dataset
 from otlib.errors import InputError
 from otlib.meshes.hierarchy import MeshHierarchy
 from otlib.models.ottalk import Geometry, ModelSettings, prepare_geometry
+from otlib.phonemes.key_frames import KeyFinder
 from otlib.train.tuned_encoder import FrozenEncoder, Sound, TunedEncoder
 
 
@@ -25,6 +26,7 @@ class Clip:
         vertices: (T2, V, 3) metres; T2 = T unless ``speed`` makes another voice.
         speaker: index of the speaker in the :class:`ClipSet`.
         speed: factor by which the sound is played faster; frame t of the audio is frame ``speed * t`` of the motion.
+        keys: (T,) which frames are key; None for a method without key frames.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Clip:
     vertices: Tensor
     speaker: int
     speed: float = 1.0
+    keys: Tensor | None = None
 
     def window(self, start: int, frames: int) -> tuple[Tensor | Sound, Tensor]:
         """Return audio and vertices of ``frames`` frames; motion between two frames is linear."""
@@ -65,10 +68,11 @@ class ClipSet:
 
 
 def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncoder, settings: ModelSettings,
-               hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,), variations: int = 0) -> ClipSet:
+               hierarchy: MeshHierarchy | None = None, speeds: tuple[float, ...] = (1.0,), variations: int = 0,
+               finder: KeyFinder | None = None) -> ClipSet:
     """Read every clip of a split with its audio.
 
-    Seven arguments, of which the last three are for training alone or validation alone.
+    Eight arguments, of which the last four are for training alone, validation alone, or methods with key frames.
 
     Args:
         dataset: the data set.
@@ -78,9 +82,10 @@ def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncod
         hierarchy: from :func:`shared_hierarchy`, if it is already known.
         speeds: each clip is read once for each speed: the same sentence in voices with other vocal tracts.
         variations: number of further hierarchies, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
+        finder: what finds key frames; None finds none.
 
     Raises:
-        InputError: the data set has no clips of that split, or none for training.
+        InputError: the data set has no clips of that split, or none for training, or a clip's key frames are not found.
     """
     speakers, templates = _templates(dataset, split)
     hierarchies = [hierarchy or shared_hierarchy(dataset, settings),
@@ -92,8 +97,11 @@ def read_clips(dataset: Dataset, split: str, encoder: FrozenEncoder | TunedEncod
         vertices = torch.from_numpy(np.array(sequence.vertices))
         if not vertices.isfinite().all():
             raise InputError(f"{sequence.vertices.filename}: holds numbers that are not finite; convert the data set again")
-        clips += [Clip(sequence.id, encoder.read(sequence, speed), vertices, speakers.index(sequence.subject), speed)
-                  for speed in speeds]
+        for speed in speeds:
+            audio = encoder.read(sequence, speed)
+            keys = None if finder is None else torch.from_numpy(finder.of_clip(
+                sequence.audio_path, len(audio), sequence.frame_rate, sequence.phonemes, speed))
+            clips.append(Clip(sequence.id, audio, vertices, speakers.index(sequence.subject), speed, keys))
     return ClipSet(tuple(clips), templates, geometries, tuple(speakers))
 
 
@@ -130,6 +138,7 @@ class Batch:
         templates: (B, V, 3) metres.
         geometry: geometry of these templates.
         speakers: names of the windows' speakers.
+        keys: (B, T) which frames are key; None for a method without key frames.
     """
 
     audio: tuple[Tensor, ...] | tuple[Sound, ...]
@@ -137,11 +146,13 @@ class Batch:
     templates: Tensor
     geometry: Geometry
     speakers: tuple[str, ...]
+    keys: Tensor | None = None
 
     def share(self, part: slice, device: torch.device) -> "Batch":
         """Return some of the windows, on ``device``, where the geometry already is."""
         return Batch(tuple(window.to(device) for window in self.audio[part]), self.vertices[part].to(device),
-                     self.templates[part].to(device), self.geometry.of(part), self.speakers[part])
+                     self.templates[part].to(device), self.geometry.of(part), self.speakers[part],
+                     None if self.keys is None else self.keys[part].to(device))
 
 
 def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generator) -> Batch:
@@ -157,13 +168,14 @@ def draw_batch(clips: ClipSet, size: int, window: int, generator: torch.Generato
             raise ValueError(f"a window of {window} frames does not fit into clip {clip.id!r}, which has {len(clip.audio)}")
     starts = torch.tensor([len(clip.audio) - window + 1 for clip in clips.clips], dtype=torch.float32)
     drawn = [clips.clips[index] for index in torch.multinomial(starts, size, replacement=True, generator=generator).tolist()]
-    windows = [clip.window(int(torch.randint(len(clip.audio) - window + 1, (1,), generator=generator)), window)
-               for clip in drawn]
-    audio, vertices = zip(*windows, strict=True)
+    firsts = [int(torch.randint(len(clip.audio) - window + 1, (1,), generator=generator)) for clip in drawn]
+    audio, vertices = zip(*(clip.window(first, window) for clip, first in zip(drawn, firsts, strict=True)), strict=True)
+    keys = None if drawn[0].keys is None else torch.stack(
+        [clip.keys[first: first + window] for clip, first in zip(drawn, firsts, strict=True)])
     speakers = [clip.speaker for clip in drawn]
     geometry = clips.geometries[_draw_geometry(len(clips.geometries), generator)]
     return Batch(audio, torch.stack(vertices), clips.templates[speakers], geometry.of(speakers),
-                 tuple(clips.speakers[speaker] for speaker in speakers))
+                 tuple(clips.speakers[speaker] for speaker in speakers), keys)
 
 
 def _draw_geometry(count: int, generator: torch.Generator) -> int:

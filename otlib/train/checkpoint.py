@@ -13,10 +13,12 @@ from torch import nn
 
 from otlib.errors import InputError
 from otlib.files import parsed_json, read_object, read_tensors, write_json, write_tensors
-from otlib.models.ottalk import ModelSettings, OTTalk
-from otlib.settings import FRAME_RATES, bounded, check, made
+from otlib.phonemes.key_frames import KeySettings
+from otlib.settings import FRAME_RATES, bounded, check, made, one_of
+from otlib.train.methods import METHODS, Model
 
 WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
+_EARLIER = ("gains.", "shifts.", "convolutions.", "out.")  # parts of OT-Talk that are its decoder's since release 0.2
 ENCODER = "encoder"  # folder, in that of the run, of an encoder that was trained with the model
 
 
@@ -28,29 +30,33 @@ class ModelFacts:
         frame_rate: frame rate of its data, Hz.
         encoder: name of the encoder that it was trained on.
         fingerprint: fingerprint of that encoder.
+        method: one of :data:`otlib.train.methods.METHODS`.
+        keys: where its key frames come from, for "kmtalk".
     """
 
     frame_rate: float = bounded(dataclasses.MISSING, FRAME_RATES.low, FRAME_RATES.high)
     encoder: str
     fingerprint: str
+    method: str = one_of("ottalk", tuple(METHODS))
+    keys: KeySettings = dataclasses.field(default_factory=KeySettings)
 
     def __post_init__(self) -> None:
         check(self)
 
 
-def save_model(model: OTTalk, folder: Path, facts: dict[str, Any]) -> None:
+def save_model(model: Model, folder: Path, facts: ModelFacts) -> None:
     """Write the settings with the facts, then the weights, so that weights are never without settings.
 
     Args:
         model: the trained model.
         folder: folder of the run.
-        facts: the fields of :class:`ModelFacts` by name.
+        facts: what its user must know.
     """
-    write_json(folder / SETTINGS, facts | {"model": dataclasses.asdict(model.settings)})
+    write_json(folder / SETTINGS, dataclasses.asdict(facts) | {"model": dataclasses.asdict(model.settings)})
     write_tensors(folder / WEIGHTS, model.state_dict())
 
 
-def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
+def load_model(folder: Path) -> tuple[Model, ModelFacts]:
     """Read the model and the facts that :func:`save_model` wrote; an encoder in the same folder is named by its path.
 
     Raises:
@@ -64,20 +70,22 @@ def load_model(folder: Path) -> tuple[OTTalk, dict[str, Any]]:
         raise InputError(f"{folder}: trained by an earlier version, whose {SETTINGS} does not say at which frame rate; "
                          "train again with `make demo` or python -m otlib.train")
     sizes = stored.pop("model", None)
-    facts = dataclasses.asdict(made(ModelFacts, stored, folder / SETTINGS))
-    settings = made(ModelSettings, sizes, f"{folder / SETTINGS}: model")
+    facts = made(ModelFacts, stored, folder / SETTINGS)
+    kind, kind_of_settings = METHODS[facts.method]
+    settings = made(kind_of_settings, sizes, f"{folder / SETTINGS}: model")
     tensors, _ = read_tensors(folder / WEIGHTS)
     try:
         with torch.device("meta"):  # no memory for sizes that the settings state but the weights lack
-            model = OTTalk(settings)
-        model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+            model = kind(settings)
+        model.load_state_dict({f"decoder.{name}" if name.startswith(_EARLIER) else name: tensor.float()
+                               for name, tensor in tensors.items()}, assign=True)
         if damaged := [name for name, tensor in model.state_dict().items() if not tensor.isfinite().all()]:
             raise ValueError(f"{damaged[0]} holds a value that is not finite")
     except (ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: {WEIGHTS} and {SETTINGS} do not make a model ({' '.join(str(error).split())}); "
                          "train again") from error
-    if facts["encoder"] == ENCODER:
-        facts["encoder"] = str(folder / ENCODER)
+    if facts.encoder == ENCODER:
+        facts = dataclasses.replace(facts, encoder=str(folder / ENCODER))
         if not os.path.isfile(folder / ENCODER / WEIGHTS):
             raise InputError(f"{folder}: the encoder that was trained with the model is not there ({ENCODER}/{WEIGHTS} is "
                              "missing); delete the folder and train again")

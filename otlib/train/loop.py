@@ -17,14 +17,16 @@ from otlib.data.dataset import Dataset
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, read_object, write_json
-from otlib.losses import losses
+from otlib.losses import key_losses, losses
 from otlib.metrics import lip_error_mm
-from otlib.models.ottalk import OTTalk
+from otlib.models.kmtalk import Completed
 from otlib.own_files import own_folder, remove
+from otlib.phonemes.key_frames import KeyFinder
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.train.batches import ClipSet, draw_batch, read_clips
-from otlib.train.checkpoint import STATE, load_state, read_facts, save_model, save_state
-from otlib.train.settings import TrainSettings, learning_rate, model_settings
+from otlib.train.checkpoint import STATE, ModelFacts, load_state, read_facts, save_model, save_state
+from otlib.train.methods import METHODS, Model
+from otlib.train.settings import TrainSettings, learning_rate, model_settings, trust
 from otlib.train.tuned_encoder import FrozenEncoder, TunedEncoder, WholeModel
 
 LOG, RUN = "log.jsonl", "run.json"
@@ -74,19 +76,21 @@ def _train(data: Path, out: Path, settings: TrainSettings, cache: Path, accelera
             remove(out / STATE)  # of a run that was killed after it wrote run.json
         return done
     model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")})
-    training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations)
-    validation = read_clips(dataset, "val", encoder, model.settings, training.geometries[0].hierarchy)
+    finder = KeyFinder(settings.keys, cache) if settings.method == "kmtalk" else None
+    training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations,
+                          finder=finder)
+    validation = read_clips(dataset, "val", encoder, model.settings, training.geometries[0].hierarchy, finder=finder)
     loop = _Loop(settings, facts, WholeModel(model, encoder), dataset, training, validation, accelerator, out)
     loop.run()
     accelerator.wait_for_everyone()
     return read_json(out / RUN)
 
 
-def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str]) -> OTTalk:
+def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str]) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         try:
-            return OTTalk(model_settings(settings, source, speakers))
+            return METHODS[settings.method][0](model_settings(settings, source, speakers))
         except ValueError as error:
             raise InputError(f"model settings: {error}") from error
 
@@ -161,12 +165,19 @@ class _Loop:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(step, settings, group["peak"])
         self.model.train()
+        keyed = {} if batch.keys is None else {"keys": batch.keys, "trust": trust(step, settings),
+                                               "true_motion": batch.vertices - batch.templates[:, None]}
         with accelerator.autocast():
-            motion = self.model(batch.audio, batch.geometry, generators, batch.speakers)
+            shown = self.model(batch.audio, batch.geometry, generators, batch.speakers, **keyed)
+        motion = shown.motion if isinstance(shown, Completed) else shown
         if not bool((farthest := motion.detach().abs().max()) < ASTRAY):
             raise NotFiniteError(f"a vertex has moved by {farthest:.3g} m")
         prediction = batch.templates[:, None] + motion.float()
         terms = losses(prediction, batch.vertices, batch.templates, self.topology, settings.loss, generators)
+        if isinstance(shown, Completed):
+            terms |= key_losses(shown.key_motion.float(), shown.index, batch.vertices, batch.templates, self.topology,
+                                settings.loss, generators)
+            terms["total"] = terms["total"] + settings.loss.keys * terms.get("key_total", 0.0)
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
         length = accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -181,7 +192,9 @@ class _Loop:
         model, clips, errors = self.plain_model.eval(), self.validation, []
         for clip in clips.clips:
             features, geometry = model.encoder.whole(clip.audio).to(self.device), clips.geometries[0].of([clip.speaker])
-            motion = model.talker(features[None], geometry, speakers=[clips.speakers[clip.speaker]])
+            keyed = {} if clip.keys is None else {"keys": clip.keys[None].to(self.device)}
+            shown = model.talker(features[None], geometry, speakers=[clips.speakers[clip.speaker]], **keyed)
+            motion = shown.motion if isinstance(shown, Completed) else shown
             prediction = clips.templates[clip.speaker] + motion[0].cpu()
             errors.append(lip_error_mm(clip.vertices.numpy(), prediction.numpy(), self.topology.lips))
         return sum(errors) / len(errors)
@@ -194,8 +207,8 @@ class _Loop:
         self.plain_model.load_state_dict(self.best)
         remove(self.out / RUN)  # of an earlier run, whose model is replaced now
         name, fingerprint = self.plain_model.encoder.save(self.out)
-        save_model(self.plain_model.talker, self.out,
-                   {"frame_rate": self.frame_rate, "encoder": name, "fingerprint": fingerprint})
+        save_model(self.plain_model.talker, self.out, ModelFacts(
+            self.frame_rate, name, fingerprint, self.settings.method, self.settings.keys))
         best = min(self.rows, key=_lip_error)
         write_json(self.out / RUN, self.facts | {"best_step": best["step"], "validation_lip_mm": _lip_error(best)})
         remove(self.out / STATE)

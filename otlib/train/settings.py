@@ -9,8 +9,10 @@ import torch
 
 from otlib.losses import LossSettings
 from otlib.models.ottalk import ModelSettings
-from otlib.settings import SEEDS, STEPS, bounded, check, made
+from otlib.phonemes.key_frames import KeySettings
+from otlib.settings import SEEDS, STEPS, bounded, check, made, one_of
 from otlib.speech.features import PROSODY, FeatureSource
+from otlib.train.methods import METHODS
 
 _SET_BY_DATA = {"feature_layers", "feature_channels", "speakers"}
 _MOST_SPEEDS = 16
@@ -23,6 +25,7 @@ class TrainSettings:
     Attributes:
         encoder: one of those in otlib/speech/encoders, a HuBERT by folder or hub name, or "prosody" (loudness and pitch
             alone, the control).
+        method: "ottalk" or "kmtalk".
         seed: seed of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
@@ -38,12 +41,16 @@ class TrainSettings:
         variations: number of mesh hierarchies besides the data's own, see :func:`otlib.meshes.hierarchy.build_hierarchy`.
             Without them the model fails on a head with other faces; 7 help on some heads, 31 on all (our finding).
         validate: steps between two validations; the model with the lowest lip error on the validation clips is kept.
+        keys: where the key frames come from, for "kmtalk".
+        true_keys: share of the steps over which completion goes from true key motions to predicted ones, for "kmtalk": the
+            probability of the true ones falls from 1 to 0 as a straight line.
         loss: weights of the loss.
-        model: fields of ModelSettings that differ from the defaults; encoder and data determine the first two and the
+        model: fields of the model's settings that differ from the defaults; encoder and data determine the first two and the
             speakers.
     """
 
     encoder: str = "hubert-people"
+    method: str = one_of("ottalk", tuple(METHODS))
     seed: int = bounded(0, SEEDS.low, SEEDS.high)
     steps: int = bounded(900, STEPS.low, STEPS.high)
     batch: int = bounded(4, 1, 1024)
@@ -56,6 +63,8 @@ class TrainSettings:
     speeds: tuple[float, ...] = bounded((0.88, 1.0, 1.13), 0.5, 2)
     variations: int = bounded(31, 0, 1000)
     validate: int = bounded(100, STEPS.low, STEPS.high)
+    keys: KeySettings = field(default_factory=KeySettings)
+    true_keys: float = bounded(0.5, 0, 1)
     loss: LossSettings = field(default_factory=LossSettings)
     model: dict[str, Any] = field(default_factory=dict)
 
@@ -63,7 +72,7 @@ class TrainSettings:
         check(self)
         if own := _SET_BY_DATA & self.model.keys():
             raise ValueError(f"model: {', '.join(sorted(own))} cannot be set, since encoder and data determine it")
-        made(ModelSettings, {"feature_layers": 1, "feature_channels": 1} | self.model, "model")
+        made(METHODS[self.method][1], {"feature_layers": 1, "feature_channels": 1} | self.model, "model")
         if not 1 <= len(self.speeds) <= _MOST_SPEEDS:
             raise ValueError(f"speeds must be 1 to {_MOST_SPEEDS} numbers, but are {self.speeds}")
         if self.frozen_layers is not None and self.encoder == PROSODY:
@@ -78,7 +87,12 @@ def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Ite
         values["speakers"] = tuple(sorted(speakers))
     if source.name == PROSODY:  # one or two of its three channels are no sentence in another voice, but none
         values = {"lost": 0.0, "shift": 0.0, **values}
-    return ModelSettings(source.layers, source.channels, **values)
+    return METHODS[settings.method][1](source.layers, source.channels, **values)
+
+
+def trust(step: int, settings: TrainSettings) -> float:
+    """Return the probability of true key motions at a step."""
+    return max(0.0, 1 - step / (settings.true_keys * settings.steps)) if settings.true_keys > 0 else 0.0
 
 
 def learning_rate(step: int, settings: TrainSettings, peak: float) -> float:

@@ -13,6 +13,7 @@ margin of one second instead of whole clips.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -22,7 +23,8 @@ from transformers import HubertModel
 from otlib.data.dataset import Sequence as Sentence
 from otlib.errors import InputError
 from otlib.files import write_json, write_tensors
-from otlib.models.ottalk import Geometry, OTTalk
+from otlib.models.kmtalk import Completed
+from otlib.models.ottalk import Geometry
 from otlib.speech.encoder import hidden_layers, load_encoder, scaled_input
 from otlib.speech.features import (
     FeatureSource,
@@ -36,6 +38,7 @@ from otlib.speech.features import (
 from otlib.speech.recording import resampled
 from otlib.speech.small_hubert import feature_count, samples_between
 from otlib.train.checkpoint import ENCODER, WEIGHTS
+from otlib.train.methods import Model
 
 MARGIN = 50  # features, one second, on each side of a window (our choice: twice the attention reach of the bundled encoder)
 
@@ -193,14 +196,14 @@ def trained_parameters(encoder: HubertModel, frozen_layers: int) -> dict[str, nn
 
 
 class WholeModel(nn.Module):
-    """An encoder followed by OT-Talk: from windows of audio to displacements."""
+    """An encoder followed by a model: from windows of audio to displacements."""
 
-    def __init__(self, talker: OTTalk, encoder: FrozenEncoder | TunedEncoder) -> None:
+    def __init__(self, talker: Model, encoder: FrozenEncoder | TunedEncoder) -> None:
         super().__init__()
         self.talker, self.encoder = talker, encoder
 
     def forward(self, audio: Sequence[Tensor] | Sequence[Sound], geometry: Geometry,
-                generators: Sequence[torch.Generator] | None = None,
-                speakers: Sequence[str] | None = None) -> Float[Tensor, "B T V 3"]:
-        """Return displacements from the template, in metres."""
-        return self.talker(self.encoder(audio), geometry, generators, speakers)
+                generators: Sequence[torch.Generator] | None = None, speakers: Sequence[str] | None = None,
+                **keyed: Any) -> Float[Tensor, "B T V 3"] | Completed:
+        """Return displacements from the template, in metres, as the model does; ``keyed`` is for one with key frames."""
+        return self.talker(self.encoder(audio), geometry, generators, speakers, **keyed)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from otlib.models.decoder import DISPLACEMENT_UNIT
 from otlib.models.ottalk import (
-    DISPLACEMENT_UNIT,
     Geometry,
     ModelSettings,
     OTTalk,
@@ -167,8 +167,8 @@ def test_coarse_sizes_fit_the_mesh_and_fall(levels, vertices, sizes):
 def test_displacements_come_in_centimetres():
     model = model_of()
     with torch.no_grad():
-        model.out.weight.zero_()
-        model.out.bias.copy_(torch.tensor([1.0, 2.0, -1.0]))
+        model.decoder.out.weight.zero_()
+        model.decoder.out.bias.copy_(torch.tensor([1.0, 2.0, -1.0]))
     vertices, topology = template_of(1)
     moved = shown(model, features_of(2), vertices, topology) - vertices
     expected = (torch.tensor([1.0, 2.0, -1.0], dtype=torch.float64) * DISPLACEMENT_UNIT).expand(2, 42, 3)
@@ -178,7 +178,7 @@ def test_displacements_come_in_centimetres():
 def test_features_in_half_precision_become_the_networks_own_at_its_first_step():
     """As they come from the cache; to the same numbers as from features that were float32 before."""
     model, seen = OTTalk(SETTINGS), []
-    torch.nn.init.normal_(model.out.weight, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(model.decoder.out.weight, generator=torch.Generator().manual_seed(0))
     vertices, topology = template_of(1)
     geometry = prepare_geometry(vertices.float(), topology, SETTINGS)
     model.feature_norm.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))

@@ -1,5 +1,6 @@
 """Weights and training states on disk: round trips, and everything that cannot be used said in one sentence."""
 
+import dataclasses
 import json
 import resource
 
@@ -8,12 +9,15 @@ import safetensors.torch
 import torch
 
 from otlib.errors import InputError
+from otlib.models.kmtalk import KMTalk, KMTalkSettings
 from otlib.models.ottalk import ModelSettings, OTTalk
+from otlib.phonemes.key_frames import KeySettings
 from otlib.train.checkpoint import (
     ENCODER,
     SETTINGS,
     STATE,
     WEIGHTS,
+    ModelFacts,
     load_model,
     load_state,
     read_facts,
@@ -26,7 +30,7 @@ SMALL = ModelSettings(feature_layers=1, feature_channels=3, width=8, layers=1, h
 
 
 FACTS_OF_STATE = {"facts": {"data": "0"}, "step": 3, "rows": [{"loss": 0.1}]}
-FACTS = {"frame_rate": 30.0, "encoder": "prosody", "fingerprint": "prosody-1"}
+FACTS = ModelFacts(frame_rate=30.0, encoder="prosody", fingerprint="prosody-1")
 
 
 def model_of(settings=SMALL, seed=0):
@@ -73,6 +77,24 @@ def test_a_model_is_read_back(folder):
     assert facts == FACTS
     assert loaded.settings == SMALL and not loaded.training
     assert same(loaded.state_dict(), model_of().state_dict())
+
+
+def test_a_model_of_release_0_1_is_read(folder):
+    """Its decoder's tensors stood beside the others."""
+    write_weights(lambda weights: weights.update({name.removeprefix("decoder."): weights.pop(name)
+                                                  for name in list(weights) if name.startswith("decoder.")}))(folder)
+    assert "gains.0.weight" in safetensors.torch.load_file(folder / WEIGHTS)
+    assert same(load_model(folder)[0].state_dict(), model_of().state_dict())
+
+
+def test_kmtalk_is_read_back_with_the_source_of_its_keys(tmp_path):
+    sizes = KMTalkSettings(**dataclasses.asdict(SMALL), span=9)
+    facts = dataclasses.replace(FACTS, method="kmtalk", keys=KeySettings("even", share=0.25))
+    torch.manual_seed(0)
+    model = KMTalk(sizes)
+    save_model(model, tmp_path, facts)
+    loaded, again = load_model(tmp_path)
+    assert again == facts and loaded.settings == sizes and same(loaded.state_dict(), model.state_dict())
 
 
 def test_a_training_goes_on_from_its_state_as_if_never_stopped(state):
@@ -124,16 +146,20 @@ def test_settings_of_a_large_model_take_no_memory_without_its_weights(folder):
     (lambda folder: (folder / SETTINGS).unlink(), "model.json: no such file"),
     (lambda folder: cut(folder / WEIGHTS), "is not a whole safetensors file"),
     (lambda folder: (folder / WEIGHTS).write_bytes(b""), "is not a whole safetensors file"),
-    (write_weights(lambda weights: weights.pop("out.bias")), "do not make a model .*out.bias"),
+    (write_weights(lambda weights: weights.pop("decoder.out.bias")), "do not make a model .*decoder.out.bias"),
     (write_weights(lambda weights: weights.update(more=torch.ones(1))), "do not make a model .*more"),
-    (write_weights(lambda weights: weights["out.bias"].fill_(float("nan"))), "out.bias holds a value that is not finite"),
+    (write_weights(lambda weights: weights["decoder.out.bias"].fill_(float("nan"))),
+     "decoder.out.bias holds a value that is not finite"),
+    (write_facts(method="facetalk"), "method must be one of 'ottalk', 'kmtalk', but is 'facetalk'"),
+    (write_facts(method="kmtalk"), "do not make a model .*host"),
+    (write_facts(keys={"source": "whisper"}), "keys: source must be one of 'frames'"),
     (lambda folder: (folder / SETTINGS).write_text('{"width": 8'), "model.json: not a JSON file"),
     (lambda folder: (folder / SETTINGS).write_text("[1, 2]"), "is not a JSON object"),
     (lambda folder: (folder / SETTINGS).write_text('{"frame_rate": 30.0, "model": {}}'), "encoder is missing"),
     (write_facts(frame_rate="30"), "model.json: frame_rate must be a number, but is '30'"),
     (write_facts(frame_rate=1e9), "frame_rate must be at least 1 and at most 1000, but is 1000000000.0"),
     (write_facts(encoder=3), "encoder must be text, but is 3"),
-    (write_facts(other=3), "there is no setting 'other'; there are frame_rate, encoder, fingerprint"),
+    (write_facts(other=3), "there is no setting 'other'; there are frame_rate, encoder, fingerprint, method, keys"),
     (write_facts(model=[]), r"model.json: model: must be an object of names and values, but is \[\]"),
     (write_settings(width=16), "do not make a model"),
     (write_settings(width="16"), "model.json: model: width must be a whole number, but is '16'"),
@@ -157,12 +183,12 @@ def test_a_damaged_model_is_refused_in_one_sentence(folder, damage, sentence):
 
 
 def test_an_encoder_in_the_folder_is_named_by_its_path(tmp_path):
-    save_model(model_of(), tmp_path, FACTS | {"encoder": ENCODER})
+    save_model(model_of(), tmp_path, dataclasses.replace(FACTS, encoder=ENCODER))
     with pytest.raises(InputError, match="the encoder that was trained with the model is not there .*; delete the folder"):
         load_model(tmp_path)
     (tmp_path / ENCODER).mkdir()
     (tmp_path / ENCODER / WEIGHTS).touch()
-    assert load_model(tmp_path)[1]["encoder"] == str(tmp_path / ENCODER)
+    assert load_model(tmp_path)[1].encoder == str(tmp_path / ENCODER)
 
 
 def without_facts(file):

@@ -16,10 +16,11 @@ from otlib.errors import InputError
 from otlib.files import read_json
 from otlib.losses import LossSettings
 from otlib.metrics import lip_error_mm
+from otlib.models.ottalk import OTTalk
 from otlib.own_files import LEDGER
 from otlib.train import loop as training
 from otlib.train.__main__ import main
-from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, load_model
+from otlib.train.checkpoint import SETTINGS, STATE, WEIGHTS, ModelFacts, load_model
 from otlib.train.loop import LOG, RUN, train
 from otlib.train.settings import TrainSettings, learning_rate, settings_from
 from tests.fixtures.last_write import Killed, killed_after
@@ -64,7 +65,7 @@ def test_a_run_leaves_its_model_its_log_and_what_it_followed_from(finished, data
     assert sorted(content(finished)) == sorted([WEIGHTS, SETTINGS, LOG, RUN, LEDGER])
     model, facts = load_model(finished)
     assert model.settings.width == 8
-    assert facts == {"frame_rate": 30.0, "encoder": "prosody", "fingerprint": "prosody-1"}
+    assert facts == ModelFacts(frame_rate=30.0, encoder="prosody", fingerprint="prosody-1")
     rows = [json.loads(line) for line in (finished / LOG).read_text().splitlines()]
     assert [row["step"] for row in rows] == [1, 4, 8, 11, 12] and {row["steps"] for row in rows} == {12}
     for row in rows:
@@ -284,7 +285,7 @@ def test_two_processes_give_the_weights_of_one(data, cache, tmp_path):
     train_by_two(tmp_path / "witnesses", *options(data, tmp_path / "two", cache, **dataclasses.asdict(settings)))
     one, two = (safetensors.torch.load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
     assert_same_but_for_rounding(one, two)
-    start = training.OTTalk(load_model(tmp_path / "one")[0].settings)
+    start = OTTalk(load_model(tmp_path / "one")[0].settings)
     assert any((one[key] - value).abs().max() > 1e-3 for key, value in start.state_dict().items())
     logs = [[json.loads(line) for line in (tmp_path / name / LOG).read_text().splitlines()] for name in ("one", "two")]
     for row, other in zip(*logs, strict=True):

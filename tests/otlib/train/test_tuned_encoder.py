@@ -87,7 +87,7 @@ def noise(path, seconds, seed=0):
 def whole_model(encoder):
     """A model above an encoder that has been loaded; its last layer is not the zeros that a training begins with."""
     talker = OTTalk(ModelSettings(encoder.source.layers, encoder.source.channels, **MODEL))
-    torch.nn.init.normal_(talker.out.weight, generator=torch.Generator().manual_seed(0))
+    torch.nn.init.normal_(talker.decoder.out.weight, generator=torch.Generator().manual_seed(0))
     return WholeModel(talker, encoder)
 
 
@@ -214,7 +214,7 @@ def test_a_trained_run_hears_with_the_encoder_it_has_trained(finished, data, fol
     trained, dataset = load_trained(out), Dataset.open(data)
     untuned = feature_source(folder["local"])
     record, facts = read_json(out / RUN), load_model(out)[1]
-    assert trained.source.fingerprint == facts["fingerprint"] != untuned.fingerprint == record["encoder"]
+    assert trained.source.fingerprint == facts.fingerprint != untuned.fingerprint == record["encoder"]
     predict = Predictor(trained, dataset, tmp_path)
     errors = []
     for clip, sequence in zip(loop.validation.clips, dataset.select("val"), strict=True):
@@ -234,7 +234,7 @@ def test_a_trained_run_hears_with_the_encoder_it_has_trained(finished, data, fol
 def test_the_trained_encoder_is_one_to_start_from(finished, settings, data, tmp_path):
     out, _ = finished
     again = dataclasses.replace(settings, encoder=str(out / ENCODER), steps=1)
-    assert train(data, tmp_path / "run", again, cache=tmp_path / "features")["encoder"] == load_model(out)[1]["fingerprint"]
+    assert train(data, tmp_path / "run", again, cache=tmp_path / "features")["encoder"] == load_model(out)[1].fingerprint
 
 
 def test_the_same_seed_gives_the_same_bytes(finished, data, settings, tmp_path):

@@ -1,0 +1,10 @@
+"""The methods that can be trained, by name: each has a model and its settings."""
+
+from torch import nn
+
+from otlib.models.kmtalk import KMTalk, KMTalkSettings
+from otlib.models.ottalk import ModelSettings, OTTalk
+
+METHODS: dict[str, tuple[type[nn.Module], type[ModelSettings]]] = {"ottalk": (OTTalk, ModelSettings),
+                                                                  "kmtalk": (KMTalk, KMTalkSettings)}
+Model = OTTalk | KMTalk
