@@ -188,24 +188,30 @@ def losses(prediction: Float[Tensor, "B T V 3"], truth: Float[Tensor, "B T V 3"]
     return terms
 
 
-def key_losses(key_motion: Float[Tensor, "B K V 3"], index: Int[Tensor, "B K"], truth: Float[Tensor, "B T V 3"],
-               rest: Float[Tensor, "B V 3"], topology: Topology, settings: LossSettings,
+def key_losses(key_motion: Float[Tensor, "B K V 3"], index: Int[Tensor, "B K"], counts: Int[Tensor, " B"],
+               truth: Float[Tensor, "B T V 3"], rest: Float[Tensor, "B V 3"], topology: Topology, settings: LossSettings,
                generators: Sequence[torch.Generator]) -> dict[str, Float[Tensor, ""]]:
-    """Return the terms of :func:`losses` at the key frames, their names preceded by "key_"; none if there is one key.
+    """Return the terms of :func:`losses` at the key frames, mean over the clips, their names preceded by "key_".
 
-    Velocity is the motion from one key to the next. A clip with fewer keys than another of its batch repeats its last one,
-    which therefore counts for more.
+    Velocity is the motion from one key to the next. Each clip counts alike, however many keys it has; one with a single key
+    or none has no such terms, and counts as zero.
 
-    Seven arguments, as :func:`losses` and where the keys are.
+    Eight arguments: those of :func:`losses`, and where the keys are.
 
     Args:
         key_motion: predicted displacements at the keys, metres.
         index: frames of the keys.
+        counts: how many of them are each clip's.
         truth, rest, topology, settings, generators: as for :func:`losses`.
     """
-    if index.shape[1] < 2 or settings.keys == 0:
-        return {}
-    batch = torch.arange(len(index), device=index.device)[:, None]
-    terms = losses(rest[:, None] + key_motion, truth[batch, index], rest, topology,
-                   replace(settings, transport=settings.key_transport), generators)
-    return {f"key_{name}": term for name, term in terms.items()}
+    at_keys = replace(settings, transport=settings.key_transport)
+    optional = [name for name in ("opening", "transport") if getattr(at_keys, name) > 0]
+    names = ["reconstruction", "velocity", *optional, "total"]
+    sums = dict.fromkeys(names, key_motion.new_zeros(()))
+    for clip, count in enumerate(counts.tolist()):
+        if count > 1:
+            one = slice(clip, clip + 1)
+            terms = losses(rest[one, None] + key_motion[one, :count], truth[one, index[clip, :count]], rest[one], topology,
+                           at_keys, generators[one])
+            sums = {name: sums[name] + terms[name] for name in names}
+    return {f"key_{name}": term / len(counts) for name, term in sums.items()}

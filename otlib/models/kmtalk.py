@@ -53,6 +53,7 @@ class KeyPlaces:
         keys: (B, T) which frames are key.
         index: (B, K) frames of the keys in order; a clip with fewer than K repeats its last one (or frame 0, if it has
             none).
+        counts: (B,) number of keys of each clip.
         left, right: (B, T) numbers of the key motions before and after each frame, or at it; the other one where there is
             none within the span.
         weight: (B, T) share of the right one.
@@ -62,6 +63,7 @@ class KeyPlaces:
 
     keys: Tensor
     index: Tensor
+    counts: Tensor
     left: Tensor
     right: Tensor
     weight: Tensor
@@ -92,7 +94,7 @@ def key_places(keys: Bool[Tensor, "B T"], span: int) -> KeyPlaces:
     weight = (time - before).double() / (after - before).clamp_min(1)
     weight = torch.where(has_left & has_right, weight, has_right.to(weight))
     distance = torch.stack([torch.where(has_left, time - before, span), torch.where(has_right, after - time, span)], -1)
-    return KeyPlaces(keys, index, torch.where(has_left, left, right), torch.where(has_right, right, left),
+    return KeyPlaces(keys, index, count[:, 0], torch.where(has_left, left, right), torch.where(has_right, right, left),
                      torch.where(keys, 0.0, weight), has_left | has_right, distance / span)
 
 
@@ -168,12 +170,12 @@ class Completed:
     Attributes:
         motion: (B, T, V, 3) displacements of all frames, metres.
         key_motion: (B, K, V, 3) displacements at the key frames, metres.
-        index: (B, K) the key frames, as in :class:`KeyPlaces`.
+        places: where the key frames are.
     """
 
     motion: Tensor
     key_motion: Tensor
-    index: Tensor
+    places: KeyPlaces
 
 
 class KMTalk(nn.Module):
@@ -219,7 +221,7 @@ class KMTalk(nn.Module):
         if true_motion is not None and trust > 0 and self.settings.key_motion:
             true = torch.tensor([float(torch.rand((), generator=generator)) < trust for generator in generators])
             given = torch.where(true.to(keys.device)[:, None, None, None], true_motion[batch, places.index], given)
-        return Completed(self.completion(given, places, audio, levels, hierarchy, generators), key_motion, places.index)
+        return Completed(self.completion(given, places, audio, levels, hierarchy, generators), key_motion, places)
 
     def forward(self, features: Float[Tensor, "B T layers C"], geometry: Geometry,
                 generators: Sequence[torch.Generator] | None = None, speakers: Sequence[str] | None = None, *,

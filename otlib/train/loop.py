@@ -174,10 +174,10 @@ class _Loop:
             raise NotFiniteError(f"a vertex has moved by {farthest:.3g} m")
         prediction = batch.templates[:, None] + motion.float()
         terms = losses(prediction, batch.vertices, batch.templates, self.topology, settings.loss, generators)
-        if isinstance(shown, Completed):
-            terms |= key_losses(shown.key_motion.float(), shown.index, batch.vertices, batch.templates, self.topology,
-                                settings.loss, generators)
-            terms["total"] = terms["total"] + settings.loss.keys * terms.get("key_total", 0.0)
+        if isinstance(shown, Completed) and settings.loss.keys > 0:
+            terms |= key_losses(shown.key_motion.float(), shown.places.index, shown.places.counts, batch.vertices,
+                                batch.templates, self.topology, settings.loss, generators)
+            terms["total"] = terms["total"] + settings.loss.keys * terms["key_total"]
         self.optimiser.zero_grad()
         accelerator.backward(terms["total"])
         length = accelerator.clip_grad_norm_(self.model.parameters(), 1.0)
