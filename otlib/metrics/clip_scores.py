@@ -67,6 +67,8 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
         mtm_frames, lag_frames     MTM, and the mean signed lag of its matches (late is positive)
         correlation_lag_frames     lag of the best correlation of the lip gaps (late is positive)
         lip_intensity_mm           root mean square of the predicted lips' mean speed, mm a frame
+        lip_speed_share            that of the prediction as a share of the truth's: below 1 the motion is too smooth
+        gap_spread_share           standard deviation of the lip gap in time, likewise
         closures, closures_found, closures_claimed; closure_recall, closure_precision   with phonemes
         speech_intensity, speech_lip_correlation   with audio; the latter over frames (see ``timing``), while SLCC,
                                    which is over clips, is made by ``aggregate`` from the two intensities
@@ -95,6 +97,8 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
         "lag_frames": misalignment.signed,
         "correlation_lag_frames": correlation_lag(gap_mm, predicted_mm),
         "lip_intensity_mm": MILLIMETRES * lip_intensity(prediction, lips),
+        "lip_speed_share": ratio(lip_intensity(prediction, lips), lip_intensity(truth, lips)),
+        "gap_spread_share": ratio(float(predicted_mm.std()), float(gap_mm.std())),
     }
     if soundtrack.phonemes is not None:
         counts = closure_counts(predicted_mm, soundtrack.phonemes, soundtrack.frame_rate,
