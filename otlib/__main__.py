@@ -1,5 +1,6 @@
-"""The commands of the project; each has its own --help.
+"""The commands of the project; each has its own --help. Installed, `otlib` is the same as `python -m otlib`.
 
+    python -m otlib talk speech.wav
     python -m otlib prepare synthetic --out data/corpus
     python -m otlib train --data data/corpus --out results/runs/first
     python -m otlib align speech.wav --text "What is said in it."
@@ -26,8 +27,9 @@ _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _DIRECTIONS = Range(1, 100_000)  # the error falls with their square root or faster, and 100,000 take 5 MB
 
 DELEGATED = {
+    "talk": ("data_prep.talk.__main__", "Let a head speak a recording: a page, a film, or a file for Blender and engines."),
     "prepare": ("data_prep.__main__", "Prepare a data set, or check one."),
-    "train": ("otlib.train.__main__", "Train OT-Talk on a prepared data set."),
+    "train": ("otlib.train.__main__", "Train OT-Talk or KMTalk on a prepared data set."),
     "align": ("data_prep.align.__main__", "Find the times of the phonemes in a recording."),
 }
 """Commands with a module of their own, imported when it is needed, and the help of each."""

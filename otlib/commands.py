@@ -100,6 +100,11 @@ def run(module: str) -> NoReturn:
     sys.exit(status)
 
 
+def console() -> NoReturn:
+    """Run `otlib`, the console script, as `python -m otlib` runs."""
+    run("otlib.__main__")
+
+
 def start_child(arguments: Sequence[str], environment: dict[str, str], **options: Any) -> subprocess.Popen:
     """Start a command of this project that ends after this process; ``options`` are those of subprocess.Popen."""
     return subprocess.Popen([sys.executable, "-m", *arguments], stdin=subprocess.PIPE,

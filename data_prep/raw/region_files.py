@@ -75,13 +75,19 @@ def _checked(numbers: np.ndarray, vertex_count: int, first: int, path: Path, nam
 
 def add_region_arguments(parser: argparse.ArgumentParser, lips: str, upper_face: str, lip_gap: str) -> None:
     """Declare the options that name regions; the texts describe their defaults."""
-    parser.add_argument("--lips", type=Path, metavar="FILE",
-                        help=f"the lips' vertices: text (numbers between commas, blanks or lines) or .npy (default: {lips})")
+    add_lips_arguments(parser, lips)
     parser.add_argument("--upper-face", type=Path, metavar="FILE", help=f"the upper face's (default: {upper_face})")
-    parser.add_argument("--counted-from", type=int, choices=(0, 1), default=0,
-                        help="the number of the first vertex in these two files (default: 0; ScanTalk's lists: 1)")
     parser.add_argument("--lip-gap", type=int, nargs=2, metavar=("UPPER", "LOWER"),
                         help=f"the middle vertices of the upper and of the lower lip, from 0 (default: {lip_gap})")
+
+
+def add_lips_arguments(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declare the options that name the lips and say how lists of vertices count; the text describes the default."""
+    parser.add_argument("--lips", type=Path, metavar="FILE",
+                        help="the lips' vertices: text (numbers between commas, blanks or lines) or .npy (default: "
+                             f"{default})")
+    parser.add_argument("--counted-from", type=int, choices=(0, 1), default=0,
+                        help="the number of the first vertex in such files (default: 0; ScanTalk's lists: 1)")
 
 
 def named_regions(arguments: argparse.Namespace, vertex_count: int) -> dict[str, np.ndarray]:

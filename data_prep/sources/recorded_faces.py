@@ -30,6 +30,7 @@ from data_prep.raw.derived_regions import derive_regions
 from data_prep.raw.mesh_files import read_mesh
 from data_prep.raw.npy_and_wav import check_finite, map_motion, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions
+from data_prep.raw.units import UNIT_HELP, check_size, metres_per_unit
 from data_prep.sources.conversion import Source, SourceClip, convert, read_clip, with_lips
 from data_prep.sources.recorded_faces_folder import EVERYONE, Recordings, Take, look_through
 from otlib.data.check import REQUIRED_REGIONS
@@ -39,8 +40,6 @@ from otlib.settings import FRAME_RATES, number_of
 
 HELP = "your own recordings: wav, and one mesh a frame or one .npy, in any topology; or the peers' processed layout"
 
-_UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_SMALLEST, _LARGEST = 0.05, 2.0  # metres; bounds on the size of a face, or of a person down to the chest
 _FARTHEST = 0.4  # largest mean distance of a first frame from the template, as a share of the template's mean radius
 _USUAL_RATES = (24.0, 25.0, 29.97, 30.0, 48.0, 50.0, 59.94, 60.0, 100.0, 120.0)
 _SAMPLES = 120  # frames from which regions are found
@@ -71,7 +70,7 @@ def read_frames(take: Take, numbers: range, vertex_count: int, faces: np.ndarray
     """Return some frames of a recording, (N, V, 3) float32 in metres; errors as for :func:`read_take`."""
     frames = np.empty((len(numbers), vertex_count, 3), np.float32)
     if not take.meshes:
-        with np.errstate(over="ignore"):  # infinite values are refused later
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite values are refused later
             frames[:] = map_motion(take.motion, vertex_count)[numbers.start:numbers.stop:numbers.step]
             return np.multiply(frames, metres, out=frames, dtype=np.float32)
     for frame, number in zip(frames, numbers, strict=True):
@@ -81,7 +80,7 @@ def read_frames(take: Take, numbers: range, vertex_count: int, faces: np.ndarray
         if not np.array_equal(mesh.faces, faces):
             raise InputError(f"{take.meshes[number]}: has other faces than the template, so it is cut short or its vertices "
                              "may be in another order")
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             frame[:] = metres * mesh.vertices
     return frames
 
@@ -89,10 +88,12 @@ def read_frames(take: Take, numbers: range, vertex_count: int, faces: np.ndarray
 def problems_of(recordings: Recordings, folder: Path, options: argparse.Namespace) -> list[str]:
     """Return the faults of the folder and the options, one sentence each; faults of single recordings are left out."""
     problems = list(recordings.problems)
-    extent = options.unit * max((float(np.ptp(template, axis=0).max()) for template in recordings.templates.values()),
-                                default=0)
-    if recordings.templates and not _SMALLEST <= extent <= _LARGEST:
-        problems.append(f"{folder}: the template measures {extent:.3g} m, which no face does; say the unit with --unit")
+    for template in recordings.templates.values():
+        try:
+            check_size(options.unit * template, f"{folder}: the template")
+        except InputError as error:
+            problems.append(str(error))
+            break
     if options.frame_rate is None:
         rate = _apparent_rate(recordings.takes)
         problems.append(f"{folder}: the frame rate is not known; say it with --frame-rate"
@@ -213,25 +214,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
                         help="frames a second of the motion; without it the command says which rate the lengths of sound "
                              "and motion suggest, and ends")
-    parser.add_argument("--unit", type=_unit, default=1.0, metavar="UNIT",
-                        help="unit of the vertices: m, cm, mm, or its length in metres, such as 0.0254 (default: m)")
+    parser.add_argument("--unit", type=metres_per_unit, default=1.0, metavar="UNIT", help=UNIT_HELP)
     parser.add_argument("--faces", type=Path, metavar="FILE",
                         help="mesh with the faces of a processed layout (default: the .ply in --raw or its templates/)")
     add_region_arguments(parser, "found from the motion", "from 45 mm above the mouth", "found from the motion")
     parser.add_argument("--leave-out", action="store_true",
                         help="leave out faulty recordings, and name them, instead of refusing all")
-
-
-def _unit(text: str) -> float:
-    if text in _UNITS:
-        return _UNITS[text]
-    try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not 0 < value < np.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(_UNITS)} and no length in metres")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> None:

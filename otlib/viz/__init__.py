@@ -1,24 +1,35 @@
-"""Figures and pictures; every function returns its picture and shows nothing."""
+"""Figures and pictures; every function returns its picture and shows nothing.
 
-from otlib.viz.curves import interval_plot, lip_gap_curves, loss_curves, phoneme_rows
-from otlib.viz.display import show
-from otlib.viz.film_frames import render_frames
-from otlib.viz.head_figures import film_strip, head_triptych, row_of_heads
-from otlib.viz.heads import HeadRenderer
-from otlib.viz.measures import add_measure, measure_views, quantile_matching
+This package offers the names of FACE, and imports the module of each when the name is first used: whoever writes a glb needs
+no library of figures.
+"""
 
-__all__ = [
-    "HeadRenderer",
-    "add_measure",
-    "film_strip",
-    "head_triptych",
-    "interval_plot",
-    "lip_gap_curves",
-    "loss_curves",
-    "measure_views",
-    "phoneme_rows",
-    "quantile_matching",
-    "render_frames",
-    "row_of_heads",
-    "show",
-]
+import importlib
+from typing import Any
+
+FACE = {
+    "HeadRenderer": "otlib.viz.heads",
+    "add_measure": "otlib.viz.measures",
+    "film_strip": "otlib.viz.head_figures",
+    "head_triptych": "otlib.viz.head_figures",
+    "interval_plot": "otlib.viz.curves",
+    "lip_gap_curves": "otlib.viz.curves",
+    "loss_curves": "otlib.viz.curves",
+    "measure_views": "otlib.viz.measures",
+    "phoneme_rows": "otlib.viz.curves",
+    "quantile_matching": "otlib.viz.measures",
+    "render_frames": "otlib.viz.film_frames",
+    "row_of_heads": "otlib.viz.head_figures",
+    "show": "otlib.viz.display",
+}
+"""Each name and its module."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FACE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(FACE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *FACE})

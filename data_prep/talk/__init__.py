@@ -1,0 +1,1 @@
+"""A recording in, a talking head out, from the command line."""

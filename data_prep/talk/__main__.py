@@ -1,0 +1,158 @@
+"""Let a head speak a recording: sound in, a talking head out.
+
+    otlib talk speech.wav                                         a page that plays, in speech_talking/
+    otlib talk speech.m4a --format mp4 glb --out films            a film and a file for Blender, Unity, Unreal, three.js
+    otlib talk speech.wav --head face.obj --unit cm --lips lips.txt
+    otlib talk speech.wav --model results/runs/fast/models/ot_talk --out hello.mp4
+
+(`python -m otlib talk` is the same.) Any sound or video of any length will do. The head is the built-in one, or a mesh of
+your own: one mesh, mouth shut, y up, z out of the face. Of several channels the one with the voice is heard.
+"""
+
+if __name__ == "__main__":
+    from otlib.commands import run
+
+    run(__spec__.name)
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from data_prep.raw.region_files import add_lips_arguments
+from data_prep.raw.units import UNIT_HELP, metres_per_unit
+from data_prep.talk.head import HeadAtRest, built_in_head, is_built_in, read_head
+from otlib.commands import Parser, command
+from otlib.data.whole_folder import refuse_overlap, removable
+from otlib.errors import InputError, shown
+from otlib.export.formats import FORMATS
+from otlib.export.frame_rate import at_frame_rate
+from otlib.export.mesh_frames import FRAMES
+from otlib.export.talking_head import TalkingHead
+from otlib.files import on_disk
+from otlib.own_files import check_replaceable, check_writable, own_folder
+from otlib.settings import FRAME_RATES, number_of
+from otlib.speech.recording import read_recording
+from otlib.talkers import shipped_talker
+
+_DEFAULT = "html"
+
+
+def outputs_of(recording: Path, out: Path | None, formats: list[str] | None) -> tuple[Path | None, dict[str, Path]]:
+    """Return the folder that is to hold the files, None for a single named file, and the path of each format.
+
+    Args:
+        recording: the recording, which gives the names.
+        out: a folder, a file whose name ends in its format, or None for a folder beside where the command runs.
+        formats: names of FORMATS; None for what ``out`` ends in, or a page.
+
+    Raises:
+        InputError: the name of a file ends in another format, or there are several formats for one file.
+    """
+    ending = out.suffix[1:].lower() if out is not None else ""
+    if ending in FORMATS and not out.is_dir():
+        formats = formats or [ending]
+        if not FORMATS[ending].begin:
+            raise InputError(f"{out}: {ending} makes a folder of files; give the name of a folder, and --format {ending}")
+        if formats != [ending]:
+            raise InputError(f"{out}: is the name of one {ending} file, which cannot hold {' and '.join(formats)}; give a "
+                             "folder")
+        return None, {ending: out}
+    folder = out or Path(f"{recording.stem}_talking")
+    return folder, {name: folder / (f"{recording.stem}.{name}" if FORMATS[name].begin else f"{recording.stem}_{name}")
+                    for name in formats or [_DEFAULT]}
+
+
+def _refuse_early(folder: Path | None, paths: dict[str, Path], read: list[Path]) -> None:
+    """Refuse, before the work, what could not be written after it."""
+    for name, path in paths.items():
+        refuse_overlap(path, read)
+        if FORMATS[name].begin:
+            check_replaceable(path, FORMATS[name].begin)
+        elif os.path.lexists(path):
+            removable(path, FRAMES)
+        check_writable(folder or path)
+        FORMATS[name].check()
+
+
+def _bar(frames: Iterable[np.ndarray], name: str, total: int) -> Iterator[np.ndarray]:
+    """Pass on frames, or pictures of them, under a bar."""
+    yield from tqdm(frames, desc=name, total=total, unit="frame")
+
+
+def _counted(stretches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray]:
+    """Pass on stretches of frames under a bar that counts frames."""
+    with tqdm(total=total, desc="talking", unit="frame") as bar:
+        for stretch in stretches:
+            yield stretch
+            bar.update(len(stretch))
+
+
+def _spoken(options: argparse.Namespace, model: Path, head: HeadAtRest, scratch: Path) -> TalkingHead:
+    """Return the head with its motion, which lies on the disk of ``scratch``."""
+    from otlib.predict import load_trained, talk  # torch and transformers take seconds; refusals come before
+
+    trained = load_trained(model)
+    rate = options.frame_rate or trained.frame_rate
+    recording = read_recording(options.recording, min(rate, trained.frame_rate))
+    count = recording.frames(rate)
+    stretches = talk(trained, recording, head.template, head.topology)
+    if rate != trained.frame_rate:
+        stretches = at_frame_rate(stretches, trained.frame_rate, rate, count)
+    motion = on_disk(_counted(stretches, count), scratch)
+    return TalkingHead(shown(options.recording.name), motion, head.template, head.topology, rate, recording,
+                       head.metres_per_unit)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="otlib talk", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recording", type=Path, metavar="RECORDING", help="sound or video of a voice, any format and length")
+    parser.add_argument("--head", default="low", metavar="MESH",
+                        help="OBJ, PLY, GLB or glTF; or low, medium or high, the built-in head at this resolution (default: "
+                             "low, on which models are trained)")
+    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT", help=UNIT_HELP)
+    add_lips_arguments(parser, "unknown; lips close better if the model knows them")
+    parser.add_argument("--model", type=Path, metavar="FOLDER",
+                        help="a trained model, such as results/runs/fast/models/ot_talk (default: the one in the package)")
+    parser.add_argument("--out", type=Path, metavar="PATH",
+                        help="a folder, or one file whose name ends in its format (default: RECORDING_talking, here)")
+    parser.add_argument("--format", nargs="+", choices=FORMATS, metavar="NAME",
+                        help="one or several of: " + "; ".join(f"{name}, {kind.what}" for name, kind in FORMATS.items())
+                             + f" (default: what --out ends in, or {_DEFAULT})")
+    parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
+                        help="frames a second (default: the model's, 30 as a rule); another rate is interpolated linearly "
+                             "from the model's frames, and a lower one may miss short closures of the lips")
+    return parser
+
+
+@command
+def main(arguments: list[str] | None = None) -> int:
+    """Run from the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    built_in = is_built_in(options.head)
+    if built_in and (options.lips or options.unit):
+        raise InputError("--lips and --unit are of a mesh of your own; name it with --head")
+    model = options.model or shipped_talker()
+    formats = list(dict.fromkeys(options.format)) if options.format else None
+    folder, paths = outputs_of(options.recording, options.out, formats)
+    read = [options.recording, model, options.lips, None if built_in else Path(options.head)]
+    _refuse_early(folder, paths, [path for path in read if path is not None])
+    if built_in:
+        head = built_in_head(options.head)
+    else:
+        head = read_head(Path(options.head), options.unit or 1.0, options.lips, options.counted_from)
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(own_folder(folder, others=True))
+        place = folder or next(iter(paths.values())).absolute().parent
+        scratch = next(parent for parent in (place, *place.absolute().parents) if parent.is_dir())
+        talking = _spoken(options, model, head, scratch)
+        for name, path in paths.items():
+            report = FORMATS[name].write(path, talking, partial(_bar, name=name, total=len(talking.motion)))
+            print(f"{shown(path)}: {report}")
+    return 0

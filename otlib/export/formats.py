@@ -1,0 +1,93 @@
+"""The files that a talking head can become: one table of names and writers.
+
+A new format is a function here and its line in FORMATS. Each imports what it needs when it is asked for.
+"""
+
+import importlib.util
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from otlib.errors import InputError
+from otlib.export.talking_head import TalkingHead
+
+Progress = Callable[[Iterable[Any]], Iterable[Any]]
+"""Passes on what it is given, one by one, T of them, and may show how far it is."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        what: what it is good for, in a few words.
+        write: writes a head to a path, and returns what there is to say of the file.
+        begin: the first four bytes of every such file; empty for a folder of files.
+        check: raises InputError if this machine cannot write it.
+    """
+
+    what: str
+    write: Callable[[Path, TalkingHead, Progress], str]
+    begin: bytes = b""
+    check: Callable[[], object] = lambda: None
+
+
+def _html(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.html import write_html
+
+    error_mm = write_html(path, head)
+    return f"{path.stat().st_size / 1e6:.1f} MB, largest error {error_mm:.3f} mm"
+
+
+def _glb(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.glb import write_glb
+
+    report = write_glb(path, head.motion, head.topology, head.frame_rate, template=head.template)
+    return f"{report.targets} shapes, largest error {report.max_error_mm:.3f} mm"
+
+
+def _mp4(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.mp4 import write_talking_head
+    from otlib.viz.film_frames import render_frames
+
+    pictures = progress(render_frames(head.motion, head.topology, template=head.template))
+    sound = head.recording.samples, head.recording.sample_rate
+    return f"{write_talking_head(path, pictures, head.frame_rate, *sound)} pictures"
+
+
+def _can_film() -> None:
+    from otlib.viz.can_render import ensure_rendering
+
+    if importlib.util.find_spec("imageio_ffmpeg") is None:
+        raise InputError("a film needs imageio-ffmpeg, which is not installed: run `pip install 'otlib[notebook]'`, or "
+                         "choose another format, such as html")
+    ensure_rendering()
+
+
+def _npy(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.mesh_frames import write_npy
+
+    write_npy(path, progress(head.in_own_unit()), len(head.motion))
+    return f"float32 {head.motion.shape}"
+
+
+def _meshes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
+    def write(path: Path, head: TalkingHead, progress: Progress) -> str:
+        from otlib.export.mesh_frames import write_meshes
+
+        write_meshes(path, progress(head.in_own_unit()), head.topology.faces, head.frame_rate, kind)
+        return f"{len(head.motion)} files"
+
+    return write
+
+
+FORMATS = {
+    "html": Format("a page that plays in any browser, with sound; the head can be turned", _html, b"<!do"),
+    "mp4": Format("a film with sound; needs the extra otlib[notebook]", _mp4, b"\0\0\0 ", _can_film),
+    "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF"),
+    "npy": Format("one array of all frames, (T, V, 3) float32, in the unit of the head's file", _npy, b"\x93NUM"),
+    "obj": Format("a folder with one OBJ file a frame, in the unit of the head's file", _meshes("obj")),
+    "ply": Format("a folder with one binary PLY file a frame, in the unit of the head's file", _meshes("ply")),
+}
+"""Every format by its name, which is also the end of its files' names."""

@@ -1,0 +1,47 @@
+"""A head that has spoken a recording: all that a file of it holds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from otlib.speech.recording import Recording
+from otlib.topology import Topology
+
+
+@dataclass(frozen=True, eq=False)
+class TalkingHead:
+    """The motion of a head, with its sound.
+
+    Attributes:
+        name: what to call it, such as the recording's name.
+        motion: (T, V, 3) float32 metres, which may lie on disk; frame t is at t / frame_rate seconds.
+        template: (V, 3) float32 metres, the head at rest.
+        topology: of the template.
+        frame_rate: frames a second.
+        recording: what it says.
+        metres_per_unit: the unit of the head's own file, for formats that have no unit of their own.
+
+    Raises:
+        ValueError: no frames, shapes that do not fit, or a frame rate or a unit that is not positive.
+    """
+
+    name: str
+    motion: np.ndarray
+    template: np.ndarray
+    topology: Topology
+    frame_rate: float
+    recording: Recording
+    metres_per_unit: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.frame_rate > 0 and self.metres_per_unit > 0):
+            raise ValueError(f"frame_rate {self.frame_rate} or metres_per_unit {self.metres_per_unit} is not positive")
+        if self.motion.ndim != 3 or not len(self.motion) or self.motion.shape[1:] != self.template.shape:
+            raise ValueError(f"motion: shape {self.motion.shape} does not fit a template of shape {self.template.shape}")
+        self.topology.check("template", self.template.shape)
+
+    def in_own_unit(self) -> Iterator[np.ndarray]:
+        """Yield each frame (V, 3), float32, in the unit of the head's own file."""
+        for pose in self.motion:
+            yield (pose / np.float32(self.metres_per_unit)).astype(np.float32, copy=False)

@@ -1,0 +1,39 @@
+"""The door of `otlib talk`: a recording, a head, a list of lips, and where the files go."""
+
+import numpy as np
+
+from tests.fuzz import options
+from tests.fuzz.calls import command
+from tests.fuzz.case import ACCEPTED, Door, Trial, Way
+from tests.fuzz.spoiled import CONTENT, ENTRY, ways
+from tests.fuzz.spoiled_media import GOOD_SOUND, OBJ, SOUND
+
+_RECORDING, _HEAD, _MODEL = "in/sounds/speech.wav", "in/meshes/ball.obj", "in/training/done"
+
+
+def _spoken(trial: Trial, printed: str) -> None:
+    (made,) = (trial.folder / "out").glob("*.npy")
+    frames = np.load(made, allow_pickle=False)
+    assert frames.ndim == 3 and len(frames) and np.isfinite(frames).all() and np.abs(frames).max() < 2, printed
+
+
+TALK = Door(
+    "talk",
+    command("data_prep.talk.__main__"),
+    (
+        Way("sound", "as it is", lambda trial: None, (), ACCEPTED),
+        *ways("sound", _RECORDING, (ENTRY, CONTENT, SOUND)),
+        *(Way("sound", f"good: {way.name}", way.apply, (), ACCEPTED) for way in ways("sound", _RECORDING, (GOOD_SOUND,))),
+        *ways("mesh", _HEAD, (ENTRY, CONTENT, OBJ)),
+        *options.numbers({"--frame-rate": options.NUMBER}),
+        *options.texts("--unit", ["", "inch", "0", "nan", "-1", "1e300"], ("--unit", "unit", "measures")),
+        *options.texts("--format", ["", "gif", "npy\n"], ("--format",)),
+        *options.texts("--lips", ["in/nowhere", _RECORDING, "/dev/null"], ("nowhere", "speech.wav", "/dev/null")),
+        *options.outputs("--out", _MODEL),
+    ),
+    ("sounds", "meshes", "training"),
+    (_RECORDING, "--head", _HEAD, "--model", _MODEL, "--format", "npy", "--out", "out"),
+    check=_spoken,
+)
+
+DOORS = [TALK]
