@@ -15,16 +15,19 @@ from data_prep.card import measure as card
 from data_prep.card import page as card_page
 from data_prep.corpus import synthetic
 from data_prep.ict import corpus as ict_facekit
+from data_prep.makehuman import corpus as makehuman
 from data_prep.sources import biwi, vocaset
 from data_prep.sources import peers_export as export
 from data_prep.sources import recorded_faces as recordings
+from data_prep.weights import command as weights
 from otlib.commands import Parser, command
 from otlib.data.dataset import validate
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError, shown
+from otlib.own_files import check_writable
 
-SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "recordings": recordings,
-           "export": export}
+SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "makehuman": makehuman,
+           "recordings": recordings, "export": export}
 
 
 @command
@@ -47,10 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
                                   description=card.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     card_page.add_arguments(command)
     command.set_defaults(run=card_page.run)
+    command = commands.add_parser("weights", help=weights.HELP, description=weights.__doc__,
+                                  formatter_class=argparse.RawDescriptionHelpFormatter)
+    weights.add_arguments(command)
+    command.set_defaults(run=weights.run)
     options = parser.parse_args(arguments)
     if "out" in options:
         refuse_overlap(options.out, [value for name, value in vars(options).items() if isinstance(value, Path)
                                      and name != "out"])
+        check_writable(options.out)
     options.run(options)
     return 0
 

@@ -10,81 +10,26 @@ import argparse
 import importlib.metadata
 import sys
 import tempfile
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from data_prep.blendshape_face.face import BlendshapeFace
+from data_prep.blendshape_face.rig import OPTIONAL, REQUIRED
 from data_prep.corpus.corpus_on_a_face import Profile, add_size_arguments, build_corpus, chosen_profile
-from data_prep.head import CONTROLS
-from data_prep.ict.model import INDICES, NEUTRAL, RESOLUTIONS, FaceModel, model_folder, read_model
-from data_prep.ict.rig import OPTIONAL, REQUIRED, Rig
+from data_prep.ict.model import INDICES, NEUTRAL, RESOLUTIONS, FaceModel, kit_names, model_folder, read_model
 from otlib.errors import InputError
 from otlib.files import sha256
-from otlib.topology import Topology
 
-__all__ = ["HELP", "PROFILES", "ScannedFace", "add_arguments", "build", "run"]
+__all__ = ["HELP", "OPTIONAL_FILES", "PROFILES", "REQUIRED_FILES", "add_arguments", "build", "run"]
 
 HELP = "synthetic speech on the scanned faces of your own checkout of ICT-FaceKit (MIT licence)"
 PROFILES = {
     "fast": Profile({"train": 40, "val": 4, "test": 6}, {"train": 9, "val": 5, "test": 5}, "narrow"),
     "full": Profile({"train": 40, "val": 4, "test": 12}, {"train": 20, "val": 20, "test": 20}, "face"),
 }
+REQUIRED_FILES = tuple(file for name in REQUIRED for file in kit_names(name))
+OPTIONAL_FILES = {file: effect for name, effect in OPTIONAL.items() for file in kit_names(name)}  # and what they bring
 _IDENTITIES = 100  # of the whole kit
-
-
-@dataclass(frozen=True)
-class ScannedFace:
-    """The family of faces of a model, stored in a file that every process reads; see
-    :class:`data_prep.corpus.corpus_on_a_face.Face`.
-
-    Attributes:
-        file: the file that :meth:`write` made.
-        identity_directions: number of coefficients that define a person.
-    """
-
-    file: str
-    identity_directions: int
-
-    @classmethod
-    def write(cls, file: Path, model: FaceModel) -> "ScannedFace":
-        """Store a model in a file, .npz, that must exist as long as the face is used.
-
-        Raises:
-            InputError: a shape of the model does not do what its name says.
-        """
-        Rig(model)
-        np.savez(file, **vars(model))
-        return cls(str(file), len(model.identities))
-
-    @property
-    def topology(self) -> Topology:
-        """The topology of every face."""
-        return _model(self.file)[0].topology
-
-    def template(self, identity: tuple[float, ...]) -> np.ndarray:
-        """Return a person at rest, lips shut, (V, 3), metres."""
-        return self.move(identity, np.zeros((1, len(CONTROLS))))[0]
-
-    def move(self, identity: tuple[float, ...], controls: np.ndarray) -> np.ndarray:
-        """Return the frames (T, V, 3) float32, metres, for controls (T, A)."""
-        model, rig = _model(self.file)
-        person = model.neutral + np.tensordot(np.array(identity, np.float32), model.identities, 1)
-        weights = rig.weights(controls, person).astype(np.float32)
-        frames = weights @ model.expressions.reshape(len(model.names), -1)
-        frames += person.reshape(1, -1)
-        return frames.reshape(len(controls), -1, 3)
-
-
-@lru_cache(maxsize=1)
-def _model(file: str) -> tuple[FaceModel, Rig]:
-    with np.load(file, allow_pickle=False) as arrays:
-        fields = dict(arrays)
-    fields["names"] = tuple(fields["names"].tolist())
-    model = FaceModel(**fields)
-    return model, Rig(model)
 
 
 def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, workers: int | None = None,
@@ -104,12 +49,12 @@ def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, 
             installed.
     """
     folder = model_folder(Path(kit))
-    model = read_model(folder, REQUIRED, tuple(OPTIONAL), profile.resolution)
+    model = read_model(folder, REQUIRED_FILES, tuple(OPTIONAL_FILES), profile.resolution)
     if what := lacking(model):
         print(f"{folder}: {what}", file=sys.stderr)
     with tempfile.TemporaryDirectory() as temporary:
         try:
-            face = ScannedFace.write(Path(temporary) / "model.npz", model)
+            face = BlendshapeFace.write(Path(temporary) / "family.npz", model.family)
         except InputError as error:
             raise InputError(f"{folder}: {error}") from error
         build_corpus(out, face, profile, name="ICT-FaceKit speech",
@@ -119,7 +64,7 @@ def build(out: Path | str, kit: Path | str, profile: Profile, *, seed: int = 0, 
 def lacking(model: FaceModel) -> str:
     """Return one sentence on what a part of the kit lacks, empty for the whole kit."""
     missing: dict[str, list[str]] = {}
-    for name, effect in OPTIONAL.items():
+    for name, effect in OPTIONAL_FILES.items():
         if name not in model.names:
             missing.setdefault(effect, []).append(name)
     parts = []

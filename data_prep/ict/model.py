@@ -15,6 +15,7 @@ from matplotlib.path import Path as Outline
 from scipy.interpolate import CubicSpline
 from tqdm import tqdm
 
+from data_prep.blendshape_face.family import FaceFamily, check_jaw_open
 from data_prep.raw.mesh_files import read_mesh
 from otlib.errors import InputError
 from otlib.files import read_json
@@ -26,6 +27,7 @@ NEUTRAL, INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
 _VERTICES = 26_719
 _METRE = 100.0  # in centimetres
 _IDENTITY = re.compile(r"identity\d{3}\.obj")
+_BOTH_SIDES, _ASIDE = ("browInnerUp", "cheekPuff"), ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 _MOUTH, _TONGUE, _TEETH = (11_248, 13_294), (14_062, 17_039), (17_039, 21_451)
 _EYES = ((21_451, 23_021), (23_021, 24_591))
 _IRIS, _PUPIL = 0.0058, 0.0022  # metres from the axis of an eye
@@ -57,6 +59,13 @@ class FaceModel:
     names: tuple[str, ...]
     identities: np.ndarray
     landmarks: np.ndarray
+
+    @property
+    def family(self) -> FaceFamily:
+        """The model as a family of faces with ARKit's names; InputError if jawOpen is not what its name says."""
+        check_jaw_open(self.expressions[self.names.index("jawOpen")], self.landmarks[CHIN])
+        return FaceFamily(self.neutral, tuple(map(arkit_name, self.names)), self.expressions, self.identities, self.topology,
+                          int(self.landmarks[CHIN]))
 
     @property
     def topology(self) -> Topology:
@@ -108,6 +117,22 @@ class FaceModel:
 
     def _between(self, start: int, end: int) -> np.ndarray:
         return np.flatnonzero(((self.faces >= start) & (self.faces < end)).all(1))
+
+
+def arkit_name(name: str) -> str:
+    """Return ARKit's name of an expression; the kit has halves of ARKit's browInnerUp and cheekPuff."""
+    whole, _, side = name.partition("_")
+    return whole if whole in _BOTH_SIDES else whole + {"": "", "L": "Left", "R": "Right"}[side]
+
+
+def kit_names(name: str) -> tuple[str, ...]:
+    """Return the kit's expressions that make one shape of ARKit."""
+    if name in _BOTH_SIDES:
+        return f"{name}_L", f"{name}_R"
+    for side in ("Left", "Right"):
+        if name.endswith(side) and name not in _ASIDE:
+            return (f"{name.removesuffix(side)}_{side[0]}",)
+    return (name,)
 
 
 def model_folder(path: Path) -> Path:

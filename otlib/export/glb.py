@@ -50,12 +50,17 @@ def write_glb(
     *,
     template: Float[np.ndarray, "V 3"] | None = None,
     max_targets: int = 64,
+    targets: MorphTargets | None = None,
 ) -> GltfReport:
     """Write a moving mesh as one .glb file with morph targets and an animation of their weights.
 
     glTF has no vertex animation as such, so the sequence is written as a sum of principal displacements
     (see ``otlib.export.morph_targets``). Normals move too, by displacements of their own that fit the true normals by least
     squares. Axes and units are already glTF's: metres, y up, the face towards +z.
+
+    Seven arguments, since one, ``targets``, takes the place of ``template`` and ``max_targets``: named shapes with weights
+    (:func:`otlib.export.blendshapes.named_targets`) are written under their names, so that programs can retarget them. The
+    normals of a named shape are those of the shape itself, whatever the sequence shows of it.
 
     Args:
         path: the file to write; it appears only when it is whole.
@@ -65,20 +70,27 @@ def write_glb(
         template: (V, 3) metres, the shape at rest that programs show without the animation; the mean over the frames
             when None.
         max_targets: the most morph targets to use; many programs take 64.
+        targets: morph targets and weights that follow ``vertices``, to be written in place of principal components.
 
     Returns:
         The number of targets and the remaining error. If ``max_targets`` targets do not reach 0.1 mm, the file is written
         anyway and ``within_tolerance`` is False.
 
     Raises:
-        ValueError: shapes that do not fit, an empty sequence, or a value that is not finite.
+        ValueError: shapes that do not fit, an empty sequence, a value that is not finite, or a template beside targets.
         InputError: the file cannot be written.
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
     topology.check("vertices", vertices.shape)
-    base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
-    targets = fit_morph_targets(vertices, base, max_targets, TOLERANCE_MM)
+    if targets is None:
+        base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
+        targets = fit_morph_targets(vertices, base, max_targets, TOLERANCE_MM)
+    elif template is not None:
+        raise ValueError("template: the targets have a shape at rest of their own")
+    elif targets.base.shape != vertices.shape[1:] or len(targets.weights) != len(vertices):
+        raise ValueError(f"targets: {len(targets.weights)} frames of {len(targets.base)} vertices do not fit vertices of "
+                         f"shape {vertices.shape}")
     split, copied = split_creases(targets.base, topology.faces)
     surface = _surface(vertices, split, copied, targets)
     writer = _GlbWriter()
@@ -91,7 +103,7 @@ def write_glb(
         "scene": 0,
         "scenes": [{"name": "talking head", "nodes": [0]}],
         "nodes": [{"name": "head", "mesh": 0}],
-        "meshes": [_mesh(primitives, len(targets.displacements))],
+        "meshes": [_mesh(primitives, _names(targets))],
         "materials": materials,
         "animations": [_animation(writer, targets.weights, frame_rate)],
     }
@@ -111,9 +123,16 @@ class _Surface:
 
 
 def _surface(vertices: np.ndarray, split: np.ndarray, copied: np.ndarray, targets: MorphTargets) -> _Surface:
-    """Expand the targets to the copied vertices, and fit displacements of the normals with the positions' weights."""
+    """Expand the targets to the copied vertices, with displacements of the normals.
+
+    Those of a named shape are its own; those of principal components fit the sequence with the positions' weights.
+    """
     normals_of = VertexNormals(split, len(copied))
     normals = normals_of(targets.base[copied])
+    if targets.names:
+        shapes = (targets.base + displacement for displacement in targets.displacements)
+        own = np.stack([normals_of(shape[copied]) - normals for shape in shapes]).astype(np.float32)
+        return _Surface(targets.base[copied], targets.displacements[:, copied], normals, own)
     frames = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
     poses = (vertices[frame][copied].astype(np.float32) for frame in frames)
     changes = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
@@ -149,9 +168,12 @@ def _primitive(writer: "_GlbWriter", part_faces: np.ndarray, surface: _Surface, 
     }
 
 
-def _mesh(primitives: list[dict[str, Any]], target_count: int) -> dict[str, Any]:
-    names = [f"component_{number:02d}" for number in range(target_count)]
-    return {"name": "head", "primitives": primitives, "weights": [0.0] * target_count, "extras": {"targetNames": names}}
+def _names(targets: MorphTargets) -> list[str]:
+    return list(targets.names) or [f"component_{number:02d}" for number in range(len(targets.displacements))]
+
+
+def _mesh(primitives: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    return {"name": "head", "primitives": primitives, "weights": [0.0] * len(names), "extras": {"targetNames": names}}
 
 
 def _material(name: str) -> dict[str, Any]:

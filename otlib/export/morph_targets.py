@@ -20,12 +20,14 @@ class MorphTargets:
         displacements: (K, V, 3) float32 metres, in falling order of how much motion they carry.
         weights: (T, K) float32; each displacement's largest weight is 1 or -1.
         max_error_mm: the largest distance between the sum and the sequence, over all frames and vertices.
+        names: (K,) the displacements' names; empty for principal components, which have none.
     """
 
     base: Float[np.ndarray, "V 3"]
     displacements: Float[np.ndarray, "K V 3"]
     weights: Float[np.ndarray, "T K"]
     max_error_mm: float
+    names: tuple[str, ...] = ()
 
 
 def fit_morph_targets(
@@ -59,13 +61,13 @@ def fit_morph_targets(
         raise ValueError(f"max_targets: {max_targets} leaves no displacement to move the mesh with")
     base = base.astype(np.float32)
     directions = _principal_directions(vertices, base, max_targets)  # (3V, K)
-    weights = np.concatenate([motion @ directions for motion in _motion(vertices, base)])  # (T, K)
+    weights = np.concatenate([motion @ directions for motion in motion_blocks(vertices, base)])  # (T, K)
     scale = np.abs(weights).max(0)
     displacements = (directions * scale).T.astype(np.float32)  # (K, 3V)
     weights = (weights / np.where(scale > 0, scale, 1.0)).astype(np.float32)
 
     def error_mm(count: int) -> float:
-        return _max_error_mm(vertices, base, displacements[:count], weights[:, :count])
+        return largest_error_mm(vertices, base, displacements[:count], weights[:, :count])
 
     # Bisection: `enough` reaches the tolerance, or is all there are; `too_few` does not reach it.
     too_few, enough = 0, displacements.shape[0]
@@ -80,7 +82,7 @@ def fit_morph_targets(
     return MorphTargets(base, displacements[:enough].reshape(enough, -1, 3), weights[:, :enough].copy(), error)
 
 
-def _motion(vertices: np.ndarray, base: np.ndarray) -> Iterator[np.ndarray]:
+def motion_blocks(vertices: np.ndarray, base: np.ndarray) -> Iterator[np.ndarray]:
     """Yield the displacements from ``base`` of a few frames at a time, (frames, 3V) float64."""
     step = max(1, _CHUNK_VALUES // base.size)
     for start in range(0, len(vertices), step):
@@ -96,17 +98,17 @@ def _principal_directions(vertices: np.ndarray, base: np.ndarray, count: int) ->
     basis = np.random.default_rng(0).standard_normal((base.size, size))
     for _ in range(_ITERATIONS):
         basis = np.linalg.qr(basis)[0]
-        basis = sum(motion.T @ (motion @ basis) for motion in _motion(vertices, base))
+        basis = sum(motion.T @ (motion @ basis) for motion in motion_blocks(vertices, base))
     basis = np.linalg.qr(basis)[0]
-    coefficients = (motion @ basis for motion in _motion(vertices, base))
+    coefficients = (motion @ basis for motion in motion_blocks(vertices, base))
     _, rotation = np.linalg.eigh(sum(part.T @ part for part in coefficients))  # (size, size), rising order
     return basis @ rotation[:, ::-1][:, :count]
 
 
-def _max_error_mm(vertices: np.ndarray, base: np.ndarray, displacements: np.ndarray, weights: np.ndarray) -> float:
+def largest_error_mm(vertices: np.ndarray, base: np.ndarray, displacements: np.ndarray, weights: np.ndarray) -> float:
     """Return the largest vertex error, millimetres, of the sum of ``displacements`` (K, 3V) by ``weights`` (T, K)."""
     largest, start = 0.0, 0
-    for motion in _motion(vertices, base):
+    for motion in motion_blocks(vertices, base):
         stop = start + len(motion)
         error = motion - weights[start:stop].astype(np.float64) @ displacements
         largest = max(largest, float((error.reshape(-1, 3) ** 2).sum(1).max()))

@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from data_prep.__main__ import main
+from data_prep.blendshape_face.face import BlendshapeFace
+from data_prep.blendshape_face.rig import Rig
 from data_prep.card import measure as card
 from data_prep.corpus.corpus_on_a_face import Profile
 from data_prep.head import CONTROLS, make_head
 from data_prep.ict import corpus as ict_facekit
-from data_prep.ict.corpus import PROFILES, ScannedFace, lacking
-from data_prep.ict.model import RESOLUTIONS, model_folder, read_model
-from data_prep.ict.rig import OPTIONAL, REQUIRED, Rig
+from data_prep.ict.corpus import OPTIONAL_FILES, PROFILES, REQUIRED_FILES, lacking
+from data_prep.ict.model import RESOLUTIONS, arkit_name, kit_names, model_folder, read_model
 from data_prep.ict.stand_in_kit import write_kit
 from otlib.data.dataset import Dataset, validate
 from otlib.errors import InputError
+from otlib.export.arkit import ARKIT_NAMES
 
 pytestmark = pytest.mark.slow
 
@@ -33,12 +35,12 @@ def kit(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(kit):
-    return read_model(kit, REQUIRED, tuple(OPTIONAL), "head")
+    return read_model(kit, REQUIRED_FILES, tuple(OPTIONAL_FILES), "head")
 
 
 @pytest.fixture(scope="module")
 def face(model, tmp_path_factory):
-    return ScannedFace.write(tmp_path_factory.mktemp("model") / "model.npz", model)
+    return BlendshapeFace.write(tmp_path_factory.mktemp("model") / "family.npz", model.family)
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ def test_shapes_are_differences_in_metres(model):
     np.testing.assert_allclose(model.neutral[:len(head.vertices)], head.vertices, atol=MICROMETRE)
     identity = make_head(np.eye(23)[1]).vertices - head.vertices
     np.testing.assert_allclose(model.identities[1, :len(identity)], identity, atol=MICROMETRE)
-    assert set(REQUIRED) < set(model.names) and model.expressions.shape == (len(model.names), RESOLUTIONS["head"], 3)
+    assert set(REQUIRED_FILES) < set(model.names) and model.expressions.shape == (len(model.names), RESOLUTIONS["head"], 3)
     corner = model.landmarks[54]
     stretched = model.expressions[model.names.index("mouthStretch_L"), corner]
     np.testing.assert_allclose(stretched, head.motion[4, corner], atol=MICROMETRE)
@@ -82,10 +84,10 @@ def test_shapes_are_differences_in_metres(model):
 
 @pytest.mark.parametrize(("resolution", "eyes"), [("narrow", False), ("face", False), ("head", True)])
 def test_resolutions_keep_the_first_vertices_and_whole_faces(kit, model, resolution, eyes):
-    part = read_model(kit, REQUIRED, (), resolution)
+    part = read_model(kit, REQUIRED_FILES, (), resolution)
     assert len(part.neutral) == RESOLUTIONS[resolution] and part.faces.max() < len(part.neutral)
-    assert part.names == REQUIRED and ("eyes" in part.topology.parts) == eyes
-    np.testing.assert_array_equal(part.expressions, model.expressions[:len(REQUIRED), :len(part.neutral)])
+    assert part.names == REQUIRED_FILES and ("eyes" in part.topology.parts) == eyes
+    np.testing.assert_array_equal(part.expressions, model.expressions[:len(REQUIRED_FILES), :len(part.neutral)])
 
 
 def test_regions_lie_where_their_names_say(model):
@@ -160,6 +162,22 @@ def test_the_other_controls_move_their_part_of_the_face(model, face, control, re
         assert left > 10 * right
 
 
+def test_names_of_the_kit_and_of_arkit():
+    """The kit has no tongue, and all of ARKit's other shapes; PupilDilate and cheekRaiser are its own."""
+    for name in set(ARKIT_NAMES) - {"tongueOut"}:
+        assert {arkit_name(file) for file in kit_names(name)} == {name}
+    files = [file for name in ARKIT_NAMES for file in kit_names(name)]
+    assert len(files) == len(set(files)) == 54  # both halves of browInnerUp and cheekPuff
+    assert kit_names("jawLeft") == ("jawLeft",) and kit_names("mouthSmileLeft") == ("mouthSmile_L",)
+
+
+def test_a_name_that_the_kit_has_in_halves_is_one_shape(model):
+    shapes = model.family.blendshapes(model.neutral)
+    halves = [model.expressions[model.names.index(name)] for name in kit_names("browInnerUp")]
+    assert "browInnerUp" in shapes.names and len(shapes.names) == len(set(shapes.names)) < len(model.names)
+    np.testing.assert_array_equal(shapes.displacements[shapes.names.index("browInnerUp")], halves[0] + halves[1])
+
+
 def test_the_folder_of_the_model_is_found(kit, tmp_path):
     assert model_folder(kit) == kit and model_folder(kit.parent) == kit
     with pytest.raises(InputError, match="holds no generic_neutral_mesh.obj"):
@@ -171,17 +189,17 @@ def test_what_a_part_of_the_kit_lacks_is_said(own_kit, model):
                               "less or nothing of raised brows")
     for name in ("eyeBlink_L", "eyeBlink_R", "mouthRollLower", "identity000", "identity001", "identity002"):
         (own_kit / f"{name}.obj").unlink()
-    part = read_model(own_kit, REQUIRED, tuple(OPTIONAL), "narrow")
+    part = read_model(own_kit, REQUIRED_FILES, tuple(OPTIONAL_FILES), "narrow")
     said = lacking(part)
     assert "0 of 100 identities, so that speakers look all the same" in said
     assert "no eyeBlink_L, eyeBlink_R, so less or nothing of blinks" in said and "mouthRollLower" in said
-    weights = Rig(part).weights(controls(blink=1, tuck=1), part.neutral)
+    weights = Rig(part.family).weights(controls(blink=1, tuck=1), part.neutral)
     assert np.isfinite(weights).all() and weights.shape == (1, len(part.names))
 
 
 def test_controls_of_a_wrong_shape_are_refused(model):
     with pytest.raises(ValueError, match="controls must have shape"):
-        Rig(model).weights(np.zeros((3, 4)), model.neutral)
+        Rig(model.family).weights(np.zeros((3, 4)), model.neutral)
 
 
 def spoil_missing(kit):

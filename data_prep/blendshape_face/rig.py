@@ -1,38 +1,38 @@
-"""Articulator controls to the expression shapes of ICT-FaceKit.
+"""Articulator controls to ARKit's shapes.
 
 The controls mean the same as on the built-in head (:mod:`data_prep.head.rig`): `jaw` lowers the chin by 18 mm, and
-`aperture` alone determines how far the lips part, up to 22 mm. The kit's jawOpen parts the lips too, and its mouthClose
-shuts them again; so for every frame we compute the gap that all other shapes leave (it is linear in their weights). Where
-it is larger than the target, mouthClose takes away the difference; where it is smaller, the lips' own raising and lowering
-add it. The lips meet in every p, b and m, on every face. Which shapes stand for which control, and how much of each, is our
-choice, judged by eye on the kit's mean face.
+`aperture` alone determines how far the lips part, up to 22 mm. jawOpen parts the lips too, and mouthClose shuts them again;
+so for every frame we compute the gap that all other shapes leave (it is linear in their weights). Where it is larger than
+the target, mouthClose takes away the difference; where it is smaller, the lips' own raising and lowering add it. The lips
+meet in every p, b and m, on every face. Which shapes stand for which control, and how much of each, is our choice, judged by
+eye on ICT-FaceKit's mean face.
 """
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from data_prep.blendshape_face.family import FaceFamily, check_jaw_open
 from data_prep.head import CONTROLS
 from data_prep.head.surface import smoothstep
-from data_prep.ict.model import CHIN, LEFT_CORNER, LOWER_LIP, UPPER_LIP, FaceModel
 from otlib.errors import InputError
 
-REQUIRED = ("jawOpen", "mouthClose", "mouthPucker", "mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L",
-            "mouthUpperUp_R")
+REQUIRED = ("jawOpen", "mouthClose", "mouthPucker", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft",
+            "mouthUpperUpRight")
 OPTIONAL: Mapping[str, str] = {  # shapes, and what a face lacks without them
     "mouthFunnel": "open rounded lips",
-    "mouthPress_L": "pressed lips", "mouthPress_R": "pressed lips",
+    "mouthPressLeft": "pressed lips", "mouthPressRight": "pressed lips",
     "mouthRollLower": "the lower lip at the teeth for f and v", "mouthRollUpper": "pressed lips",
-    "mouthStretch_L": "spread lips", "mouthStretch_R": "spread lips",
-    "mouthSmile_L": "spread lips and asymmetry", "mouthSmile_R": "spread lips and asymmetry",
-    "browInnerUp_L": "raised brows", "browInnerUp_R": "raised brows",
-    "browOuterUp_L": "raised brows", "browOuterUp_R": "raised brows",
-    "browDown_L": "lowered brows", "browDown_R": "lowered brows",
-    "eyeBlink_L": "blinks", "eyeBlink_R": "blinks",
+    "mouthStretchLeft": "spread lips", "mouthStretchRight": "spread lips",
+    "mouthSmileLeft": "spread lips and asymmetry", "mouthSmileRight": "spread lips and asymmetry",
+    "browInnerUp": "raised brows",
+    "browOuterUpLeft": "raised brows", "browOuterUpRight": "raised brows",
+    "browDownLeft": "lowered brows", "browDownRight": "lowered brows",
+    "eyeBlinkLeft": "blinks", "eyeBlinkRight": "blinks",
 }
 
 _CHIN_DROP, _APERTURE, _CORNER_OUT = 0.018, 0.022, 0.004  # metres at jaw, aperture and spread 1
-_OPENERS = ("mouthLowerDown_L", "mouthLowerDown_R", "mouthUpperUp_L", "mouthUpperUp_R")
+_OPENERS = ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 _PART_MOST = 1.0  # largest weight of the openers
 _RAISED, _SHUT = 0.5, 0.25  # share of the jaw that shut lips take away, and the aperture from which they do
 _ROLLS = ("mouthRollLower", "mouthRollUpper")  # each brings its own lip back
@@ -41,44 +41,48 @@ _PUCKER = {"round": 0.55, "protrude": 0.45}
 _FUNNEL, _FUNNEL_APERTURE = 0.5, 0.4  # at protrude 1, and the aperture from which it is whole
 _STRETCH_TO_SMILE = {"mouthStretch": 0.75, "mouthSmile": 0.25}  # shares, so that corners go out but not down or up
 _SHARES = {  # weight of each shape at a control of 1
-    "press": {"mouthPress_L": 0.6, "mouthPress_R": 0.6, "mouthRollLower": 0.15, "mouthRollUpper": 0.15},
+    "press": {"mouthPressLeft": 0.6, "mouthPressRight": 0.6, "mouthRollLower": 0.15, "mouthRollUpper": 0.15},
     "tuck": {"mouthRollLower": 0.45},
-    "blink": {"eyeBlink_L": 1.0, "eyeBlink_R": 1.0},
-    "brow up": {"browInnerUp_L": 1.0, "browInnerUp_R": 1.0, "browOuterUp_L": 0.5, "browOuterUp_R": 0.5},
-    "brow down": {"browDown_L": 0.5, "browDown_R": 0.5},
-    "smirk left": {"mouthSmile_L": 0.5}, "smirk right": {"mouthSmile_R": 0.5},
+    "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
+    "brow up": {"browInnerUp": 1.0, "browOuterUpLeft": 0.5, "browOuterUpRight": 0.5},
+    "brow down": {"browDownLeft": 0.5, "browDownRight": 0.5},
+    "smirk left": {"mouthSmileLeft": 0.5}, "smirk right": {"mouthSmileRight": 0.5},
 }
 
 
 class Rig:
-    """The weights of a model's expressions for articulator controls.
+    """The weights of a family's expressions for articulator controls.
 
     Args:
-        model: a model with all of REQUIRED; shapes of OPTIONAL that it lacks do not move.
+        family: a family with all of REQUIRED; shapes of OPTIONAL that it lacks do not move.
 
     Raises:
         InputError: a shape does not do what its name says.
     """
 
-    def __init__(self, model: FaceModel) -> None:
-        self._column = {name: number for number, name in enumerate(model.names)}
-        self._middle = model.landmarks[[UPPER_LIP, LOWER_LIP]]
-        upper, lower = (model.expressions[:, lip].astype(float) for lip in self._middle)
+    def __init__(self, family: FaceFamily) -> None:
+        self._columns: dict[str, list[int]] = {}
+        for number, name in enumerate(family.names):
+            self._columns.setdefault(name, []).append(number)
+        self._middle = family.topology.lip_gap
+        upper, lower = (family.expressions[:, lip].astype(float) for lip in self._middle)
         self._parting, self._before = (upper - lower)[:, 1:].T  # (K,) metres up and forward from the lower lip to the upper
-        self._apart = sum(self._parting[self._column[name]] for name in _OPENERS)
-        self._lips_at_rest = self.lips(model.neutral)
-        chin = float(model.expressions[self._column["jawOpen"], model.landmarks[CHIN], 1])
-        corner = model.expressions[:, model.landmarks[LEFT_CORNER], 0].astype(float)
-        if not chin < 0:
-            raise InputError("jawOpen does not lower the chin, so it is not the shape of that name")
-        if not self._parting[self._column["mouthClose"]] < 0 or not self._apart > 0:
+        self._apart = sum(self._effect(self._parting, name) for name in _OPENERS)
+        self._lips_at_rest = self.lips(family.neutral)
+        jaw_open = family.expressions[self._columns["jawOpen"]].sum(0)
+        check_jaw_open(jaw_open, family.chin)
+        corner = family.expressions[:, family.topology.regions["mouth_corners"][0], 0].astype(float)
+        if not self._effect(self._parting, "mouthClose") < 0 or not self._apart > 0:
             raise InputError("mouthClose does not bring the lips together or mouthUpperUp and mouthLowerDown do not part "
                              "them, so they are not the shapes of those names")
-        self._jaw_open = -_CHIN_DROP / chin
-        out = sum(share * corner[self._column[f"{name}_L"]] for name, share in _STRETCH_TO_SMILE.items()
-                  if f"{name}_L" in self._column)
-        self._spread = {f"{name}_{side}": _CORNER_OUT / out * share for name, share in _STRETCH_TO_SMILE.items()
-                        for side in "LR"} if out > 0 else {}
+        self._jaw_open = -_CHIN_DROP / float(jaw_open[family.chin, 1])
+        out = sum(share * self._effect(corner, f"{name}Left") for name, share in _STRETCH_TO_SMILE.items())
+        self._spread = {f"{name}{side}": _CORNER_OUT / out * share for name, share in _STRETCH_TO_SMILE.items()
+                        for side in ("Left", "Right")} if out > 0 else {}
+
+    def _effect(self, of_columns: np.ndarray, name: str) -> float:
+        """Return what the shape of a name does at a weight of 1, of a linear effect (K,); 0 for a shape that is missing."""
+        return sum(of_columns[column] for column in self._columns.get(name, ()))
 
     def lips(self, vertices: np.ndarray) -> np.ndarray:
         """Return how far the upper lip lies above and in front of the lower one, (2,) metres."""
@@ -100,7 +104,7 @@ class Rig:
             raise ValueError(f"controls must have shape (T, {len(CONTROLS)}), not {controls.shape}")
         control = dict(zip(CONTROLS, np.asarray(controls, dtype=float).T, strict=True))
         aperture, brow, smirk = control["aperture"], control["brow"], control["smirk"]
-        weights = np.zeros((len(controls), len(self._column)))
+        weights = np.zeros((len(controls), len(self._parting)))
         shut = 1 - smoothstep(0.0, _SHUT, aperture)
         self._add(weights, {"jawOpen": self._jaw_open}, control["jaw"] * (1 - _RAISED * shut))
         self._add(weights, {"mouthPucker": 1.0}, sum(share * control[name] for name, share in _PUCKER.items()))
@@ -118,7 +122,7 @@ class Rig:
     def _part(self, weights: np.ndarray, gap: np.ndarray) -> None:
         """Change the weights so that the lips part by ``gap`` (T,) metres."""
         further = gap - weights @ self._parting
-        self._add(weights, {"mouthClose": 1 / self._parting[self._column["mouthClose"]]}, np.minimum(further, 0))
+        self._add(weights, {"mouthClose": 1 / self._effect(self._parting, "mouthClose")}, np.minimum(further, 0))
         self._add(weights, dict.fromkeys(_OPENERS, 1.0), np.clip(further / self._apart, 0, _PART_MOST))
 
     def _meet(self, weights: np.ndarray, shut: np.ndarray, wider: float, forth: float) -> None:
@@ -127,10 +131,10 @@ class Rig:
         self._part(closed, np.full(len(weights), -wider))
         before = forth + closed @ self._before  # (T,) metres
         for name in _ROLLS:
-            if name in self._column and (effect := self._before[self._column[name]]) != 0:
+            if (effect := self._effect(self._before, name)) != 0:
                 self._add(weights, {name: 1.0}, shut * np.maximum(-before / effect, 0))
 
     def _add(self, weights: np.ndarray, shares: Mapping[str, float], amount: np.ndarray) -> None:
         for name, share in shares.items():
-            if name in self._column:
-                weights[:, self._column[name]] += share * amount
+            for column in self._columns.get(name, ()):
+                weights[:, column] += share * amount

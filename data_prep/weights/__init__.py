@@ -1,0 +1,1 @@
+"""From moving vertices to the weights of named shapes, for heads that have such shapes."""
