@@ -218,15 +218,24 @@ def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:
     """
     import safetensors
 
-    with opened(path):
-        pass
+    with opened(path) as own:
+        name = path if is_unicode(path) else f"/dev/fd/{own.fileno()}"  # safetensors opens no other names
+        try:
+            with safetensors.safe_open(name, "pt") as file:
+                return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+        except OSError as error:
+            raise unreadable(path, error) from error
+        except Exception as error:  # safetensors' own, and torch's about dtypes that it does not know
+            raise InputError(f"{path}: is not a whole safetensors file ({error})") from error
+
+
+def is_unicode(name: Path | str) -> bool:
+    """Return whether the name of a file, or what stands on a command line, is text; on Linux it may be any bytes."""
     try:
-        with safetensors.safe_open(path, "pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except Exception as error:  # safetensors' own, and torch's about dtypes that it does not know
-        raise InputError(f"{path}: is not a whole safetensors file ({error})") from error
+        str(name).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_tensors(path: Path | str, tensors: dict[str, Any], metadata: dict[str, str] | None = None) -> None:

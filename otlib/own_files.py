@@ -11,6 +11,7 @@ that belongs to the operating system and ends with the process. The next to writ
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -79,6 +80,23 @@ def check_replaceable(path: Path, begin: bytes = b"") -> None:
         raise InputError(f"{path}: is a file of another kind, so it is not replaced; choose another name")
 
 
+def check_writable(path: Path | str) -> None:
+    """Refuse an output, a file or a folder, that could not be written, before the work of making it; nothing is left.
+
+    Raises:
+        InputError: no working folder can be made beside ``path``.
+    """
+    place = Path(os.path.abspath(path))
+    with writable(path):
+        made = _make_folder(place.parent)
+        try:
+            work, lock = _new_working_folder(place)
+            os.close(lock)
+            shutil.rmtree(work)
+        finally:
+            _remove_empty(made)
+
+
 def remove(path: Path) -> None:
     """Remove a file, if it is there, from a folder with a ledger.
 
@@ -106,7 +124,7 @@ def claim(folder: Path) -> None:
     with writable(folder):
         if os.path.lexists(folder) and not folder.is_dir():
             raise InputError(f"{folder}: is not a folder; choose another name")
-        folder.mkdir(parents=True, exist_ok=True)
+        made = _make_folder(folder)
         with _alone(folder):
             if _has_ledger(folder):
                 return
@@ -114,8 +132,13 @@ def claim(folder: Path) -> None:
             if names and not (names == [LEDGER] and _HEAD.startswith((folder / LEDGER).read_bytes())):  # killed just here
                 raise InputError(f"{folder}: holds {names[0]} and was not made by this project (it has no {LEDGER} of "
                                  "ours), so nothing is written there; choose another folder")
-            with open(folder / LEDGER, "wb") as file:
-                file.write(_HEAD)
+            try:
+                with open(folder / LEDGER, "wb") as file:
+                    file.write(_HEAD)
+            except OSError:
+                (folder / LEDGER).unlink(missing_ok=True)
+                _remove_empty(made)
+                raise
 
 
 @contextlib.contextmanager
@@ -130,7 +153,8 @@ def own_folder(folder: Path, others: bool = False) -> Iterator[None]:
     Raises:
         InputError: another run is at work there, or something in it is unlisted or was changed; see also :func:`claim`.
     """
-    made, claimed = not os.path.lexists(folder), _has_ledger(folder)
+    with writable(folder):
+        made, claimed = not os.path.lexists(folder), _has_ledger(folder)
     claim(folder)
     with contextlib.ExitStack() as stack:
         if not claimed:
@@ -216,9 +240,17 @@ def ledger(folder: Path) -> dict[str, list[Entry]]:
 
 
 def file_entry(path: Path) -> Entry:
-    """Return size and checksum of a file."""
-    with open(path, "rb") as file:
-        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": os.fstat(file.fileno()).st_size}
+    """Return size and checksum of a file.
+
+    Raises:
+        InputError: it cannot be read, so nobody can say whether it may be replaced.
+    """
+    try:
+        with open(path, "rb") as file:
+            return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "bytes": os.fstat(file.fileno()).st_size}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}), so nothing is replaced; make it readable, or "
+                         "move it away") from error
 
 
 @contextlib.contextmanager
@@ -243,9 +275,9 @@ def working_folder(path: Path, clear: Callable[[Path], None] = shutil.rmtree, si
     Raises:
         InputError: another run is at work, and ``single``; or the folder cannot be written.
     """
-    prefix = f".{path.name}.otlib-"
+    prefix = _prefix(path)
     with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with _alone(path.parent):
             for left in sorted(path.parent.iterdir()):
                 if re.fullmatch(re.escape(prefix) + "[a-z0-9_]{8}", left.name) and _is_ours(left):
@@ -255,20 +287,49 @@ def working_folder(path: Path, clear: Callable[[Path], None] = shutil.rmtree, si
                                          f"want of file locks; wait until it ends, or remove {left}")
                     if single and not free:
                         raise _at_work(path)
-            work = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-            try:
-                lock = os.open(work / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-                _lock(lock)
-                os.write(lock, MARK)
-            except BaseException:
-                shutil.rmtree(work)
-                raise
+            work, lock = _new_working_folder(path)
     try:
         yield work
     finally:
         with writable(path), _alone(path.parent):
             os.close(lock)
             clear(work)
+
+
+def _prefix(path: Path) -> str:
+    return f".{path.name}.otlib-"
+
+
+def _new_working_folder(path: Path) -> tuple[Path, int]:
+    """Make a working folder beside ``path``; return it and its lock, which is held and open."""
+    work = Path(tempfile.mkdtemp(prefix=_prefix(path), dir=path.parent))
+    try:
+        lock = os.open(work / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        _lock(lock)
+        os.write(lock, MARK[os.write(lock, MARK):])  # of a full disk the system tells when not one byte fits
+    except BaseException:
+        shutil.rmtree(work)
+        raise
+    return work, lock
+
+
+def _make_folder(folder: Path) -> list[Path]:
+    """Make a folder and those above it, as far as they are missing; return these, the innermost first."""
+    made = [place for place in (folder, *folder.parents) if not os.path.lexists(place)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _remove_empty(made)
+        if isinstance(error, FileExistsError):  # so says Python where a folder would lie in a file
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+        raise
+    return made
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _claimed(path: Path) -> tuple[Path, str] | None:

@@ -28,7 +28,7 @@ from otlib.phonemes.frame_classifier import load_heads
 from otlib.speech.encoder import load_encoder
 from otlib.speech.features import cached_features, feature_source
 from otlib.topology import Topology
-from otlib.train.checkpoint import save_model, save_state
+from otlib.train.checkpoint import ModelFacts, save_model, save_state
 from otlib.viz.display import show
 from tests.fixtures.full_disk import full_disk
 from tests.fixtures.small_hubert import local_hubert
@@ -75,7 +75,7 @@ def heads(folder, version, corpus):
 
 
 def model(folder, version, corpus):
-    save_model(SMALL, folder, {"frame_rate": 30.0 + version, "encoder": "prosody", "fingerprint": "prosody-1"})
+    save_model(SMALL, folder, ModelFacts(30.0 + version, "prosody", "prosody-1"))
 
 
 def state(folder, version, corpus):

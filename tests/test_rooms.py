@@ -31,7 +31,7 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "otlib.train": "checks commands data errors files own_files losses meshes metrics models phonemes code_checksum "
                    "settings speech topology",
     "otlib.predict": "data errors files models phonemes speech train topology",
-    "otlib.viz": "errors files measures phonemes topology",
+    "otlib.viz": "commands errors files measures phonemes topology",
     "otlib.__main__": "commands errors measures settings train data_prep",  # where the commands meet; data_prep lazily
     "otlib.inspector": "files losses measures meshes viz topology",
     "otlib.export": "data errors files speech topology viz",
@@ -46,10 +46,12 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "data_prep.sources": "raw writer otlib",
     "data_prep.blendshape_face": "head otlib",
     "data_prep.ict": "blendshape_face corpus head raw otlib",
+    "data_prep.makehuman": "blendshape_face corpus head otlib",
+    "data_prep.weights": "blendshape_face ict makehuman otlib",
     "data_prep.align": "corpus otlib",
     "data_prep.talk": "head raw sources otlib",
     "data_prep.encoder": "align corpus otlib",
-    "data_prep.__main__": "card corpus ict sources otlib",
+    "data_prep.__main__": "card corpus ict makehuman sources weights otlib",
     "notebooks": "driver exercises experiments figures otlib data_prep",  # the notebooks themselves
     "notebooks.conftest": "driver experiments otlib",
     "notebooks.exercises": "otlib",

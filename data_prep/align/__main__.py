@@ -19,7 +19,7 @@ from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
 from otlib.files import atomic_write, write_json
-from otlib.own_files import check_replaceable
+from otlib.own_files import check_replaceable, check_writable
 from otlib.phonemes import BACK_ENDS, Phoneme, load_aligner
 from otlib.speech.recording import SILENCE_DB, heard, read_recording
 
@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
         if output:
             refuse_overlap(output, [options.recording])
             check_replaceable(output, signature)
+            check_writable(output)
     back_end = options.backend or default_back_end(options.text, options.voice, options.model)
     phonemes = align(options.recording, options.text, back_end, options.model, options.voice)
     if options.json:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from otlib.errors import InputError
+from otlib.files import is_unicode
 from otlib.phonemes.timed_phoneme import Phoneme
 
 _SYNCHRONOUS = 2
@@ -23,6 +24,7 @@ _BY_CHARACTER = 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _RATES = range(80, 450)  # at 450 espeak-ng begins to squeeze its sound, and its events no longer fit
 _PERCENT = range(101)
+_LONGEST = 100_000  # letters of a text: an hour and a half of speech, and half a minute of work
 _EVENT_END, _EVENT_WORD, _EVENT_PHONEME = 0, 1, 7
 _STOPS = ("p", "b", "t", "d", "k", "ɡ", "c", "ɟ", "q", "ʈ", "ɖ")
 _SILENCE = 64  # of 32768; espeak-ng's closures are zeros and the decay of the sound before
@@ -111,12 +113,18 @@ def synthesise(text: str, voice: str = "en-us", rate: int = 175, pitch: int = 50
         phoneme_names: whether text between "[[" and "]]" consists of espeak-ng's names of phonemes.
 
     Raises:
-        InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text gives no sound.
+        InputError: espeak-ng is not installed, the voice or its variant is unknown, or the text is too long, is not
+            Unicode or gives no sound.
         ValueError: rate, pitch or range out of its bounds.
     """
     for name, value, bounds in (("rate", rate, _RATES), ("pitch", pitch, _PERCENT), ("pitch_range", pitch_range, _PERCENT)):
         if value not in bounds:
             raise ValueError(f"{name}: expected a whole number from {bounds[0]} to {bounds[-1]}, got {value}")
+    if len(text) > _LONGEST:
+        raise InputError(f"the text {text[:20]!r}... has {len(text):,} letters; give at most {_LONGEST:,}")
+    for what, value in (("text", text), ("voice", voice)):
+        if not is_unicode(value):
+            raise InputError(f"the {what} {value[:20]!r} holds bytes that are no letters; write it in UTF-8")
     file, data = _files()
     _check_voice(data, voice)  # before the library is opened: one that stays open would change all later speech
     library = ctypes.CDLL(file)

@@ -28,6 +28,7 @@ from data_prep.encoder.probe import Amount, measure_probe, speeches_of
 from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json, read_object, sha256, write_json
+from otlib.own_files import check_writable
 from otlib.phonemes import load_aligner
 from otlib.phonemes.frame_classifier import FILE
 from otlib.settings import SENTENCES, number_of
@@ -186,6 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.card_only:
         for file, _ in options.recording:
             read_recording(file)  # refused now, not after minutes of measuring
+        check_writable(folder / QUALITY)
         figures = measure(options.encoder, amount, [tuple(pair) for pair in options.recording])
         if options.people:
             figures["people"] = read_object(options.people)

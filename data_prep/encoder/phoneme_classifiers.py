@@ -29,7 +29,7 @@ from data_prep.encoder.frame_labels import LABELS, frame_labels
 from data_prep.encoder.made_up_speech import speech_pool
 from otlib.commands import Parser, command
 from otlib.errors import InputError
-from otlib.own_files import check_replaceable
+from otlib.own_files import check_replaceable, check_writable
 from otlib.phonemes.frame_classifier import FILE, FrameClassifier, PhonemeHeads, weights_digest
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.settings import HOURS, SEEDS, SENTENCES, number_of
@@ -170,7 +170,9 @@ def main(arguments: list[str] | None = None) -> int:
     folder = encoder_folder(encoder.name)
     if options.out is None and not folder.is_dir():
         raise InputError(f"{encoder.name}: is not a folder that heads could lie in; say where with --out")
-    check_replaceable(options.out or folder / FILE, b"safetensors")
+    out = options.out or folder / FILE
+    check_replaceable(out, b"safetensors")
+    check_writable(out)
     heads = train_heads(encoder, Recipe(sentences=options.sentences, hours=options.hours, seed=options.seed))
-    heads.save(options.out or folder / FILE)
+    heads.save(out)
     return 0

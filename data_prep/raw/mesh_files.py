@@ -14,10 +14,11 @@ import trimesh
 from trimesh.resolvers import Resolver
 
 from otlib.errors import InputError
-from otlib.files import read_bytes
+from otlib.files import parsed_json, read_bytes
 
 SUFFIXES = (".obj", ".ply", ".glb", ".gltf")
 _OPTIONS = {"process": False, "maintain_order": True, "skip_materials": True, "fix_texture": False}
+_LOOKS = ("KHR_materials_", "KHR_texture_", "EXT_texture_", "KHR_lights_")  # extensions of glTF that move no vertex
 _CORNER = re.compile(rb"/\S*")  # of "7/3/2" the 7 stays
 
 
@@ -36,8 +37,8 @@ def read_mesh(path: Path | str) -> Mesh:
         path: the file; a glTF file may name only buffers that lie beside it.
 
     Raises:
-        InputError: no such file, another format, cut short or damaged, no face, more than one mesh, a face that names a
-            vertex that is not there, or a position that is not finite; one sentence.
+        InputError: no such file, another format, cut short or damaged, compressed, no face, more than one mesh, a face that
+            names a vertex that is not there, or a position that is not finite; one sentence.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
@@ -92,6 +93,9 @@ def _obj_faces(lines: bytes, vertex_count: int) -> np.ndarray:
 def _read_scene(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
     kind = path.suffix.lower()[1:]
     promised = _ply_counts(content) if kind == "ply" else (0, 0)
+    if kind != "ply" and (unread := [name for name in _extensions(content, kind) if not name.startswith(_LOOKS)]):
+        raise InputError(f"{path}: cannot be read without the extension {unread[0]}, which is not read here; export it "
+                         "without compression")
     loaded = _load(content, kind, _Beside(path))
     if not hasattr(loaded, "faces"):
         raise ValueError("it holds points or lines without faces")
@@ -100,6 +104,16 @@ def _read_scene(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"its header promises {promised[0]} vertices and {promised[1]} faces, it holds {len(vertices)} and "
                          f"{len(faces)}")
     return vertices, faces
+
+
+def _extensions(content: bytes, kind: str) -> list[str]:
+    """Return the extensions that a glTF or GLB file says no reader can do without; ValueError if it is not JSON."""
+    if kind == "glb":  # a header of 12 bytes, then the length and the kind of the chunk that holds the document
+        content = content[20:20 + int.from_bytes(content[12:16], "little")]
+    try:
+        return parsed_json(content.decode(), "its document").get("extensionsRequired", [])
+    except InputError as error:
+        raise ValueError(str(error)) from error
 
 
 def _ply_counts(content: bytes) -> tuple[int, int]:
@@ -120,7 +134,8 @@ def _ply_counts(content: bytes) -> tuple[int, int]:
 
 def _load(content: bytes, kind: str, resolver: Resolver | None = None):
     """Return the single geometry of a file, placed as in the file's scene."""
-    scene = trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
+    with np.errstate(all="ignore"):  # values that are no positions are refused below
+        scene = trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
     if len(scene.geometry) != 1:
         raise ValueError(f"it holds {len(scene.geometry)} meshes, expected one")
     (name, geometry), nodes = next(iter(scene.geometry.items())), scene.graph.nodes_geometry

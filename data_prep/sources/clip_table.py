@@ -59,7 +59,7 @@ def read_rows(path: Path, names: Collection[str], problems: list[str]) -> dict[s
         problems.append(str(error))
         return rows
     first = text.partition("\n")[0]
-    reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",")
+    reader = csv.DictReader(io.StringIO(text), delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
     try:
         columns = reader.fieldnames = [str(column).strip().lower() for column in reader.fieldnames or ()]
     except csv.Error as error:
@@ -78,7 +78,7 @@ def read_rows(path: Path, names: Collection[str], problems: list[str]) -> dict[s
                 rows[name] = replace(rows[name], **{column: value for column, value in own.items() if value})
             seen.add(name)
     except csv.Error as error:
-        problems.append(f"{path}: line {reader.line_num} cannot be read ({error})")
+        problems.append(f"{path}: line {reader.reader.line_num} cannot be read ({error})")
     if any(row.split for row in rows.values()) and (without := [name for name, row in rows.items() if not row.split]):
         problems.append(f"{path}: gives a split to some recordings and none to {', '.join(without)}")
     return rows

@@ -4,6 +4,7 @@ The folder is described in :mod:`otlib.data.dataset`. Nothing here unpickles, an
 """
 
 import os
+import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -60,8 +61,7 @@ def validate(path: Path | str, *, checksums: bool = True) -> list[str]:
 def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
     """Return the faults that the manifest, the sizes and the headers of the files show."""
     faults = [*manifest_faults(manifest), *_file_faults(folder, manifest)]
-    templates = (_load(folder, entry["template"]) for _, entry in subjects(manifest))
-    vertex_count = next((len(template) for template in templates if template is not None and template.ndim), None)
+    vertex_count = _vertex_count(folder, manifest)
     faults += _topology_faults(folder, manifest, vertex_count)
     for _, entry in subjects(manifest):
         faults += _array_faults(folder, entry["template"], (vertex_count, 3))
@@ -71,6 +71,14 @@ def quick_faults(folder: Path, manifest: dict[str, Any]) -> list[str]:
                 faults += _array_faults(folder, entry[name], (entry["frames"], vertex_count, 3))
         faults += _audio_faults(folder, entry, manifest.get("frame_rate"))
     return faults
+
+
+def _vertex_count(folder: Path, manifest: dict[str, Any]) -> int | None:
+    """Return the number of vertices that most arrays have, so that the fault of one is not told of all others."""
+    arrays = [_load(folder, entry["template"]) for _, entry in subjects(manifest)]
+    arrays += [_load(folder, entry["vertices"]) for entry in sequences(manifest)]
+    counts = [array.shape[-2] for array in arrays if array is not None and array.ndim > 1]
+    return statistics.mode(counts) if counts else None
 
 
 def _readable(folder: Path, relative: Any) -> bool:
@@ -94,7 +102,7 @@ def _file_faults(folder: Path, manifest: dict[str, Any]) -> Iterator[str]:
     for relative in referenced_files(manifest):
         listed = files.get(relative)
         if not stays_inside(folder, relative):
-            yield f"{relative or MANIFEST}: the path leaves the data set's folder"
+            yield f"{MANIFEST}: names {relative!r}, which does not lie in the data set's folder"
             continue
         try:
             with opened(folder / relative):
@@ -221,19 +229,20 @@ def _phoneme_faults(folder: Path, entry: dict[str, Any], frame_rate: Any) -> Ite
     except InputError as error:
         yield _within(folder, error)
         return
-    if is_frame_rate(frame_rate) and spans and spans[-1].end > (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate:
-        yield f"{entry['phonemes']}: the last phoneme ends at {spans[-1].end:g} s, after the motion of {entry['id']}"
+    last = max(span.end for span in spans)
+    if is_frame_rate(frame_rate) and last > (entry["frames"] + AUDIO_TOLERANCE_FRAMES) / frame_rate:
+        yield f"{entry['phonemes']}: a phoneme ends at {last:g} s, after the motion of {entry['id']}"
 
 
 def read_phonemes(path: Path) -> tuple[Phoneme, ...]:
     """Read the phonemes of a sequence.
 
     Raises:
-        InputError: the file cannot be read, or is not a list of phonemes in the order of time.
+        InputError: the file cannot be read, or is not a list of phonemes, at least one, in the order of time.
     """
     spans = read_json(path)
-    if not isinstance(spans, list) or not all(_is_span(span) for span in spans):
-        raise InputError(f"{path}: is not a list of objects with phoneme, start and end, 0 <= start < end")
+    if not isinstance(spans, list) or not spans or not all(_is_span(span) for span in spans):
+        raise InputError(f"{path}: is not a list of at least one object with phoneme, start and end, 0 <= start < end")
     if any(earlier["start"] > later["start"] for earlier, later in pairwise(spans)):
         raise InputError(f"{path}: the phonemes are not in the order of time")
     return tuple(Phoneme(span["phoneme"], float(span["start"]), float(span["end"])) for span in spans)

@@ -86,8 +86,8 @@ def load_published(name: str) -> PublishedAligner:
         InputError: no such model, weights that are damaged or incomplete, or a vocabulary that is not one of phonemes.
     """
     def refusal(reason: str) -> InputError:
-        return InputError(f"{name}: {reason}; give the folder of a CTC model of phonemes in transformers' format, or use "
-                          "the aligner 'frames', which comes with the project")
+        return InputError(f"{name or 'no name'}: {reason}; give the folder of a CTC model of phonemes in transformers' "
+                          "format, or use the aligner 'frames', which comes with the project")
 
     folder = local_model(name, "no CTC model by that name, neither as a folder, nor in the local cache, nor on the hub",
                          refusal)

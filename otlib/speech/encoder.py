@@ -16,6 +16,7 @@ from torch import Tensor
 from transformers import HubertConfig, HubertModel, PreTrainedModel
 
 from otlib.errors import InputError
+from otlib.files import is_unicode
 from otlib.speech import small_hubert as hubert
 from otlib.speech.hub import local_model
 from otlib.speech.overlapping_windows import Windows
@@ -86,13 +87,13 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
         source, remedy = str(hubert.BUNDLED), "install the project again, or give the folder of another HuBERT"
         missing = f"the encoder that comes with the project is not in {source}"
     else:
-        source = str(folder) if (folder := encoder_folder(name)).is_dir() else name
+        source = str(folder) if name and (folder := encoder_folder(name)).is_dir() else name
         remedy = ("give the folder of a HuBERT in transformers' format, or use the encoder that comes with the project "
                   f"(encoder = '{BUNDLED}')")
         missing = "no HuBERT by that name, neither as a folder, nor in the local cache, nor on the hub"
 
     def refusal(reason: str) -> InputError:
-        return InputError(f"{name}: {reason}; {remedy}")
+        return InputError(f"{name or 'no name'}: {reason}; {remedy}")
 
     folder = local_model(source, missing, refusal)
     with silently():
@@ -105,7 +106,19 @@ def load_encoder(name: str = BUNDLED) -> Encoder:
         local = getattr(config, "local_attention_radius", None) is not None
         model = pretrained(HubertModel, "HuBERT", folder, refusal, config=config,
                            attn_implementation=hubert.ATTENTION if local else "sdpa")
-    return Encoder(name, model, _fingerprint(model), local)
+    encoder = Encoder(name, model, _fingerprint(model), local)
+    if _trial(encoder) != (2, encoder.layers, encoder.channels):
+        raise refusal(f"does not give a feature every {hubert.HOP} samples and layer, so its config.json is damaged or of "
+                      "another network")
+    return encoder
+
+
+def _trial(encoder: Encoder) -> tuple[int, ...] | None:
+    """Return the shape of the features of a stretch that has two, or None if the network cannot run."""
+    try:
+        return tuple(encoder.features(torch.zeros(hubert.WINDOW + hubert.HOP)).shape)
+    except Exception:  # whatever torch raises over strides and sizes that anyone may have written
+        return None
 
 
 @contextlib.contextmanager
@@ -137,8 +150,11 @@ def pretrained(loader: type, kind: str, folder: Path, refusal: Callable[[str], I
         options: further arguments of ``from_pretrained``.
 
     Raises:
-        InputError: weights that are damaged, do not fit, or would be filled with random numbers.
+        InputError: weights that are damaged, do not fit, or would be filled with random numbers; a folder whose name is not
+            Unicode.
     """
+    if not is_unicode(folder):
+        raise refusal("has a name that is not Unicode, where transformers reads no weights, so rename the folder")
     try:
         model, report = loader.from_pretrained(folder, dtype=torch.float32, local_files_only=True, output_loading_info=True,
                                                **options)

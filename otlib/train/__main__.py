@@ -1,4 +1,4 @@
-"""Train OT-Talk on a prepared data set.
+"""Train OT-Talk or KMTalk on a prepared data set.
 
     python -m otlib.train --data data/fast/corpus --out results/runs/first
     torchrun --standalone --nproc_per_node 2 -m otlib.train --data ... --out ...     two processes, one GPU each or the CPU
@@ -29,6 +29,7 @@ from accelerate import Accelerator
 from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import read_json
+from otlib.phonemes.key_frames import SOURCES
 from otlib.settings import THREADS, number_of
 from otlib.train.loop import train
 from otlib.train.settings import TrainSettings, settings_from
@@ -54,10 +55,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: a new one, or an earlier run's")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    names = ("encoder", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
+    names = ("encoder", "method", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
     for name in names:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
+    parser.add_argument("--keys", metavar="SOURCE", help="where KMTalk's key frames come from: "
+                        f"{', '.join(SOURCES)}; see otlib.phonemes.key_frames ({default.keys.source})")
     parser.add_argument("--frozen-layers", type=int,
                         help="train the encoder too, except its extractor and this many layers; FaceXHuBERT: 2 (all frozen)")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
@@ -68,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     stored = settings_from(read_json(options.settings), options.settings) if options.settings else default
     settings = dataclasses.asdict(stored)
     settings |= {name: getattr(options, name) for name in (*names, "frozen_layers") if getattr(options, name) is not None}
+    if options.keys is not None:
+        settings["keys"]["source"] = options.keys
     if options.transport is not None:
         settings["loss"]["transport"] = options.transport
     train(options.data, options.out, settings_from(settings), cache=options.cache, accelerator=_accelerator())

@@ -1,5 +1,8 @@
 """A whole sequence as pictures, one at a time, for video."""
 
+import functools
+import os
+from collections import deque
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,9 +12,15 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from otlib.commands import Workers
 from otlib.topology import Topology
 from otlib.viz import palette
+from otlib.viz.can_render import ensure_rendering
 from otlib.viz.heads import Camera, HeadRenderer, Picture
+
+_STRETCH = 8  # pictures that a process draws before it hands them over: 10 MB where they are 640 pixels wide and high
+_AHEAD = 2  # stretches for each process that wait or are drawn while the reader takes one
+_scene: list = []  # of a worker: what its one renderer is made from
 
 
 def render_frames(
@@ -22,8 +31,11 @@ def render_frames(
     size: tuple[int, int] = (640, 640),
     camera: Camera = "front",
     error_mm: Float[np.ndarray, "T V"] | None = None,
+    processes: int = 1,
 ) -> Iterator[Picture]:
-    """Draw every frame of a sequence, one at a time.
+    """Draw every frame of a sequence, one at a time; memory holds a few pictures, whatever the sequence's length.
+
+    Seven arguments, of which only ``processes`` says how, and changes no picture.
 
     Args:
         vertices: (T, V, 3) metres.
@@ -33,6 +45,8 @@ def render_frames(
         camera: "front", "three_quarter" or "profile".
         error_mm: (T, V) millimetres, for the colours of the surface, with a colour bar whose last colour is the 99th
             percentile.
+        processes: 1 draws here; more are started beside this one, draw stretches of frames, and end with it. A script that
+            asks for more needs ``if __name__ == "__main__":``, since each process imports it.
 
     Yields:
         (height, width, 3) uint8 pictures, T of them.
@@ -40,7 +54,10 @@ def render_frames(
     Raises:
         ValueError: a shape, index or value that cannot be drawn.
         RenderingUnavailable: no GL on this machine.
+        InputError: a process died, often for want of memory.
     """
+    if processes < 1:
+        raise ValueError(f"processes: {processes}, expected at least 1")
     if len(vertices) == 0:
         raise ValueError("vertices: the sequence has no frames")
     if error_mm is not None and error_mm.shape != vertices.shape[:2]:
@@ -49,12 +66,54 @@ def render_frames(
         limit_mm = max(float(np.percentile(error_mm, 99)), 1e-3)  # 1 micrometre, so that zero error has a scale too
         overlay = ColourBar(size, limit_mm)
     fitted_to = vertices[0] if template is None else template
-    with HeadRenderer(fitted_to, topology, size=size, camera=camera) as renderer:
-        for frame, pose in enumerate(vertices):
-            if error_mm is None:
-                yield renderer.image(pose)
-            else:
-                yield overlay.on(renderer.image(pose, error_mm[frame], limit_mm))
+    stretches = [slice(start, start + _STRETCH) for start in range(0, len(vertices), _STRETCH)]
+    calls = ((vertices[part],) if error_mm is None else (vertices[part], error_mm[part], limit_mm) for part in stretches)
+    scene = np.asarray(fitted_to), topology, size, camera
+    for picture in _drawn_here(scene, calls) if processes == 1 else _drawn_beside(scene, calls, processes):
+        yield picture if error_mm is None else overlay.on(picture)
+
+
+def _drawn_here(scene: tuple, calls: Iterator[tuple]) -> Iterator[Picture]:
+    with _renderer(*scene) as renderer:
+        for call in calls:
+            yield from _pictures(renderer, *call)
+
+
+def _drawn_beside(scene: tuple, calls: Iterator[tuple], processes: int) -> Iterator[Picture]:
+    """Draw in other processes, and hand the pictures over in their order."""
+    ensure_rendering()  # here, so that the sentence comes once
+    with Workers(processes, functools.partial(_begin, scene)) as pool:
+        waiting: deque = deque()
+        for call in calls:
+            waiting.append(pool.submit(_draw, *call))
+            if len(waiting) > _AHEAD * processes:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _begin(scene: tuple) -> None:
+    os.environ["LP_NUM_THREADS"] = "0"  # Mesa's threads for each picture; the processes already share the cores
+    _scene.extend(scene)
+
+
+def _draw(*call: object) -> list[Picture]:
+    return list(_pictures(_own_renderer(), *call))
+
+
+@functools.cache
+def _own_renderer() -> HeadRenderer:
+    return _renderer(*_scene)
+
+
+def _renderer(template: np.ndarray, topology: Topology, size: tuple[int, int], camera: Camera) -> HeadRenderer:
+    return HeadRenderer(template, topology, size=size, camera=camera)
+
+
+def _pictures(renderer: HeadRenderer, poses: np.ndarray, errors_mm: np.ndarray | None = None,
+              limit_mm: float = 1.0) -> Iterator[Picture]:
+    for frame, pose in enumerate(poses):
+        yield renderer.image(pose) if errors_mm is None else renderer.image(pose, errors_mm[frame], limit_mm)
 
 
 class ColourBar:

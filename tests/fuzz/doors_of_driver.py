@@ -313,8 +313,14 @@ RUN = Door(
             for way in ways("sound", _AUDIO, (GOOD_SOUND,))
         ),
         *(
-            Way("name", way.name, lambda trial, way=way: (trial.option("--audio", _AUDIO), way.apply(trial)), (), ACCEPTED)
-            for way in options.evil_names(_AUDIO, ".wav")
+            Way(
+                "name",
+                way.name,
+                lambda trial, way=way: (trial.option("--audio", _AUDIO), way.apply(trial)),
+                way.words,
+                way.verdict,
+            )
+            for way in options.evil_names(_AUDIO, ".wav", unicode=True)  # a notebook holds no other
         ),
         *(
             Way("stamp", f"a stamp: {name}", _stamp(spoil), ("01_make", "results/runs/fast"), EITHER)

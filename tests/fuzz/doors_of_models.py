@@ -86,8 +86,9 @@ _OF_SETTINGS = {
     ("loss", "frames"): COUNT,
     **{
         ("model", name): COUNT | {"10^9": "1000000000"}
-        for name in ("width", "heads", "layers", "radius", "channels", "terms")
+        for name in ("width", "heads", "layers", "channels", "terms")
     },
+    ("model", "radius"): _WHOLE | {"10^9": "1000000000"},
     **{("model", name): _SHARE for name in ("dropout", "lost", "forgotten")},
     ("model", "shift"): _NOT_NEGATIVE,
     ("model", "heads"): COUNT | {"3, which does not part 8": "3"},
@@ -108,7 +109,11 @@ _OF_SETTINGS = {
     ("loss", "odd"): {"unknown": "1"},
     ("model", "feature_layers"): {"of the person's own": "9"},
 }
-_ALL_SETTINGS = (*ways("json", _SETTINGS, (ENTRY, CONTENT, JSON)), *fields(_SETTINGS, _OF_SETTINGS))
+_ALL_SETTINGS = (
+    *ways("json", _SETTINGS, (ENTRY, CONTENT, JSON)),
+    *fields(_SETTINGS, _OF_SETTINGS),
+    *fields(_SETTINGS, {("model", "radius"): {"zero": "0"}}, verdict=ACCEPTED),  # each frame sees itself alone
+)
 _TRAIN_NUMBERS = {
     "--seed": options.SEED,
     "--steps": options.COUNT,
@@ -323,7 +328,7 @@ ENCODER = Door(
         ),
         Way("code", "a pickle of a command for weights", _only_pickled, (_E,)),
         Way("code", "code of its own", _own_code, (_E,)),
-        *options.evil_names(_E),
+        *options.evil_names(_E, unicode=True),  # transformers opens no other
     ),
     ("encoder",),
     (_E,),

@@ -70,12 +70,13 @@ def texts(option: str, values: Iterable[str], words: Iterable[str] = (), verdict
     ]
 
 
-def evil_names(file: str, kept: str = "") -> list[Way]:
+def evil_names(file: str, kept: str = "", *, unicode: bool = False) -> list[Way]:
     """Return a way for each odd name that a file or folder may have; each is as good as another.
 
     Args:
         file: relative to the trial's folder, as it stands among the arguments.
         kept: the end of the name that stays, such as ".wav".
+        unicode: whether a name that is not Unicode is refused, since what must hold it or open it cannot.
     """
 
     def apply(name: str) -> Callable[[Trial], None]:
@@ -87,7 +88,15 @@ def evil_names(file: str, kept: str = "") -> list[Way]:
 
         return change
 
-    return [Way("name", f"{file} is called {name}", apply(text), (), ACCEPTED) for name, text in EVIL.items()]
+    return [
+        Way(
+            "name",
+            f"{file} is called {name}",
+            apply(text),
+            *((("Unicode",), REFUSED) if unicode and "\udcff" in text else ((), ACCEPTED)),
+        )
+        for name, text in EVIL.items()
+    ]
 
 
 def evil_outputs(option: str) -> list[Way]:

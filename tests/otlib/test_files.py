@@ -27,6 +27,7 @@ from otlib.files import (
     read_yaml,
     sha256,
     write_json,
+    write_tensors,
 )
 from tests.fixtures.bad_paths import BAD_PATHS, NO_PERMISSIONS
 
@@ -192,6 +193,18 @@ def test_what_is_no_array_of_numbers_is_refused(tmp_path, damage):
             warnings.simplefilter("always")
             read(file)
         assert not heard
+
+
+def test_tensors_are_read_from_a_name_that_is_no_text(tmp_path):
+    path = tmp_path / "a\udcffb"
+    try:
+        write_tensors(path, {"a": torch.arange(3.0)})
+    except InputError as error:
+        pytest.skip(f"this file system takes no such name: {error}")
+    assert torch.equal(read_tensors(path)[0]["a"], torch.arange(3.0))
+    path.write_bytes(b"no tensors")
+    with pytest.raises(InputError, match=r"a\\udcffb: is not a whole safetensors file"):
+        read_tensors(path)
 
 
 def test_tensors_are_read_with_their_texts(tmp_path):

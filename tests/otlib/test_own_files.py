@@ -19,6 +19,7 @@ from otlib.own_files import (
     LOCK,
     MARK,
     atomic_write,
+    check_writable,
     claim,
     clear,
     ledger,
@@ -285,6 +286,57 @@ def test_a_full_disk_loses_nothing(run, largest):
     assert left == {name: text for name, text in before.items() if name != LEDGER}
     write(run / "a.txt", "short")
     assert (run / "a.txt").read_text() == "short" and listed_contents(run)
+
+
+BAD_PLACES = {
+    "below a file": lambda folder: ((folder / "mine.txt").write_text("keep me"), folder / "mine.txt/out")[1],
+    "a long name": lambda folder: folder / ("n" * 300),
+    "a long name above": lambda folder: folder / ("n" * 300) / "out",
+    "below a folder that is to be made": lambda folder: folder / "new" / ("n" * 300),
+}
+
+
+@pytest.mark.parametrize("place", BAD_PLACES)
+@pytest.mark.parametrize("use", [check_writable, claim, lambda path: own_folder(path).__enter__()],
+                         ids=["check_writable", "claim", "own_folder"])
+def test_where_nothing_can_be_written_is_one_sentence_and_leaves_nothing(tmp_path, place, use):
+    path = BAD_PLACES[place](tmp_path)
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match="cannot be written"):
+        use(path)
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("largest", [0, 10])
+@pytest.mark.parametrize("use", [check_writable, claim], ids=["check_writable", "claim"])
+def test_a_full_disk_is_found_before_the_work_and_leaves_nothing(tmp_path, largest, use):
+    with full_disk(largest), pytest.raises(InputError, match=r"out: cannot be written \(File too large\)"):
+        use(tmp_path / "deep/out")
+    assert not tree(tmp_path)
+
+
+def test_a_check_leaves_what_is_there_and_what_a_killed_run_left(tmp_path):
+    """What was left may hold a person's earlier data set, which only the writer of data sets can put back."""
+    left = tmp_path / ".out.otlib-abcdefgh"
+    (left / "old").mkdir(parents=True)
+    (left / LOCK).write_bytes(MARK)
+    (tmp_path / "out").write_text("mine")
+    before = tree(tmp_path)
+    check_writable(tmp_path / "out")
+    check_writable(tmp_path / "new/deep/out")
+    assert tree(tmp_path) == before
+
+
+def test_a_file_that_cannot_be_read_is_named(run, monkeypatch):
+    def refuse(path, *arguments, **options):
+        if Path(path).name == "a.txt":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open(path, *arguments, **options)
+
+    monkeypatch.setattr(module, "open", refuse, raising=False)
+    with pytest.raises(InputError, match=r"run/a.txt: cannot be read \(Permission denied\), so nothing is replaced"), \
+            own_folder(run):
+        pass
 
 
 @pytest.mark.parametrize("seed", range(20))

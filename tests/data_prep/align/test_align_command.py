@@ -63,7 +63,9 @@ def test_a_picture_is_drawn(said, tmp_path, capsys):
     (["said.wav", "--text", ""], "says nothing"), (["said.wav", "--text", "a", "--voice", "xx"], "no voice 'xx'"),
     (["said.wav", "--text", "word " * 200], "said.wav: pocketsphinx cannot align"),
     (["said.wav", "--text", "word " * 200, "--backend", "frames"], "said.wav: cannot be aligned with its text"),
-    (["said.wav", "--model", "/no/such/model"], "/no/such/model")])
+    (["said.wav", "--model", "/no/such/model"], "/no/such/model"), (["said.wav", "--model", ""], "no HuBERT by that name"),
+    (["said.wav", "--backend", "transformers", "--model", ""], "no name: "),
+    (["said.wav", "--json", "said.wav/p.json"], "said.wav/p.json: is, holds or lies in said.wav")])
 def test_bad_input_is_one_sentence_and_status_2(said, arguments, words, capsys, monkeypatch):
     monkeypatch.chdir(said[0].parent)
     soundfile.write("silent.wav", np.zeros(16000), 16000)

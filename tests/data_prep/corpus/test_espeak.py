@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import espeakng_loader
@@ -136,10 +137,23 @@ def test_unknown_voice_is_refused(voice):
     assert repr(voice.partition("+")[2] if "+" in voice else voice) in message and "\n" not in message
 
 
+@pytest.mark.parametrize("arguments", [("\udcff",), ("a", "\udcff")])
+def test_bytes_that_are_no_text_are_refused(arguments):
+    with pytest.raises(InputError, match="holds bytes that are no letters"):
+        synthesise(*arguments)
+
+
 @pytest.mark.parametrize("text", ["", " ", "?!"])
 def test_text_without_sound_is_refused(text):
     with pytest.raises(InputError, match="says nothing"):
         synthesise(text)
+
+
+def test_a_text_beyond_any_recording_is_refused_at_once():
+    start = time.monotonic()
+    with pytest.raises(InputError, match="1,000,000 letters; give at most 100,000"):
+        synthesise("a" * 10**6)
+    assert time.monotonic() - start < 1
 
 
 @pytest.mark.parametrize("setting", [{"rate": 79}, {"rate": 450}, {"pitch": 101}, {"pitch_range": -1}])

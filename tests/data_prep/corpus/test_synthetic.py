@@ -189,3 +189,11 @@ def test_help_documents_every_option():
     assert "40, 4, 12 speakers" in " ".join(shown.stdout.split())  # the sizes of the profiles, as they are
     bad = subprocess.run([sys.executable, "-m", "data_prep", "syntetic"], capture_output=True, text=True, check=False)
     assert bad.returncode == 2 and "Traceback" not in bad.stderr
+
+
+def test_a_place_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch, capsys):
+    """By any source: the door asks before it hands over."""
+    monkeypatch.setattr("data_prep.corpus.synthetic.build", lambda *_, **__: pytest.fail("has begun"))
+    (tmp_path / "mine.txt").write_text("keep me")
+    assert main(["synthetic", "--out", str(tmp_path / "mine.txt/out")]) == 2
+    assert "mine.txt/out: cannot be written (Not a directory)" in capsys.readouterr().err

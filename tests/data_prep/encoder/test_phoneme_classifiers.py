@@ -55,6 +55,12 @@ def test_the_command_leaves_heads_beside_the_encoder(encoder):
     assert load_heads(encoder).labels == LABELS
 
 
+def test_a_place_that_cannot_be_is_refused_before_the_training(encoder, monkeypatch, capsys):
+    monkeypatch.setattr(phoneme_heads, "train_heads", lambda *_: pytest.fail("has trained"))
+    assert main(["--encoder", encoder.name, "--out", "n" * 300]) == 2
+    assert "nnn: cannot be written (File name too long)" in capsys.readouterr().err
+
+
 def test_no_encoder_is_said_in_one_sentence(capsys):
     assert main(["--encoder", "/no/such/encoder"]) == 2
     assert "/no/such/encoder" in capsys.readouterr().err

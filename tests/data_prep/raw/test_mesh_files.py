@@ -2,6 +2,7 @@
 
 import base64
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,34 @@ def test_a_quad_lost_at_the_end_of_a_line_is_noticed(tmp_path):
     assert len(read_mesh(written(tmp_path / "a.ply", text)).faces) == 6
     cut = text[:text.index(b"4 1 2 3 4")]
     assert "promises 9 rows, it has 8" in refusal(written(tmp_path / "a.ply", cut))
+
+
+def with_extension(name):
+    """A GLB file that says no reader can do without an extension."""
+    content = surface().export(file_type="glb")
+    size = int.from_bytes(content[12:16], "little")
+    text = json.dumps(json.loads(content[20:20 + size]) | {"extensionsRequired": [name]}).encode()
+    text += b" " * (-len(text) % 4)
+    rest = content[20 + size:]
+    return (content[:8] + (20 + len(text) + len(rest)).to_bytes(4, "little") + len(text).to_bytes(4, "little")
+            + content[16:20] + text + rest)
+
+
+@pytest.mark.parametrize("name", ["KHR_draco_mesh_compression", "EXT_meshopt_compression", "KHR_mesh_quantization"])
+def test_a_compressed_mesh_is_refused_and_one_with_materials_is_not(tmp_path, name):
+    said = refusal(written(tmp_path / "a.glb", with_extension(name)))
+    assert f"a.glb: cannot be read without the extension {name}" in said
+    assert len(read_mesh(written(tmp_path / "b.glb", with_extension("KHR_materials_unlit"))).vertices) == 6
+
+
+def test_values_that_overflow_are_refused_without_a_warning(tmp_path):
+    """A header that says big-endian over a little-endian body makes numbers of any size."""
+    content = surface().export(file_type="ply", vertex_normal=False).replace(b"binary_little_endian", b"binary_big_endian")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        refusal(written(tmp_path / "a.ply", content))
+        refusal(written(tmp_path / "b.ply", content.replace(b"property float", b"property double")))
+    assert not told
 
 
 def test_several_meshes_in_one_file(tmp_path):

@@ -188,6 +188,7 @@ def test_splits_by_sentence_leak_none():
     ("name,subject\ny,a\n", "line 2 names the recording 'y', of which there is neither"),
     ("name,subject\nx,a\nx,b\n", "line 3 names the recording x again"),
     ("name,subject\nx,a,b\n", "line 2 has more cells"),
+    ("name,text\nx,\"never closed\n", "line 2 cannot be read"), ("name,text\nx,\"a\"b\n", "line 2 cannot be read"),
     ("name,split\nx,train\nz,\n", "gives a split to some recordings and none to z"),
     ("name,text\nx,\"" + "a" * 200_000 + "\"\n", "cannot be read"), ("a" * 200_000 + "\n", "first line cannot be read"),
     (b"\xff\xfe\x00", "not UTF-8 text"),
@@ -289,7 +290,7 @@ def test_the_frame_rate_that_fits_is_told(folder, capsys):
 
 def test_a_wrong_unit_and_offsets_are_noticed(folder, capsys, named):
     line, = refused(folder, capsys, *named, "--unit", "mm")
-    assert "the template measures 0.000302 m, which no face does; say the unit with --unit" in line
+    assert "the template measures 0.0003 m, which no face does; say the unit with --unit" in line
     for name, head in TAKES.items():
         np.save(folder / f"{name}.npy", MOTION[name] - head.vertices)
     lines = refused(folder, capsys, *named)

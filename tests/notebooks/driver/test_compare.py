@@ -8,6 +8,7 @@ from PIL import Image
 
 from notebooks.driver import compare
 from notebooks.experiments.record import COLUMNS
+from otlib.errors import InputError
 from otlib.files import read_json, write_json
 from otlib.metrics.intervals import paired_comparison
 from otlib.own_files import LEDGER
@@ -126,7 +127,7 @@ def test_a_curve_of_each_training_of_each_run_is_drawn():
     (["one", "../one"], "run '../one': choose a name"),
     (["one", "one"], "one and one are one run; name two"),
     (["one", "reference"], "results/reference/metrics.json: no such file"),
-    (["one", "odd"], "one and odd: metrics.json, run.json or curves.json is not as a run leaves it"),
+    (["one", "odd"], "results/runs/odd/metrics.json: the whole is not as a run leaves it ('table' is a required"),
 ])
 def test_what_cannot_be_compared_is_one_sentence_and_status_2(root, monkeypatch, capsys, runs, sentence):
     monkeypatch.setattr(compare.compare, "__defaults__", (root,))
@@ -136,6 +137,31 @@ def test_what_cannot_be_compared_is_one_sentence_and_status_2(root, monkeypatch,
     said = capsys.readouterr().err
     assert said.startswith("error: ") and sentence in said and said.count("\n") == 1
     assert not (root / "results/runs/compare").exists()
+
+
+@pytest.mark.parametrize("file, content, place", [
+    ("metrics.json", {"table": "text"}, "table"), ("metrics.json", {"table": []}, "table"),
+    ("metrics.json", {"table": {"OT-Talk": {"lip_max_mm": "2"}}}, "table['OT-Talk'].lip_max_mm"),
+    ("metrics.json", {"table": {}, "speakers": {"OT-Talk": {"lip_max_mm": [1]}}}, "speakers['OT-Talk'].lip_max_mm"),
+    ("run.json", {**RECORD, "trainings": []}, "trainings"), ("run.json", {**RECORD, "data": {}}, "data"),
+    ("curves.json", {"ot_talk": {"loss": [1], "validation_lip_mm": []}}, "ot_talk.loss[0]"),
+    ("curves.json", {"ot_talk": {"loss": []}}, "ot_talk"),
+])
+def test_a_record_of_another_kind_is_refused_by_its_name_and_place(root, file, content, place):
+    write_run(root, "two", LOW)
+    write_json(write_run(root, "one", LOW) / file, content)
+    with pytest.raises(InputError) as caught:
+        compare.compare("one", "two", root)
+    assert f"results/runs/one/{file}: {place} is not as a run leaves it (" in str(caught.value)
+    assert not (root / "results/runs/compare").exists()
+
+
+def test_curves_that_cannot_be_read_are_not_taken_for_none(root):
+    write_run(root, "two", LOW)
+    file = write_run(root, "one", LOW) / "curves.json"
+    file.symlink_to(file.name)
+    with pytest.raises(InputError, match="curves.json: cannot be read"):
+        compare.compare("one", "two", root)
 
 
 def test_the_committed_results_can_be_compared(root):

@@ -367,7 +367,7 @@ FAST = ("notebooks", 0, "profiles", "fast")
 @pytest.mark.parametrize("text", [
     "", "a: [", "- 1", "3", "\x00", "*a", "a: &a [*a]", "2024-01-01", "{" * 500, "!!python/object/apply:os.system [true]",
     *[_changed(["profiles"], value) for value in ("fast", [], ["fast", "fast"], [1], ["../x"], ["fast"], {"fast": 1}, None)],
-    *[_changed(["notebooks"], value) for value in ({}, "x", [1], [[]], [{}], None)],
+    *[_changed(["notebooks"], value) for value in ({}, "x", [], [1], [[]], [{}], None)],
     *[_changed(["notebooks", 0, "name"], value) for value in (1, "", "../01_make", "02_use", "03_absent", "a\nb", [], None)],
     *[_changed(["notebooks", 1, "needs"], value) for value in ("01_make", [1], ["x"], ["02_use"])],
     *[_changed(["notebooks", 0, "outputs"], value)
@@ -409,6 +409,14 @@ def test_a_budget_grows_with_the_recording(root, tmp_path):
     assert [step.budget for step in plain] == [60, 60] and [step.budget for step in with_audio] == [60, 60 + 20 * 91]
 
 
+def test_the_time_left_counts_a_long_recording(root, tmp_path):
+    grown = _changed(["notebooks", 1, "usual_a_second"], 2)
+    (root / "notebooks" / "suite.yaml").write_text(grown)
+    long = recording(tmp_path, 16_000 * 90 + 1)
+    assert [[step.usual for step in driver.read_suite(Folders(root=root), audio)] for audio in (None, long)] == [
+        [3, 3], [3, 3 + 2 * 91]]
+
+
 def test_the_notebooks_own_parameters_are_read_as_python_reads_them(root):
     step = suite(root)[0]
     assert driver.default_parameters(step.source) == {"PROFILE": "fast", "COUNT": 3, "RATE": 0.001}
@@ -438,7 +446,7 @@ def test_a_misspelt_parameter_of_a_later_step_is_refused_before_the_first_runs(r
     suite["notebooks"][1]["profiles"]["fast"]["parameters"] = {"AUDI": "x"}
     write_suite(root, suite)
     assert driver.main([]) == 2
-    assert "02_use.ipynb: has no parameter 'AUDI'; it has AUDIO, PROFILE" in capsys.readouterr().err
+    assert "error: suite.yaml: 02_use.ipynb: has no parameter 'AUDI'; it has AUDIO, PROFILE" in capsys.readouterr().err
     assert ran == []
 
 

@@ -184,7 +184,8 @@ def test_nothing_is_written_where_there_is_no_corpus(root, ran, capsys):
 def test_a_misspelt_parameter_of_the_last_cell_is_refused_before_the_first_runs(root, ran, capsys):
     write_plan(root, {**PLAN, "cells": {"plain": {}, "large": {"SISE": 5}}})
     assert sweep.main(["trial"]) == 2
-    assert "cell.ipynb: has no parameter 'SISE'; it has OUT, PROFILE, SEED, SIZE" in capsys.readouterr().err
+    assert ("suite.yaml: the cell large of the sweep trial: cell.ipynb: has no parameter 'SISE'; it has OUT, PROFILE, SEED, "
+            "SIZE") in capsys.readouterr().err
     assert ran == []
 
 

@@ -209,8 +209,9 @@ MANIFEST_FAULTS = {
     "unknown subject": (lambda m: m["sequences"][0].update(subject="s9"), "the subject s9 is unknown"),
     "frames not a number": (lambda m: m["sequences"][0].update(frames="30"), "has no frames"),
     "no id": (lambda m: m["sequences"][1].pop("id"), "sequence number 2 has no id"),
-    "parent folder": (lambda m: m["sequences"][0].update(audio="../a.wav"), "../a.wav: the path leaves"),
-    "absolute path": (lambda m: m.update(faces="/etc/passwd"), "/etc/passwd: the path leaves"),
+    "parent folder": (lambda m: m["sequences"][0].update(audio="../a.wav"),
+                      "names '../a.wav', which does not lie in the data set"),
+    "absolute path": (lambda m: m.update(faces="/etc/passwd"), "names '/etc/passwd', which does not lie"),
     "file gone": (lambda m: m["sequences"][0].update(vertices="vertices/x.npy"), "vertices/x.npy: no such file"),
     "no checksum": (lambda m: m["files"].pop("faces.npy"), "faces.npy: the manifest has no checksum"),
     "size": (lambda m: m["files"]["faces.npy"].update(bytes=1), "faces.npy: has 164 bytes where"),
@@ -293,6 +294,9 @@ SLOW_FAULTS = {
     "phoneme without end": ("phonemes/s0_a.json", lambda p: p.write_text('[{"phoneme": "a", "start": 0}]'), "start and end"),
     "late phoneme": ("phonemes/s0_a.json",
                      lambda p: p.write_text('[{"phoneme": "a", "start": 0, "end": 9}]'), "ends at 9 s"),
+    "late phoneme before others": ("phonemes/s0_a.json", lambda p: p.write_text(json.dumps(
+        [{"phoneme": "a", "start": start, "end": end} for start, end in ((0, 1e300), (0.1, 0.2))])), "ends at 1e+300 s"),
+    "no phoneme": ("phonemes/s0_a.json", lambda p: p.write_text("[]"), "at least one object with phoneme"),
 }
 
 
@@ -317,12 +321,20 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path, folder):
     (tmp_path / "outside.npy").write_bytes((folder / "faces.npy").read_bytes())
     (folder / "faces.npy").unlink()
     (folder / "faces.npy").symlink_to(tmp_path / "outside.npy")
-    assert validate(folder) == ["faces.npy: the path leaves the data set's folder"]
+    assert validate(folder) == ["manifest.json: names 'faces.npy', which does not lie in the data set's folder"]
 
 
-def test_an_empty_path_is_told_by_the_manifests_name(folder):
-    edit(folder, lambda manifest: manifest.update(faces=""))
-    assert "manifest.json: the path leaves the data set's folder" in validate(folder)
+@pytest.mark.parametrize("path", ["", ".", "../faces.npy"])
+def test_a_path_that_is_no_files_is_told_by_the_manifests_name(folder, path):
+    edit(folder, lambda manifest: manifest.update(faces=path))
+    assert f"manifest.json: names {path!r}, which does not lie in the data set's folder" in validate(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 3])
+def test_a_template_of_other_vertices_than_all_the_rest_is_the_one_that_is_told(folder, kept):
+    replace_file(folder, "templates/s0.npy", lambda path: np.save(path, np.load(path)[:kept]))
+    [fault] = validate(folder)
+    assert fault.startswith(f"templates/s0.npy: has shape ({kept}, 3)")
 
 
 def test_all_faults_are_told_at_once(folder):

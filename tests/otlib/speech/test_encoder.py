@@ -298,6 +298,9 @@ DAMAGES = {
     "config a folder": (lambda folder: ((folder / "config.json").unlink(), (folder / "config.json").mkdir()), "config.json"),
     "code of its own": (lambda folder: edit_config(folder, auto_map={"AutoModel": "model.Own"}), "brings code of its own"),
     "endless": (lambda folder: edit_config(folder, num_hidden_layers=10**9), "num_hidden_layers 1000000000"),
+    "no layer": (lambda folder: edit_config(folder, num_hidden_layers=0), "a feature every 320 samples and layer"),
+    "strides of zero": (lambda folder: edit_config(folder, conv_stride=[0] * 7), "a feature every 320 samples and layer"),
+    "other strides": (lambda folder: edit_config(folder, conv_stride=[5] + [2] * 5 + [1]), "a feature every 320 samples"),
     "wide": (lambda folder: edit_config(folder, hidden_size=10**12), "hidden_size 1000000000000"),
     "many convolutions": (lambda folder: edit_config(folder, conv_dim=[16] * 1000), "conv_dim"),
     "config not a table": (lambda folder: (folder / "config.json").write_text("[]"), "config.json"),
@@ -324,6 +327,15 @@ def test_damaged_model_is_refused_in_one_sentence(damage, copy, capfd):
     message = refusal(copy)
     assert offender in message and "encoder = 'bundled'" in message
     assert capfd.readouterr().err == ""
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_for_its_name(folders, tmp_path):
+    try:
+        folder = shutil.copytree(folders["whole"], tmp_path / "a\udcffb")
+    except OSError as error:
+        pytest.skip(f"this file system takes no such name: {error}")
+    with pytest.raises(InputError, match=r"a\\udcffb: has a name that is not Unicode"):
+        load_encoder(str(folder))
 
 
 def test_other_models_are_not_taken_for_huberts(tmp_path, capfd):

@@ -17,6 +17,7 @@ from otlib.phonemes.words import Transcript
 from otlib.predict import Predictor, load_trained, talk
 from otlib.speech.recording import read_recording
 from otlib.train import loop as training
+from otlib.train.__main__ import main
 from otlib.train.checkpoint import WEIGHTS
 from otlib.train.loop import LOG, train
 from otlib.train.settings import TrainSettings, trust
@@ -138,3 +139,13 @@ def test_the_loss_at_keys_is_the_mean_of_clips_that_consist_of_the_keys(data):
         torch.testing.assert_close(term, sum(one[name.removeprefix("key_")] for one in alone) / 3)
     none = key_losses(motion, index, torch.tensor([1, 0, 1]), truth, rest, dataset.topology, settings, generators())
     assert none == dict.fromkeys(found, torch.tensor(0.0)) and len(none) == 5
+
+
+@pytest.mark.slow
+def test_the_command_line_names_method_and_source(data, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps(dataclasses.asdict(SETTINGS) | {"steps": 2}))
+    command = ["--data", str(data), "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "features"), "--settings",
+               str(tmp_path / "settings.json")]
+    assert main([*command, "--keys", "even"]) == 0
+    assert load_trained(tmp_path / "run").finder.settings == KeySettings("even")
+    assert main([*command, "--keys", "whisper"]) == 2 and main([*command, "--method", "facetalk"]) == 2

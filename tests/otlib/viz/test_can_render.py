@@ -135,6 +135,29 @@ def test_moving_points_moves_the_picture_and_nothing_else(heads):
     assert np.mean(rows > 0.45 * SIDE) > 0.95  # the mouth is below the middle
 
 
+@pytest.mark.slow
+def test_a_picture_is_the_same_whichever_process_drew_it(heads):
+    """Three stretches, of which the last is short, by two processes: all pictures, in order, byte for byte."""
+    vertices, faces, parts = ball(2)
+    sequence, topology = talk(vertices, 19), Topology(faces, parts=parts)
+    error_mm = np.linspace(0.0, 2.0, 19)[:, None] * np.ones(len(vertices))
+    one, two = (list(render_frames(sequence, topology, size=(32, 32), error_mm=error_mm, processes=number))
+                for number in (1, 2))
+    assert len(one) == len(two) == 19 and not (one[0] == one[18]).all()
+    np.testing.assert_array_equal(np.stack(two), np.stack(one))
+    with pytest.raises(ValueError, match="processes: 0"):
+        next(render_frames(sequence, topology, processes=0))
+
+
+def test_what_lies_behind_is_hidden_in_any_order_of_faces(heads):
+    vertices, faces, _ = ball()
+    pictures = []
+    for order in (faces, faces[::-1], np.random.default_rng(0).permutation(faces)):
+        with heads.HeadRenderer(vertices, Topology(order), size=(SIDE, SIDE)) as renderer:
+            pictures.append(renderer.image(vertices).astype(int))
+    assert max(np.abs(picture - pictures[0]).max() for picture in pictures) <= 1  # sums of normals round otherwise
+
+
 def test_parts_have_colours_with_hard_borders(heads):
     vertices, faces, _ = ball()
     front = np.flatnonzero(vertices[faces].mean(1)[:, 0] > 0)
