@@ -12,13 +12,14 @@ if __name__ == "__main__":
     run(__spec__.name)
 
 import argparse
-import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 from matplotlib.figure import Figure
 
 from notebooks.experiments.folders import REFERENCE, ROOT, Folders
@@ -36,6 +37,23 @@ HEADLINE = "lip_max_mm"
 _STYLES = ("-", "--")
 
 
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": values}
+
+
+_NUMBER = {"type": "number", "minimum": -1e9, "maximum": 1e9}
+_SCORE = {"anyOf": [_NUMBER, {"type": "null"}]}
+_CURVE = {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}}
+_FORMS = {  # what a page needs of a run's records
+    "metrics.json": {"required": ["table"], "properties": {"table": _named(_named(_SCORE)),
+                                                           "speakers": _named(_named(_named(_NUMBER)))}},
+    "run.json": {"required": ["data", "trainings"], "properties": {"data": {"type": "object", "required": ["checksum"]},
+                                                                   "trainings": _named({"type": "object"})}},
+    "curves.json": _named({"type": "object", "required": ["loss", "validation_lip_mm"],
+                           "properties": {"loss": _CURVE, "validation_lip_mm": _CURVE}}),
+}
+
+
 def folder_of(name: str, root: Path = ROOT) -> Path:
     """Return the folder of a run, or of the reference, that has been scored.
 
@@ -47,6 +65,19 @@ def folder_of(name: str, root: Path = ROOT) -> Path:
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: no such file; run `make demo RUN={name}`, or name a run that is done")
     return folder
+
+
+def record_of(folder: Path, name: str) -> dict[str, Any]:
+    """Return a record of a run.
+
+    Raises:
+        InputError: it cannot be read, or is not as a run leaves it.
+    """
+    record = read_object(folder / name)
+    if error := best_match(Draft202012Validator(_FORMS[name]).iter_errors(record)):
+        raise InputError(f"{folder / name}: {error.json_path.removeprefix('$').lstrip('.') or 'the whole'} is not as a run "
+                         f"leaves it ({error.message}); make the run again")
+    return record
 
 
 def target_of(first: str, second: str, root: Path) -> Path:
@@ -93,8 +124,6 @@ def score_lines(names: tuple[str, str], metrics: tuple[dict, dict], paired: bool
     for method, metric in rows:
         values = [one.get("speakers", {}).get(method, {}).get(metric, {}) for one in metrics]
         means = [one["table"][method].get(metric) for one in metrics]
-        if wrong := [mean for mean in means if not isinstance(mean, int | float | None)]:
-            raise TypeError(f"{method}: {metric} is {wrong[0]!r}")
         cells = [cell(metric, of, mean) for of, mean in zip(values, means, strict=True)]
         gap = change(metric, *values) if paired and all(values) else "–"
         lines.append(f"| {method} | {COLUMNS[metric][0]} | {cells[0]} | {cells[1]} | {gap} |")
@@ -148,17 +177,10 @@ def compare(first: str, second: str, root: Path = ROOT) -> str:
     if first == second:
         raise InputError(f"{first} and {second} are one run; name two")
     target = target_of(first, second, root)
-    metrics, records = (tuple(read_object(folder / file) for folder in folders) for file in ("metrics.json", "run.json"))
-    curves = tuple(read_object(file) if (file := folder / "curves.json").is_file() else {} for folder in folders)
-    picture = io.BytesIO()
-    try:
-        same = records[0]["data"]["checksum"] == records[1]["data"]["checksum"]
-        scores, settings = score_lines(names, metrics, same), setting_lines(names, records)
-        if any(curves):
-            draw_curves(names, curves).savefig(picture, dpi=120, metadata={"Software": None})
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{first} and {second}: metrics.json, run.json or curves.json is not as a run leaves it "
-                         f"({type(error).__name__}: {error}); run both again") from error
+    metrics, records = (tuple(record_of(folder, file) for folder in folders) for file in ("metrics.json", "run.json"))
+    curves = tuple(record_of(folder, "curves.json") if os.path.lexists(folder / "curves.json") else {} for folder in folders)
+    same = records[0]["data"]["checksum"] == records[1]["data"]["checksum"]
+    scores, settings = score_lines(names, metrics, same), setting_lines(names, records)
     claim(target)
     lines = [f"# {first} and {second}", "", *scores, ""]
     if not same:
@@ -167,7 +189,7 @@ def compare(first: str, second: str, root: Path = ROOT) -> str:
         lines += [f"No scores of single speakers in {' and '.join(lacking)}, so nothing is paired.", ""]
     if any(curves):
         with atomic_write(target / "curves.png") as temporary:
-            temporary.write_bytes(picture.getvalue())
+            draw_curves(names, curves).savefig(temporary, dpi=120, format="png", metadata={"Software": None})
         lines += ["![Loss and validation error of both runs against the step](curves.png)", ""]
     lines += [f"No curves in {name}." for name, one in zip(names, curves, strict=True) if not one]
     lines += ["", *settings, ""]

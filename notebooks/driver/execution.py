@@ -100,9 +100,14 @@ def default_parameters(source: Path) -> dict[str, Any]:
         raise InputError(f"{source}: a parameter is not a plain value ({error})") from error
 
 
-def check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
+def check_parameters(source: Path, parameters: Mapping[str, Any], where: str = "") -> None:
     """Refuse a parameter that the notebook's ``parameters`` cell does not define, which papermill would ignore, and a value
     of another kind than there.
+
+    Args:
+        source: the notebook.
+        parameters: by name.
+        where: what gives them, to stand first in a message: "suite.yaml: the cell full: ".
 
     Raises:
         InputError: names the parameter and those that exist, or the kind that is wanted.
@@ -110,9 +115,10 @@ def check_parameters(source: Path, parameters: Mapping[str, Any]) -> None:
     known = default_parameters(source)
     for name, value in parameters.items():
         if name not in known:
-            raise InputError(f"{source.name}: has no parameter {name!r}; it has {', '.join(sorted(known)) or 'none'}")
+            raise InputError(f"{where}{source.name}: has no parameter {name!r}; it has {', '.join(sorted(known)) or 'none'}")
         if not _fits(value, known[name]):
-            raise InputError(f"{source.name}: {name} is {value!r}, it must be {_KINDS.get(type(known[name]), 'as there')}")
+            raise InputError(f"{where}{source.name}: {name} is {value!r}, it must be "
+                             f"{_KINDS.get(type(known[name]), 'as there')}")
 
 
 def parse_parameter(source: Path, name: str, text: str) -> Any:

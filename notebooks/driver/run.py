@@ -99,6 +99,8 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
     suite = read_suite_file(NOTEBOOKS / "suite.yaml")
     if profile not in suite["profiles"]:
         raise InputError(f"suite.yaml: no profile {profile!r}; there are {', '.join(suite['profiles'])}")
+    if not suite["notebooks"]:
+        raise InputError("suite.yaml: notebooks: there are none to run")
     seconds = math.ceil(read_recording(audio).seconds) if audio else 0
     head = out or (folders.talk(audio) if audio else folders.results)
     places = {"profile": profile, "run": folders.results.relative_to(ROOT).as_posix(),
@@ -108,7 +110,8 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
         chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
         outputs, reads = (tuple(path.format(**places) for path in entry.get(key, ())) for key in ("outputs", "reads"))
         step = Step(entry["name"], needs, outputs, reads, {"PROFILE": profile, **chosen.get("parameters", {})},
-                    chosen["budget"] + seconds * entry.get("budget_a_second", 0), chosen["usual"])
+                    chosen["budget"] + seconds * entry.get("budget_a_second", 0),
+                    chosen["usual"] + seconds * entry.get("usual_a_second", 0))
         own = default_parameters(step.source)
         if folders.run and "RUN" in own:
             step.parameters["RUN"] = folders.run
@@ -201,7 +204,7 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
             needed.update(step.needs)
     chosen = [step for step in steps if step.name in needed]
     for step in chosen:
-        check_parameters(step.source, step.parameters)
+        check_parameters(step.source, step.parameters, "suite.yaml: ")
     records: dict[str, Any] = {}
     ran: list[str] = []
     bar = TimeLeft(sum(step.usual for step in chosen), folder.parent / "models")

@@ -30,12 +30,13 @@ _SECONDS = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 _PARAMETERS = {"type": "object"}  # whose names and kinds the notebook decides
 _PROFILE = _object({"budget": _SECONDS, "usual": _SECONDS, "parameters": _PARAMETERS}, ("parameters",))
 _STEP = _object({"name": _NAME, "needs": _list(_NAME), "reads": _list(_PATH), "outputs": _list(_PATH),
-                 "budget_a_second": _SECONDS, "profiles": _named(_PROFILE)},
-                ("needs", "reads", "outputs", "budget_a_second"))
+                 "budget_a_second": _SECONDS, "usual_a_second": _SECONDS, "profiles": _named(_PROFILE)},
+                ("needs", "reads", "outputs", "budget_a_second", "usual_a_second"))
 _SWEEP = _object({"name": _NAME, "notebook": _NOTEBOOK, "profile": _NAME, "needs": _list(_NAME), "budget": _SECONDS,
                   "seeds": {"type": "integer", "minimum": 1, "maximum": 10_000}, "parameters": _PARAMETERS,
                   "cells": _named(_PARAMETERS)}, ("needs", "parameters"))
-_FORM = Draft202012Validator(_object({"profiles": {**_list(_NAME), "minItems": 1}, "notebooks": _list(_STEP),
+_FORM = Draft202012Validator(_object({"profiles": {**_list(_NAME), "minItems": 1},
+                                      "notebooks": _list(_STEP),
                                       "sweeps": _list(_SWEEP)}, ("sweeps",)))
 
 

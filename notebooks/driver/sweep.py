@@ -109,7 +109,7 @@ def read_sweep_plan(name: str, run: str = DEFAULT_RUN) -> Sweep:
                   tuple(entry.get("needs", ())), entry["seeds"], entry["budget"],
                   {cell: {**common, **values} for cell, values in entry["cells"].items()})
     for cell in sweep.cells:
-        check_parameters(sweep.notebook, sweep.parameters(cell, 0))
+        check_parameters(sweep.notebook, sweep.parameters(cell, 0), f"suite.yaml: the cell {cell} of the sweep {name}: ")
     return sweep
 
 
