@@ -33,7 +33,7 @@ class KMTalkSettings(ModelSettings):
 
     Attributes:
         completion_layers: blocks of the completion.
-        span: frames to each side at which a key motion is seen; no two key frames in a row are further apart than that.
+        span: frames to each side at which a key motion is seen; a frame that sees none has the residual alone.
         key_motion: whether the key frames have meshes; without, completion knows where they are and nothing else (the
             paper's row "without the key-motion decoder", in our reading).
         guided: whether completion hears the audio (the paper's row "without audio guidance").
