@@ -130,8 +130,8 @@ def make_row(name: str, raw: Path, options: list[str], settings: TrainSettings, 
     """
     if name not in TABLES:
         raise InputError(f"no published table of {name!r}; there are {', '.join(TABLES)}")
-    quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
     folders = folders_of(name, run, root)
+    quoted = read_quoted(PAPER / "quoted.json").tables[TABLES[name]]
     with own_folder(folders.results, others=True):
         dataset, model = prepared(name, raw, options, folders.corpus), folders.models / "ot_talk"
         train(dataset.path, model, settings, cache=folders.features)
