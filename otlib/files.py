@@ -3,24 +3,26 @@
 import contextlib
 import hashlib
 import json
+import logging
 import math
 import os
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from otlib.errors import InputError
-from otlib.own_files import atomic_write
+from otlib.own_files import atomic_write, claim
 
 MOST_BYTES = 1 << 31  # of a file that is read whole; larger ones are mapped
 _MOST_TEXT = 1 << 25  # bytes of JSON: an object takes thirty times as many in memory
 _MOST_YAML = 1 << 20  # bytes; PyYAML reads a megabyte in ten seconds
 _DEEPEST = 64  # levels of lists in lists
 _LARGEST_WHOLE = 1 << 64
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -208,6 +210,34 @@ def map_array(path: Path | str) -> np.ndarray:
 def read_array(path: Path | str) -> np.ndarray:
     """Read a .npy file of numbers; errors as in :func:`map_array`."""
     return np.array(map_array(path))
+
+
+def kept_array(folder: Path, key: str, read: Callable[[Path], np.ndarray], make: Callable[[], np.ndarray],
+               what: str) -> np.ndarray:
+    """Return an array that was made before and kept in a folder, or make it and keep it.
+
+    A file that is damaged is told by a warning, left as it is, and not used.
+
+    Args:
+        folder: new, empty, or made by this project.
+        key: names all that the array follows from.
+        read: reads the array from its file; raises InputError if it is damaged.
+        make: makes the array.
+        what: what the array holds, for the warning.
+    """
+    file = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
+    kept = os.path.lexists(file)
+    if kept:
+        try:
+            return read(file)
+        except InputError as error:
+            _log.warning("%s; %s are made anew every time until it is moved away", error, what)
+    array = make()
+    if not kept:
+        claim(folder)
+        with atomic_write(file) as temporary:
+            np.save(temporary, array, allow_pickle=False)
+    return array
 
 
 def read_tensors(path: Path | str) -> tuple[dict[str, Any], dict[str, str]]:

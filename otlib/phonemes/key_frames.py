@@ -10,9 +10,6 @@ KMTalk takes an automatic transcript and a forced aligner. Here the sources have
 - "every": all frames, which leaves nothing to complete: a control with the same network.
 """
 
-import hashlib
-import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +20,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_array, sha256
-from otlib.own_files import claim
+from otlib.files import kept_array, read_array, sha256
 from otlib.phonemes.aligner import BACK_ENDS, Aligner, load_aligner
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.words import Transcript
@@ -36,7 +32,6 @@ EVEN, EVERY, TRUE = "even", "every", "true"
 SOURCES = (*BACK_ENDS, TRUE, EVEN, EVERY)
 _FURTHEST = 8  # frames between two keys: a pause gets keys too, so that every frame lies near one (our choice)
 _CACHE = 1  # goes up when the same sound and settings give other key frames
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,8 +41,8 @@ class KeySettings:
     Attributes:
         source: one of :data:`SOURCES`.
         share: share of key frames of the source "even" (the paper: a third).
-        error: frames by which each boundary is moved, to a side drawn by chance: an aligner's error, which the paper could
-            not choose.
+        error: frames by which each boundary is moved, to a side drawn by chance: an aligner's error (the paper tries one
+            frame).
     """
 
     source: str = one_of("frames", SOURCES)
@@ -161,21 +156,14 @@ class KeyFinder:
 
     def _found(self, path: Path, frame_rate: float, speed: float) -> Float[np.ndarray, " n"]:
         """Return the boundaries that the aligner finds, from the cache if it heard the same sound before."""
-        key = f"{_CACHE} {sha256(path)} {self.aligner.fingerprint} {speed}"
-        file = None if self.cache is None else self.cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.times.npy"
-        kept = file is not None and os.path.lexists(file)
-        if kept:
-            try:
-                return _whole_times(file)
-            except InputError as error:
-                _log.warning("%s; its key frames are found anew every time until it is moved away", error)
-        samples = resampled(played_recording(path, frame_rate, speed))
-        times = boundaries(self.aligner.phonemes(samples, name=str(path)))
-        if file is not None and not kept:
-            claim(self.cache)
-            with atomic_write(file) as temporary:
-                np.save(temporary, times, allow_pickle=False)
-        return times
+        def make() -> np.ndarray:
+            samples = resampled(played_recording(path, frame_rate, speed))
+            return boundaries(self.aligner.phonemes(samples, name=str(path)))
+
+        if self.cache is None:
+            return make()
+        key = f"times {_CACHE} {sha256(path)} {self.aligner.fingerprint} {speed}"
+        return kept_array(self.cache, key, _whole_times, make, "its key frames")
 
 
 def _whole_times(file: Path) -> Float[np.ndarray, " n"]:

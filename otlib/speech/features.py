@@ -1,8 +1,5 @@
 """Audio features at the mesh's frame rate: of any stretch of a recording, or of whole clips, cached by content."""
 
-import hashlib
-import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_array, sha256
-from otlib.own_files import claim
+from otlib.files import kept_array, read_array, sha256
 from otlib.speech.encoder import Encoder, load_encoder
 from otlib.speech.overlapping_windows import Windows
 from otlib.speech.prosody import MARGIN, prosody
@@ -24,7 +20,6 @@ from otlib.speech.small_hubert import HOP, SAMPLE_RATE, WINDOW, feature_count, s
 PROSODY = "prosody"
 WINDOW_SECONDS = 20.0  # new mesh frames per window; see otlib.speech.encoder.CORE
 _CACHE = 2  # goes up when the same sound, encoder and rate give other features; since 2, scipy resamples
-_log = logging.getLogger(__name__)
 _RATE_STEP = 50  # Hz; a divisor of 16 kHz
 
 
@@ -161,20 +156,11 @@ def cached_features(source: FeatureSource, path: Path, frame_rate: float, cache:
         speed: plays the sound that much faster, as a tape does: pitch and formants rise, so it becomes another voice, with
             as many fewer frames.
     """
+    def make() -> np.ndarray:
+        return recording_features(source, played_recording(path, frame_rate, speed), frame_rate).half().numpy()
+
     key = f"{_CACHE} {sha256(path)} {source.fingerprint} {frame_rate} {speed}"
-    file = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
-    kept = os.path.lexists(file)
-    if kept:
-        try:
-            return torch.from_numpy(_whole_features(file, source))
-        except InputError as error:
-            _log.warning("%s; its features are made anew every time until it is moved away", error)
-    features = recording_features(source, played_recording(path, frame_rate, speed), frame_rate).to(torch.float16)
-    if not kept:
-        claim(cache)
-        with atomic_write(file) as temporary:
-            np.save(temporary, features.numpy(), allow_pickle=False)
-    return features
+    return torch.from_numpy(kept_array(cache, key, lambda file: _whole_features(file, source), make, "its features"))
 
 
 def _whole_features(file: Path, source: FeatureSource) -> np.ndarray:

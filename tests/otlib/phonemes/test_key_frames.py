@@ -121,7 +121,7 @@ def test_times_in_the_cache_that_are_damaged_are_found_anew(tmp_path, listener, 
     path = write_wav(tmp_path / "a.wav", np.full(16_000, 1000, np.int16))
     finder = KeyFinder(KeySettings(), tmp_path / "cache")
     keys = finder.of_clip(path, 30, RATE)
-    file = next((tmp_path / "cache").glob("*.times.npy"))
+    file = next((tmp_path / "cache").glob("*.npy"))
     np.save(file, np.array([3.0, 1.0]))
     assert np.array_equal(finder.of_clip(path, 30, RATE), keys) and listener.times == 2
     assert "does not hold times of phonemes" in caplog.text
