@@ -49,9 +49,10 @@ def _glb(path: Path, head: TalkingHead, progress: Progress) -> str:
 
 def _mp4(path: Path, head: TalkingHead, progress: Progress) -> str:
     from otlib.export.mp4 import write_talking_head
-    from otlib.viz.film_frames import render_frames
+    from otlib.viz.film_frames import film_processes, render_frames
 
-    pictures = progress(render_frames(head.motion, head.topology, template=head.template))
+    pictures = progress(render_frames(head.motion, head.topology, template=head.template,
+                                      processes=film_processes(len(head.motion))))
     sound = head.recording.samples, head.recording.sample_rate
     return f"{write_talking_head(path, pictures, head.frame_rate, *sound)} pictures"
 

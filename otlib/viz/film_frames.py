@@ -20,6 +20,7 @@ from otlib.viz.heads import Camera, HeadRenderer, Picture
 
 _STRETCH = 8  # pictures that a process draws before it hands them over: 10 MB where they are 640 pixels wide and high
 _AHEAD = 2  # stretches for each process that wait or are drawn while the reader takes one
+_LONG = 900  # frames from which starting processes pays: half a minute of film
 _scene: list = []  # of a worker: what its one renderer is made from
 
 
@@ -71,6 +72,11 @@ def render_frames(
     scene = np.asarray(fitted_to), topology, size, camera
     for picture in _drawn_here(scene, calls) if processes == 1 else _drawn_beside(scene, calls, processes):
         yield picture if error_mm is None else overlay.on(picture)
+
+
+def film_processes(frames: int) -> int:
+    """Return how many processes a film of some frames is worth: one for each core if it is long, else 1."""
+    return (os.cpu_count() or 1) if frames > _LONG else 1
 
 
 def _drawn_here(scene: tuple, calls: Iterator[tuple]) -> Iterator[Picture]:

@@ -13,7 +13,7 @@ from otlib.errors import InputError
 from otlib.topology import Topology
 from otlib.viz import can_render as rendering
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
-from otlib.viz.film_frames import render_frames
+from otlib.viz.film_frames import film_processes, render_frames
 from tests.fixtures.talking_ball import RADIUS, ball, talk
 
 SIDE = 120  # pixels
@@ -218,3 +218,8 @@ def test_what_cannot_be_drawn_is_named(heads):
             renderer.image(vertices[:-1])
         with pytest.raises(ValueError, match="vertices: not all"):
             renderer.image(np.where(vertices == vertices.max(), np.nan, vertices))
+
+
+def test_a_long_film_is_worth_a_process_for_each_core(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert [film_processes(frames) for frames in (1, 900, 901, 108_000)] == [1, 1, 6, 6]
