@@ -23,7 +23,6 @@ from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.settings import SEEDS, Range, number_of
 
-_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 _DIRECTIONS = Range(1, 100_000)  # the error falls with their square root or faster, and 100,000 take 5 MB
 
 DELEGATED = {
@@ -36,13 +35,15 @@ DELEGATED = {
 
 
 def _add_sliced(commands: Any) -> None:
+    from data_prep.raw.units import UNITS
+
     parser = commands.add_parser(
         "sliced", help="Measure how far two meshes of any topology lie apart, in mm.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Sliced Wasserstein distance SW_p of two meshes, in mm; they need not share vertices or faces.\n\n"
                     "    python -m otlib sliced one.obj other.ply --unit mm")
     parser.add_argument("meshes", type=Path, nargs=2, metavar="MESH", help="OBJ, PLY, GLB or glTF")
-    parser.add_argument("--unit", choices=_METRES, default="m", help="unit of the files (%(default)s)")
+    parser.add_argument("--unit", choices=UNITS, default="m", help="unit of the files (%(default)s)")
     parser.add_argument("--measure", choices=("varifold", "barycentres"), default="varifold",
                         help="points and normals of the faces, a normal worth 10 mm, or points alone (%(default)s)")
     parser.add_argument("--directions", type=number_of(int, _DIRECTIONS), default=500, metavar="L",
@@ -55,6 +56,7 @@ def _distance_mm(options: argparse.Namespace) -> float:
     import torch
 
     from data_prep.raw.mesh_files import read_mesh
+    from data_prep.raw.units import UNITS
     from otlib.measures import measure
     from otlib.measures.directions import draw_directions
     from otlib.measures.sliced import sliced_wasserstein
@@ -62,7 +64,7 @@ def _distance_mm(options: argparse.Namespace) -> float:
     measures = []
     for path in options.meshes:
         mesh = read_mesh(path)
-        vertices = torch.from_numpy(mesh.vertices * _METRES[options.unit])
+        vertices = torch.from_numpy(mesh.vertices * UNITS[options.unit])
         try:
             measures.append(getattr(measure, options.measure)(vertices, torch.from_numpy(mesh.faces)))
         except ValueError as error:

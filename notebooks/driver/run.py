@@ -45,7 +45,7 @@ from otlib.code_checksum import code_checksum
 from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
-from otlib.files import read_json, sha256, write_json
+from otlib.files import is_unicode, read_json, sha256, write_json
 from otlib.own_files import claim, own_folder, remove
 from otlib.speech.recording import read_recording
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
@@ -125,10 +125,9 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
 
 
 def _unicode(path: Path) -> str:
-    try:
-        return str(path).encode().decode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path}: the name is not Unicode, so no notebook can hold it; rename the file") from error
+    if not is_unicode(path):
+        raise InputError(f"{path}: the name is not Unicode, so no notebook can hold it; rename the file")
+    return str(path)
 
 
 def key_of(step: Step, records: dict[str, Any], draws: bool) -> str:

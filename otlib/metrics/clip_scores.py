@@ -83,7 +83,7 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
     fdd = upper_face_dynamics_deviation(truth, prediction, template, topology.region("upper_face"))
     distances = region_distances(truth, prediction, lips)
     largest, gap_mm, predicted_mm = distances.max(axis=1), topology.gap_mm(truth), topology.gap_mm(prediction)
-    misalignment = temporal_misalignment(gap_mm, predicted_mm)
+    misalignment, intensity = temporal_misalignment(gap_mm, predicted_mm), lip_intensity(prediction, lips)
     scores = {
         "frames": float(len(truth)),
         "lip_max_mm": MILLIMETRES * float(largest.mean()),
@@ -96,8 +96,8 @@ def evaluate_sequence(truth: Float[ndarray, "T V 3"], prediction: Float[ndarray,
         "mtm_frames": misalignment.absolute,
         "lag_frames": misalignment.signed,
         "correlation_lag_frames": correlation_lag(gap_mm, predicted_mm),
-        "lip_intensity_mm": MILLIMETRES * lip_intensity(prediction, lips),
-        "lip_speed_share": ratio(lip_intensity(prediction, lips), lip_intensity(truth, lips)),
+        "lip_intensity_mm": MILLIMETRES * intensity,
+        "lip_speed_share": ratio(intensity, lip_intensity(truth, lips)),
         "gap_spread_share": ratio(float(predicted_mm.std()), float(gap_mm.std())),
     }
     if soundtrack.phonemes is not None:

@@ -56,7 +56,7 @@ class KeyPlaces:
         counts: (B,) number of keys of each clip.
         left, right: (B, T) numbers of the key motions before and after each frame, or at it; the other one where there is
             none within the span.
-        weight: (B, T) share of the right one.
+        weight: (B, T) share of the right one, where there are two.
         seen: (B, T) whether there is any.
         distance: (B, T, 2) frames to both of them as a share of the span; 1 where there is none.
     """
@@ -83,8 +83,7 @@ def key_places(keys: Bool[Tensor, "B T"], span: int) -> KeyPlaces:
     order = torch.argsort((~keys).to(torch.int8), dim=1, stable=True)[:, :most]  # keys first, in order of time
     count = keys.sum(1, keepdim=True)  # B 1
     place = torch.arange(most, device=keys.device)
-    index = order.gather(1, torch.minimum(place, (count - 1).clamp_min(0)).expand(batch, most) * (count > 0))
-    index = torch.where(count > 0, index, 0)
+    index = order.gather(1, torch.minimum(place, (count - 1).clamp_min(0)))
     time = torch.arange(frames, device=keys.device).expand(batch, frames)
     before = torch.where(keys, time, -frames - span).cummax(1).values  # B T
     after = torch.where(keys, time, 2 * frames + span).flip(1).cummin(1).values.flip(1)
@@ -92,10 +91,9 @@ def key_places(keys: Bool[Tensor, "B T"], span: int) -> KeyPlaces:
     left = (keys.cumsum(1) - 1).clamp_min(0)
     right = torch.where(keys, left, torch.minimum(left + (keys.cumsum(1) > 0), (count - 1).clamp_min(0)))
     weight = (time - before).double() / (after - before).clamp_min(1)
-    weight = torch.where(has_left & has_right, weight, has_right.to(weight))
     distance = torch.stack([torch.where(has_left, time - before, span), torch.where(has_right, after - time, span)], -1)
     return KeyPlaces(keys, index, count[:, 0], torch.where(has_left, left, right), torch.where(has_right, right, left),
-                     torch.where(keys, 0.0, weight), has_left | has_right, distance / span)
+                     weight, has_left | has_right, distance / span)
 
 
 def interpolated(values: Float[Tensor, "B K ..."], places: KeyPlaces) -> Float[Tensor, "B T ..."]:
