@@ -18,7 +18,7 @@ from otlib.settings import FRAME_RATES, bounded, check, made, one_of
 from otlib.train.methods import METHODS, Model
 
 WEIGHTS, SETTINGS, STATE = "model.safetensors", "model.json", "state.safetensors"
-_EARLIER = ("gains.", "shifts.", "convolutions.", "out.")  # parts of OT-Talk that are its decoder's since release 0.2
+_EARLIER = ("gains.", "shifts.", "convolutions.", "out.")  # parts of OT-Talk that have been its decoder's since release 0.1
 ENCODER = "encoder"  # folder, in that of the run, of an encoder that was trained with the model
 
 

@@ -161,7 +161,7 @@ class HeadRenderer(AbstractContextManager):
         return self._rounding.points(vertices, normals), self._rounding.values(normals)
 
     def _pixels(self) -> Picture:
-        """Return what was rendered, in a memory that the next picture uses again; VTK's own filter copies it three times."""
+        """Return what was rendered, in a memory that the next picture uses again."""
         from vtkmodules.util.numpy_support import vtk_to_numpy
 
         width, height = (SUPERSAMPLING * side for side in self._size)
