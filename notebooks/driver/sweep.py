@@ -46,6 +46,7 @@ from otlib.viz.can_render import RenderingUnavailable
 SEEDS = Range(1, 10_000)  # as suite_file has it
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
 FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint
+TRAINED_BY = "TRAINED_BY"  # parameter of a cell that scores another one's training, and so comes after it
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,11 @@ def read_sweep_plan(name: str, run: str = DEFAULT_RUN) -> Sweep:
     sweep = Sweep(name, suite.NOTEBOOKS / f"{entry['notebook']}.ipynb", Folders(entry["profile"], run, suite.ROOT),
                   tuple(entry.get("needs", ())), entry["seeds"], entry["budget"],
                   {cell: {**common, **values} for cell, values in entry["cells"].items()})
-    for cell in sweep.cells:
-        check_parameters(sweep.notebook, sweep.parameters(cell, 0), f"suite.yaml: the cell {cell} of the sweep {name}: ")
+    for cell, parameters in sweep.cells.items():
+        place = f"suite.yaml: the cell {cell} of the sweep {name}: "
+        check_parameters(sweep.notebook, sweep.parameters(cell, 0), place)
+        if (other := parameters.get(TRAINED_BY)) is not None and TRAINED_BY in sweep.cells.get(other, {TRAINED_BY}):
+            raise InputError(f"{place}{TRAINED_BY} must name a cell with a training of its own, but is {other!r}")
     return sweep
 
 
@@ -218,12 +222,16 @@ def _main(options: argparse.Namespace) -> int:
     corpus = Dataset.open(sweep.folders.corpus)
     origin = {"code": code_of(sweep.notebook), "data": corpus.checksum}
     chosen = [cell for cell in sweep.cells if not options.only or cell in options.only]
-    wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in chosen]
+    chosen += [other for cell in chosen if (other := sweep.cells[cell].get(TRAINED_BY)) is not None]
+    wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in sweep.cells if cell in chosen]
     waiting = [facts for facts in wanted if not is_whole(sweep, facts)]
     print(f"{sweep.name}: {len(wanted) - len(waiting)} of {len(wanted)} done before and skipped, {len(waiting)} to run, "
           f"{options.jobs} at a time", flush=True)
     with own_folder(sweep.results, others=True):
-        failures = run_all(sweep, waiting, options.jobs)
+        failures = []
+        for rest_on_others in (False, True):
+            group = [facts for facts in waiting if (TRAINED_BY in facts["parameters"]) == rest_on_others]
+            failures += run_all(sweep, group, options.jobs) if group else []
         write_table(sweep, origin)
     for failure in failures:
         print(failure, file=sys.stderr)

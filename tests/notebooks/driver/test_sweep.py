@@ -100,6 +100,23 @@ def test_what_is_whole_is_skipped_and_the_sweep_says_so(root, ran, capsys):
     assert after(ran) == []
 
 
+def test_a_cell_that_scores_anothers_training_comes_after_it_and_brings_it_along(root, ran):
+    write_notebook(root / "notebooks" / "cell.ipynb", (CELL[0] + "\nTRAINED_BY = None", "SIZE"))
+    write_plan(root, PLAN | {"cells": {"dialled": {"TRAINED_BY": "plain"}, "plain": {}}})
+    assert after(ran) == ["plain, seed 0", "plain, seed 1", "dialled, seed 0", "dialled, seed 1"]
+    for file in results(root).glob("*_seed0.json"):
+        file.unlink()
+    assert after(ran, "--only", "dialled") == ["plain, seed 0", "dialled, seed 0"]
+
+
+@pytest.mark.parametrize("other", ["nobody", "dialled", 3])
+def test_a_training_to_score_is_that_of_a_cell_that_has_one(root, ran, capsys, other):
+    write_notebook(root / "notebooks" / "cell.ipynb", (CELL[0] + "\nTRAINED_BY = None", "SIZE"))
+    write_plan(root, PLAN | {"cells": {"dialled": {"TRAINED_BY": other}, "plain": {}}})
+    assert after(ran, status=2) == []
+    assert "the cell dialled of the sweep trial: TRAINED_BY must name a cell with a training" in capsys.readouterr().err
+
+
 def test_a_sweep_belongs_to_a_run_and_another_runs_is_not_its_own(root, ran):
     after(ran)
     assert len(after(ran, "--run", "mine")) == 4 and after(ran, "--run", "mine") == []
