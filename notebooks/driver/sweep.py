@@ -20,7 +20,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ from otlib.viz.can_render import RenderingUnavailable
 SEEDS = Range(1, 10_000)  # as suite_file has it
 SCORES = "scores.json"  # what the cell's notebook leaves in its folder
 FACTS = "facts.json"  # what a cell that was begun follows from, beside its checkpoint
-TRAINED_BY = "TRAINED_BY"  # parameter of a cell that scores another one's training, and so comes after it
+RESTS_ON = ("TRAINED_BY", "HOST")  # parameters of a cell that uses another one's training, and so comes after it
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,15 @@ def read_sweep_plan(name: str, run: str = DEFAULT_RUN) -> Sweep:
     for cell, parameters in sweep.cells.items():
         place = f"suite.yaml: the cell {cell} of the sweep {name}: "
         check_parameters(sweep.notebook, sweep.parameters(cell, 0), place)
-        if (other := parameters.get(TRAINED_BY)) is not None and TRAINED_BY in sweep.cells.get(other, {TRAINED_BY}):
-            raise InputError(f"{place}{TRAINED_BY} must name a cell with a training of its own, but is {other!r}")
+        for role, other in rests_on(parameters).items():
+            if other not in sweep.cells or rests_on(sweep.cells[other]):
+                raise InputError(f"{place}{role} must name a cell that rests on no other, but is {other!r}")
     return sweep
+
+
+def rests_on(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the cells whose trainings a cell with these parameters uses, by the parameter that names each."""
+    return {role: parameters[role] for role in RESTS_ON if parameters.get(role) is not None}
 
 
 def code_of(notebook: Path) -> str:
@@ -222,7 +228,7 @@ def _main(options: argparse.Namespace) -> int:
     corpus = Dataset.open(sweep.folders.corpus)
     origin = {"code": code_of(sweep.notebook), "data": corpus.checksum}
     chosen = [cell for cell in sweep.cells if not options.only or cell in options.only]
-    chosen += [other for cell in chosen if (other := sweep.cells[cell].get(TRAINED_BY)) is not None]
+    chosen += [other for cell in chosen for other in rests_on(sweep.cells[cell]).values()]
     wanted = [facts_of(sweep, cell, seed, origin) for seed in range(seeds) for cell in sweep.cells if cell in chosen]
     waiting = [facts for facts in wanted if not is_whole(sweep, facts)]
     print(f"{sweep.name}: {len(wanted) - len(waiting)} of {len(wanted)} done before and skipped, {len(waiting)} to run, "
@@ -230,7 +236,7 @@ def _main(options: argparse.Namespace) -> int:
     with own_folder(sweep.results, others=True):
         failures = []
         for rest_on_others in (False, True):
-            group = [facts for facts in waiting if (TRAINED_BY in facts["parameters"]) == rest_on_others]
+            group = [facts for facts in waiting if bool(rests_on(facts["parameters"])) == rest_on_others]
             failures += run_all(sweep, group, options.jobs) if group else []
         write_table(sweep, origin)
     for failure in failures:

@@ -42,10 +42,15 @@ class MotionDecoder(nn.Module):
             shapes: features of the templates on every coarse level, finest first.
             hierarchy: mesh hierarchy of the templates.
         """
+        return hierarchy.upsample(self.on_coarse_graph(latent, shapes, hierarchy), 1)
+
+    def on_coarse_graph(self, latent: Float[Tensor, "B T W"], shapes: Sequence[Float[Tensor, "B _ C"]],
+                        hierarchy: MeshHierarchy) -> Float[Tensor, "B T M 3"]:
+        """Return the displacements of the finest coarse graph's vertices, from which all others are interpolated."""
         signal = None
         for level in reversed(range(len(shapes))):  # coarse to fine
             shape = shapes[level][:, None]  # B 1 M C
             local = shape * self.gains[level](latent)[:, :, None] + self.shifts[level](latent)[:, :, None]  # B T M C
             signal = local if signal is None else local + hierarchy.upsample(signal, level + 2)
             signal = signal + self.convolutions[level](nn.functional.gelu(signal), hierarchy.laplacians[level + 1])
-        return hierarchy.upsample(self.out(signal), 1) * DISPLACEMENT_UNIT
+        return self.out(signal) * DISPLACEMENT_UNIT

@@ -7,7 +7,9 @@
                   +---> attention to the key motions and to the audio around a frame ----+
 
 Stated by the abstract of KMTalk (arXiv 2409.01113): key motions are found by linguistic knowledge and learned first; a
-module completes them to the whole sequence, guided by the audio. Which frames are key follows from the phonemes' times,
+module completes them to the whole sequence, guided by the audio. The paper plugs that module into other systems as well:
+here the host that makes the key motions is OT-Talk or :class:`otlib.models.autoregressive.Autoregressive`, trained with the
+completion or before it. Which frames are key follows from the phonemes' times,
 see :mod:`otlib.phonemes.key_frames`. The paper leaves open what the modules look like inside; everything else here is our
 choice: both are built from the parts of OT-Talk, so that any template can be animated, and completion learns what
 interpolation lacks.
@@ -17,14 +19,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from otlib.meshes.hierarchy import MeshHierarchy
-from otlib.models.decoder import DISPLACEMENT_UNIT, MotionDecoder
+from otlib.models.autoregressive import Autoregressive
+from otlib.models.decoder import MotionDecoder
+from otlib.models.motion_encoder import MotionEncoder
 from otlib.models.ottalk import Geometry, ModelSettings, OTTalk
 from otlib.models.temporal import LocalCrossAttention, drop
-from otlib.settings import bounded
+from otlib.settings import bounded, one_of
+
+HOSTS = {"ottalk": OTTalk, "autoregressive": Autoregressive}  # what makes the key motions
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,14 @@ class KMTalkSettings(ModelSettings):
         key_motion: whether the key frames have meshes; without, completion knows where they are and nothing else (the
             paper's row "without the key-motion decoder", in our reading).
         guided: whether completion hears the audio (the paper's row "without audio guidance").
+        host: what makes the key motions, one of :data:`HOSTS`.
     """
 
     completion_layers: int = bounded(2, 1, 32)
     span: int = bounded(12, 1, 1000)
     key_motion: bool = True
     guided: bool = True
+    host: str = one_of("ottalk", tuple(HOSTS))
 
 
 @dataclass(frozen=True)
@@ -115,8 +123,7 @@ class Completion(nn.Module):
         super().__init__()
         self.settings = settings
         width, channels, layers = settings.width, settings.channels, settings.completion_layers
-        self.observe = nn.Linear(3, channels)
-        self.summarise = nn.Linear(2 * channels, width)
+        self.read = MotionEncoder(width, channels)
         self.place = nn.Linear(3, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 * layers))
         self.to_keys = nn.ModuleList(LocalCrossAttention(width, settings.heads, settings.radius) for _ in range(layers))
@@ -126,13 +133,6 @@ class Completion(nn.Module):
         self.narrow = nn.ModuleList(nn.Linear(2 * width, width) for _ in range(layers))
         self.last_norm = nn.LayerNorm(width)
         self.decoder = MotionDecoder(width, channels, settings.terms, len(settings.levels))
-
-    def describe(self, key_motion: Float[Tensor, "B K V 3"], shape: Float[Tensor, "B M C"],
-                 chosen: Int[Tensor, " M"]) -> Float[Tensor, "B K W"]:
-        """Return one vector for each key motion, from the displacements of the finest coarse vertices and their shape."""
-        local = self.observe(key_motion[:, :, chosen] / DISPLACEMENT_UNIT) * (1 + shape[:, None])  # B K M C
-        local = nn.functional.gelu(local)
-        return self.summarise(torch.cat([local.mean(2), local.amax(2)], -1))
 
     def forward(self, key_motion: Float[Tensor, "B K V 3"], places: KeyPlaces, audio: Float[Tensor, "B T W"],
                 shapes: Sequence[Float[Tensor, "B _ C"]], hierarchy: MeshHierarchy,
@@ -148,7 +148,7 @@ class Completion(nn.Module):
             generators: for dropout, one for each clip, in training; None drops nothing.
         """
         share = self.settings.dropout
-        motions = interpolated(self.describe(key_motion, shapes[0], hierarchy.chosen[1]), places)  # B T W
+        motions = interpolated(self.read(key_motion[:, :, hierarchy.chosen[1]], shapes[0]), places)  # B T W
         where = torch.cat([places.distance, places.keys[..., None]], -1).to(motions)
         x = motions + self.place(where)
         if self.settings.guided:
@@ -182,8 +182,13 @@ class KMTalk(nn.Module):
     def __init__(self, settings: KMTalkSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.host = OTTalk(settings)
+        self.host = HOSTS[settings.host](settings)
         self.completion = Completion(settings)
+
+    def plug_into(self, host: OTTalk) -> None:
+        """Take a trained host of the same settings and freeze it, so that completion alone is trained."""
+        self.host.load_state_dict(host.state_dict())
+        self.host.requires_grad_(False)
 
     @property
     def reach(self) -> int:
@@ -211,13 +216,14 @@ class KMTalk(nn.Module):
             true_motion: true displacements, metres.
             trust: probability that completion gets a clip's true key motions in place of the predicted ones.
         """
-        audio = self.host.listen(features, levels, generators, speakers)
+        learning = generators if next(self.host.parameters()).requires_grad else None
+        audio = self.host.listen(features, levels, learning, speakers)
         places = key_places(keys, self.settings.span)
-        batch = torch.arange(len(keys), device=keys.device)[:, None]
-        key_motion = self.host.move(audio[batch, places.index], levels, hierarchy)
+        key_motion = self.host.at_frames(places.index, audio, levels, hierarchy, learning)
         given = key_motion if self.settings.key_motion else torch.zeros_like(key_motion)
         if true_motion is not None and trust > 0 and self.settings.key_motion:
             true = torch.tensor([float(torch.rand((), generator=generator)) < trust for generator in generators])
+            batch = torch.arange(len(keys), device=keys.device)[:, None]
             given = torch.where(true.to(keys.device)[:, None, None, None], true_motion[batch, places.index], given)
         return Completed(self.completion(given, places, audio, levels, hierarchy, generators), key_motion, places)
 

@@ -193,7 +193,12 @@ class OTTalk(nn.Module):
             style = self.style(torch.cat([levels[-1].mean(1), levels[-1].amax(1)], -1))  # B W
         else:
             style = self.style(speakers or [""] * len(features))  # B W; nobody is called ""
-        return self.temporal(audio + forget(style, self.settings.forgotten, generators)[:, None], generators)
+        return self.follow(audio + forget(style, self.settings.forgotten, generators)[:, None], generators)
+
+    def follow(self, audio: Float[Tensor, "B T W"], generators: Sequence[torch.Generator] | None = None,
+               ) -> Float[Tensor, "B T W"]:
+        """Return each frame's signal after attention to the frames around it."""
+        return self.temporal(audio, generators)
 
     def move(self, latent: Float[Tensor, "B T W"], levels: list[Tensor],
              hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
@@ -205,6 +210,20 @@ class OTTalk(nn.Module):
             hierarchy: mesh hierarchy of the templates.
         """
         return self.decoder(latent, levels, hierarchy)
+
+    def at_frames(self, index: Int[Tensor, "B K"], latent: Float[Tensor, "B T W"], levels: list[Tensor],
+                  hierarchy: MeshHierarchy,
+                  generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B K V 3"]:
+        """Return the displacements of some frames of each clip, in metres.
+
+        Args:
+            index: numbers of the frames.
+            latent: from :meth:`listen`, of all frames.
+            levels, hierarchy: as for :meth:`move`.
+            generators: for what a decoder drops in training; this one drops nothing.
+        """
+        batch = torch.arange(len(latent), device=latent.device)[:, None]
+        return self.move(latent[batch, index], levels, hierarchy)
 
     def forward(self, features: Float[Tensor, "B T layers C"], geometry: Geometry,
                 generators: Sequence[torch.Generator] | None = None,

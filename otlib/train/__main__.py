@@ -55,12 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: a new one, or an earlier run's")
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"), help="folder of audio features (%(default)s)")
     parser.add_argument("--settings", type=Path, help="JSON of TrainSettings; the options below override it")
-    names = ("encoder", "method", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
-    for name in names:
+    plain = ("encoder", "method", "seed", "steps", "batch", "window", "learning_rate", "encoder_learning_rate")
+    for name in plain:
         value = getattr(default, name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), help=f"({value})")
     parser.add_argument("--keys", metavar="SOURCE", help="where KMTalk's key frames come from: "
                         f"{', '.join(SOURCES)}; see otlib.phonemes.key_frames ({default.keys.source})")
+    parser.add_argument("--host", metavar="RUN", help="a finished run of OT-Talk or autoregressive whose motion KMTalk "
+                        "completes; it is not trained any further (a host is trained with its completion)")
     parser.add_argument("--frozen-layers", type=int,
                         help="train the encoder too, except its extractor and this many layers; FaceXHuBERT: 2 (all frozen)")
     parser.add_argument("--transport", type=float, help=f"weight of the sliced Wasserstein term ({default.loss.transport})")
@@ -70,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(options.threads)
     stored = settings_from(read_json(options.settings), options.settings) if options.settings else default
     settings = dataclasses.asdict(stored)
-    settings |= {name: getattr(options, name) for name in (*names, "frozen_layers") if getattr(options, name) is not None}
+    given = {name: getattr(options, name) for name in (*plain, "host", "frozen_layers")}
+    settings |= {name: value for name, value in given.items() if value is not None}
     if options.keys is not None:
         settings["keys"]["source"] = options.keys
     if options.transport is not None:

@@ -16,15 +16,17 @@ from otlib.code_checksum import code_checksum
 from otlib.data.dataset import Dataset
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_json, read_object, write_json
+from otlib.files import atomic_write, read_json, read_object, sha256, write_json
 from otlib.losses import key_losses, losses
 from otlib.metrics import lip_error_mm
 from otlib.models.kmtalk import Completed
+from otlib.models.ottalk import OTTalk
 from otlib.own_files import own_folder, remove
 from otlib.phonemes.key_frames import KeyFinder
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.train.batches import ClipSet, draw_batch, read_clips
-from otlib.train.checkpoint import STATE, ModelFacts, load_state, read_facts, save_model, save_state
+from otlib.train.checkpoint import STATE, WEIGHTS, ModelFacts, load_state, read_facts, save_model, save_state
+from otlib.train.host import read_host
 from otlib.train.methods import METHODS, Model
 from otlib.train.settings import TrainSettings, learning_rate, model_settings, trust
 from otlib.train.tuned_encoder import FrozenEncoder, TunedEncoder, WholeModel
@@ -53,7 +55,7 @@ def train(data: Path, out: Path, settings: TrainSettings, *, cache: Path = Path(
             anything else or overlaps an input, another run is writing it, or the training diverged.
     """
     accelerator = accelerator or Accelerator(cpu=True)
-    refuse_overlap(out, [data, settings.encoder])
+    refuse_overlap(out, [data, settings.encoder, *([settings.host] if settings.host else [])])
     refuse_overlap(cache, [data])
     with own_folder(out) if accelerator.is_main_process else contextlib.nullcontext():
         accelerator.wait_for_everyone()
@@ -71,11 +73,14 @@ def _train(data: Path, out: Path, settings: TrainSettings, cache: Path, accelera
                          "choose a multiple")
     facts = {"settings": json.loads(json.dumps(dataclasses.asdict(settings))), "data": dataset.checksum,
              "encoder": encoder.source.fingerprint, "code": code_checksum(__name__)}
+    host = read_host(settings.host, encoder.source.fingerprint, dataset.frame_rate)
+    if host is not None:
+        facts["host"] = sha256(Path(settings.host) / WEIGHTS)
     if (out / RUN).is_file() and (done := read_object(out / RUN)) | facts == done:
         if accelerator.is_main_process:
             remove(out / STATE)  # of a run that was killed after it wrote run.json
         return done
-    model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")})
+    model = _new_model(settings, encoder.source, {sequence.subject for sequence in dataset.select("train")}, host)
     finder = KeyFinder(settings.keys, cache) if settings.method == "kmtalk" else None
     training = read_clips(dataset, "train", encoder, model.settings, speeds=settings.speeds, variations=settings.variations,
                           finder=finder)
@@ -86,13 +91,16 @@ def _train(data: Path, out: Path, settings: TrainSettings, cache: Path, accelera
     return read_json(out / RUN)
 
 
-def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str]) -> Model:
+def _new_model(settings: TrainSettings, source: FeatureSource, speakers: set[str], host: OTTalk | None) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         try:
-            return METHODS[settings.method][0](model_settings(settings, source, speakers))
+            model = METHODS[settings.method][0](model_settings(settings, source, speakers, host))
         except ValueError as error:
             raise InputError(f"model settings: {error}") from error
+    if host is not None:
+        model.plug_into(host)
+    return model
 
 
 def parameter_groups(model: WholeModel, peak: float, encoder_peak: float) -> list[dict[str, Any]]:
@@ -174,7 +182,7 @@ class _Loop:
             raise NotFiniteError(f"a vertex has moved by {farthest:.3g} m")
         prediction = batch.templates[:, None] + motion.float()
         terms = losses(prediction, batch.vertices, batch.templates, self.topology, settings.loss, generators)
-        if isinstance(shown, Completed) and settings.loss.keys > 0:
+        if isinstance(shown, Completed) and settings.loss.keys > 0 and not settings.host:
             terms |= key_losses(shown.key_motion.float(), shown.places.index, shown.places.counts, batch.vertices,
                                 batch.templates, self.topology, settings.loss, generators)
             terms["total"] = terms["total"] + settings.loss.keys * terms["key_total"]

@@ -1,14 +1,15 @@
 """Everything that determines a training besides the data."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from otlib.losses import LossSettings
-from otlib.models.ottalk import ModelSettings
+from otlib.models.kmtalk import HOSTS, KMTalkSettings
+from otlib.models.ottalk import ModelSettings, OTTalk
 from otlib.phonemes.key_frames import KeySettings
 from otlib.settings import SEEDS, STEPS, bounded, check, made, one_of
 from otlib.speech.features import PROSODY, FeatureSource
@@ -25,7 +26,7 @@ class TrainSettings:
     Attributes:
         encoder: one of those in otlib/speech/encoders, a HuBERT by folder or hub name, or "prosody" (loudness and pitch
             alone, the control).
-        method: "ottalk" or "kmtalk".
+        method: "ottalk", "autoregressive" (the peers' way, to be measured against) or "kmtalk".
         seed: seed of weights, batches, dropout and directions.
         steps: optimiser steps, fixed, so that results don't depend on the machine's speed.
         batch: windows a step, shared out among the processes.
@@ -44,6 +45,8 @@ class TrainSettings:
         keys: where the key frames come from, for "kmtalk".
         true_keys: share of the steps over which completion goes from true key motions to predicted ones, for "kmtalk": the
             probability of the true ones falls from 1 to 0 as a straight line.
+        host: folder of a finished run of another method, whose model makes the key motions and is not trained any further,
+            for "kmtalk"; empty trains a host together with its completion.
         loss: weights of the loss.
         model: fields of the model's settings that differ from the defaults; encoder and data determine the first two and the
             speakers.
@@ -65,6 +68,7 @@ class TrainSettings:
     validate: int = bounded(100, STEPS.low, STEPS.high)
     keys: KeySettings = field(default_factory=KeySettings)
     true_keys: float = bounded(0.5, 0, 1)
+    host: str = ""
     loss: LossSettings = field(default_factory=LossSettings)
     model: dict[str, Any] = field(default_factory=dict)
 
@@ -72,6 +76,10 @@ class TrainSettings:
         check(self)
         if own := _SET_BY_DATA & self.model.keys():
             raise ValueError(f"model: {', '.join(sorted(own))} cannot be set, since encoder and data determine it")
+        if self.host and self.method != "kmtalk":
+            raise ValueError(f"host is for the method 'kmtalk', not for {self.method!r}")
+        if self.host and (own := {"host", *(entry.name for entry in fields(ModelSettings))} & self.model.keys()):
+            raise ValueError(f"model: {', '.join(sorted(own))} cannot be set beside a host, which determines it")
         made(METHODS[self.method][1], {"feature_layers": 1, "feature_channels": 1} | self.model, "model")
         if not 1 <= len(self.speeds) <= _MOST_SPEEDS:
             raise ValueError(f"speeds must be 1 to {_MOST_SPEEDS} numbers, but are {self.speeds}")
@@ -80,9 +88,13 @@ class TrainSettings:
                              "leave it out")
 
 
-def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Iterable[str] = ()) -> ModelSettings:
-    """Return the settings of the model that a training with these settings, features and speakers makes."""
+def model_settings(settings: TrainSettings, source: FeatureSource, speakers: Iterable[str] = (),
+                   host: OTTalk | None = None) -> ModelSettings:
+    """Return the settings of the model that a training with these settings, features, speakers and host makes."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.model.items()}  # JSON
+    if host is not None:
+        kind = next(name for name, model in HOSTS.items() if type(host) is model)
+        return KMTalkSettings(**asdict(host.settings), **values, host=kind)
     if values.get("style", "template") != "template":
         values["speakers"] = tuple(sorted(speakers))
     if source.name == PROSODY:  # one or two of its three channels are no sentence in another voice, but none

@@ -9,12 +9,13 @@ import torch
 from safetensors.torch import load_file
 
 from otlib.data.dataset import Dataset
+from otlib.errors import InputError
 from otlib.losses import LossSettings, key_losses, losses
 from otlib.own_files import LEDGER
 from otlib.phonemes.key_frames import KeySettings
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.words import Transcript
-from otlib.predict import Predictor, load_trained, talk
+from otlib.predict import Predictor, find_keys, load_trained, talk
 from otlib.speech.recording import read_recording
 from otlib.train import loop as training
 from otlib.train.__main__ import main
@@ -106,10 +107,11 @@ def test_the_text_of_a_recording_changes_its_keys(finished, data):
 
     finder = type(trained.finder)(KeySettings())
     finder.__dict__["aligner"] = Aligner()
-    recording = read_recording(clip.audio_path, dataset.frame_rate)
-    with_text, without = (np.concatenate(list(talk(dataclasses.replace(trained, finder=finder), recording, clip.template,
-                                                   dataset.topology, transcript=text)))
-                             for text in (Transcript(()), None))
+    recording, trained = read_recording(clip.audio_path, dataset.frame_rate), dataclasses.replace(trained, finder=finder)
+    found = find_keys(trained, recording, transcript=Transcript(())), find_keys(trained, recording), None
+    with_text, without, by_itself = (
+        np.concatenate(list(talk(trained, recording, clip.template, dataset.topology, keys=keys))) for keys in found)
+    np.testing.assert_array_equal(without, by_itself)
     assert np.abs(with_text - without).max() > 1e-6
 
 
@@ -149,3 +151,49 @@ def test_the_command_line_names_method_and_source(data, tmp_path):
     assert main([*command, "--keys", "even"]) == 0
     assert load_trained(tmp_path / "run").finder.settings == KeySettings("even")
     assert main([*command, "--keys", "whisper"]) == 2 and main([*command, "--method", "facetalk"]) == 2
+
+
+@pytest.mark.parametrize("method", ["ottalk", "autoregressive"])
+def test_a_host_is_completed_and_keeps_its_weights(data, tmp_path, method):
+    cache, sizes = tmp_path / "features", {name: value for name, value in MODEL.items() if name != "span"}
+    alone = dataclasses.replace(SETTINGS, method=method, steps=4, model=sizes, keys=KeySettings())
+    train(data, tmp_path / "host", alone, cache=cache)
+    plugged = dataclasses.replace(SETTINGS, host=str(tmp_path / "host"), model={"span": 9})
+    record = train(data, tmp_path / "run", plugged, cache=cache)
+    weights, host = (load_file(tmp_path / name / WEIGHTS) for name in ("run", "host"))
+    for name, value in host.items():
+        assert torch.equal(weights[f"host.{name}"], value), name
+    assert any(value.abs().max() > 0 for name, value in weights.items() if name.startswith("completion.decoder.out"))
+    rows = [json.loads(line) for line in (tmp_path / "run" / LOG).read_text().splitlines()]
+    assert "key_total" not in rows[0] and len(record["host"]) == 64
+    trained = load_trained(tmp_path / "run")
+    assert trained.model.settings.host == method and trained.model.settings.width == 8
+    clip = Dataset.open(data).select("test")[0]
+    assert np.isfinite(Predictor(trained, Dataset.open(data), cache)(clip)).all()
+    (tmp_path / "host" / WEIGHTS).write_bytes((tmp_path / "run" / WEIGHTS).read_bytes())
+    with pytest.raises(InputError, match="do not make a model"):
+        train(data, tmp_path / "run", plugged, cache=cache)
+
+
+def test_a_host_that_cannot_be_completed_is_refused(finished, data, tmp_path):
+    run, cache = tmp_path / "run", tmp_path / "features"
+    plugged = dataclasses.replace(SETTINGS, host=str(tmp_path / "host"), model={})
+    for settings, message in ((dataclasses.replace(plugged, host=str(finished)), "is of the method kmtalk, which cannot"),
+                              (plugged, "no trained model there")):
+        with pytest.raises(InputError, match=message):
+            train(data, run, settings, cache=cache)
+    sizes = {name: value for name, value in MODEL.items() if name != "span"}
+    train(data, tmp_path / "host", dataclasses.replace(SETTINGS, method="ottalk", steps=1, model=sizes), cache=cache)
+    file = tmp_path / "host" / "model.json"
+    facts = json.loads(file.read_text())
+    for change, message in (({"fingerprint": "0"}, "heard by another encoder"), ({"frame_rate": 25.0}, "at 25 frames")):
+        file.write_text(json.dumps(facts | change))
+        with pytest.raises(InputError, match=message):
+            train(data, run, plugged, cache=cache)
+
+
+def test_a_host_and_its_sizes_belong_to_kmtalk_and_to_the_host():
+    for change, message in (({"model": {"width": 8}}, "width cannot be set beside a host"),
+                            ({"method": "ottalk", "model": {}}, "host is for the method 'kmtalk'")):
+        with pytest.raises(ValueError, match=message):
+            dataclasses.replace(SETTINGS, host="x", **change)
