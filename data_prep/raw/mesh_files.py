@@ -24,10 +24,11 @@ _CORNER = re.compile(rb"/\S*")  # of "7/3/2" the 7 stays
 
 @dataclass(frozen=True)
 class Mesh:
-    """Vertices (V, 3) float64, in the file's unit, and faces (F, 3) int64."""
+    """Vertices (V, 3) float64, in the file's unit, faces (F, 3) int64, and the names of the meshes that were joined."""
 
     vertices: np.ndarray
     faces: np.ndarray
+    names: tuple[str, ...] = ()
 
 
 def read_mesh(path: Path | str) -> Mesh:
@@ -40,12 +41,32 @@ def read_mesh(path: Path | str) -> Mesh:
         InputError: no such file, another format, cut short or damaged, compressed, no face, more than one mesh, a face that
             names a vertex that is not there, or a position that is not finite; one sentence.
     """
-    path = Path(path)
+    return _read(Path(path), several=False)
+
+
+def read_meshes(path: Path | str) -> Mesh:
+    """Read one file whose meshes are the parts of one head: all in one, each as the file's scene places it.
+
+    Vertices come in the scene's order, mesh by mesh.
+
+    Args:
+        path: as for :func:`read_mesh`.
+
+    Raises:
+        InputError: as in :func:`read_mesh`, but for several meshes.
+    """
+    return _read(Path(path), several=True)
+
+
+def _read(path: Path, several: bool) -> Mesh:
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: is not an OBJ, PLY, glTF or GLB file")
     content = read_bytes(path)
     try:
-        vertices, faces = _read_obj(content) if path.suffix.lower() == ".obj" else _read_scene(content, path)
+        if path.suffix.lower() == ".obj":
+            (vertices, faces), names = _read_obj(content), ()
+        else:
+            vertices, faces, names = _read_scene(content, path, several)
     except InputError:
         raise
     except Exception as error:  # three parsers, and bytes that anyone may have written
@@ -58,7 +79,7 @@ def read_mesh(path: Path | str) -> Mesh:
     if faces.min() < 0 or faces.max() >= len(vertices):
         wrong = int(faces.min() if faces.min() < 0 else faces.max())
         raise InputError(f"{path}: a face names vertex {wrong} (counted from 0), there are {len(vertices)}")
-    return Mesh(vertices, faces)
+    return Mesh(vertices, faces, names)
 
 
 def _read_obj(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -90,20 +111,23 @@ def _obj_faces(lines: bytes, vertex_count: int) -> np.ndarray:
     return np.asarray(_load(points + lines, "obj").faces, dtype=np.int64) % vertex_count  # negative: counted from the end
 
 
-def _read_scene(content: bytes, path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_scene(content: bytes, path: Path, several: bool) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     kind = path.suffix.lower()[1:]
     promised = _ply_counts(content) if kind == "ply" else (0, 0)
     if kind != "ply" and (unread := [name for name in _extensions(content, kind) if not name.startswith(_LOOKS)]):
         raise InputError(f"{path}: cannot be read without the extension {unread[0]}, which is not read here; export it "
                          "without compression")
-    loaded = _load(content, kind, _Beside(path))
-    if not hasattr(loaded, "faces"):
+    loaded = _load_all(content, kind, _Beside(path)) if several else {"": _load(content, kind, _Beside(path))}
+    if not loaded or not all(hasattr(mesh, "faces") for mesh in loaded.values()):
         raise ValueError("it holds points or lines without faces")
-    vertices, faces = np.asarray(loaded.vertices, dtype=float), np.asarray(loaded.faces, dtype=np.int64)
+    first = np.cumsum([0, *(len(mesh.vertices) for mesh in loaded.values())])
+    vertices = np.concatenate([np.asarray(mesh.vertices, dtype=float) for mesh in loaded.values()])
+    faces = np.concatenate([np.asarray(mesh.faces, dtype=np.int64) + start
+                            for mesh, start in zip(loaded.values(), first, strict=False)])
     if len(vertices) < promised[0] or len(faces) < promised[1]:
         raise ValueError(f"its header promises {promised[0]} vertices and {promised[1]} faces, it holds {len(vertices)} and "
                          f"{len(faces)}")
-    return vertices, faces
+    return vertices, faces, tuple(loaded) if len(loaded) > 1 else ()
 
 
 def _extensions(content: bytes, kind: str) -> list[str]:
@@ -132,10 +156,25 @@ def _ply_counts(content: bytes) -> tuple[int, int]:
     return promised.get(b"vertex", 0), promised.get(b"face", 0)
 
 
+def _scene(content: bytes, kind: str, resolver: Resolver | None = None) -> trimesh.Scene:
+    with np.errstate(all="ignore"):  # values that are no positions are refused later
+        return trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
+
+
+def _load_all(content: bytes, kind: str, resolver: Resolver | None = None) -> dict[str, trimesh.Trimesh]:
+    """Return the meshes of a file by the names of their nodes, each placed as in the file's scene."""
+    scene, placed = _scene(content, kind, resolver), {}
+    order = {name: number for number, name in enumerate(scene.geometry)}  # the scene's own has none
+    for node in sorted(scene.graph.nodes_geometry, key=lambda node: (order[scene.graph.get(node)[1]], str(node))):
+        transform, name = scene.graph.get(node)
+        placed[str(node)] = scene.geometry[name].copy()
+        placed[str(node)].apply_transform(transform)
+    return placed
+
+
 def _load(content: bytes, kind: str, resolver: Resolver | None = None):
     """Return the single geometry of a file, placed as in the file's scene."""
-    with np.errstate(all="ignore"):  # values that are no positions are refused below
-        scene = trimesh.load_scene(io.BytesIO(content), file_type=kind, resolver=resolver, **_OPTIONS)
+    scene = _scene(content, kind, resolver)
     if len(scene.geometry) != 1:
         raise ValueError(f"it holds {len(scene.geometry)} meshes, expected one")
     (name, geometry), nodes = next(iter(scene.geometry.items())), scene.graph.nodes_geometry

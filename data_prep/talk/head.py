@@ -1,25 +1,25 @@
 """The head that is to talk: the built-in one, or a mesh of a person's own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from data_prep.head import RESOLUTIONS, make_head
-from data_prep.raw.mesh_files import read_mesh
+from data_prep.raw.mesh_files import read_meshes
 from data_prep.raw.region_files import read_indices
-from data_prep.raw.units import check_size
-from data_prep.sources.conversion import with_lips
+from otlib.heads import Known, OwnHead, understand_head
 from otlib.topology import Topology
 
 
 @dataclass(frozen=True, eq=False)
 class HeadAtRest:
-    """A head: ``template`` (V, 3) float32 metres, its topology, and the unit of its file in metres."""
+    """A head: ``template`` (V, 3) float32 metres, its topology; of a person's own, all that is known, and what to say."""
 
     template: np.ndarray
     topology: Topology
-    metres_per_unit: float = 1.0
+    own: OwnHead | None = None
+    said: str = ""
 
 
 def built_in_head(resolution: str = "low") -> HeadAtRest:
@@ -33,24 +33,21 @@ def is_built_in(name: str) -> bool:
     return name in RESOLUTIONS
 
 
-def read_head(path: Path, metres: float = 1.0, lips: Path | None = None, first: int = 0) -> HeadAtRest:
-    """Read a head of a person's own: one mesh, mouth shut, y up, z out of the face.
+def read_head(path: Path, known: Known, lips: Path | None = None, first: int = 0) -> HeadAtRest:
+    """Read a head of a person's own, in any unit and axes, with or without neck, eyes, teeth and hair.
 
     Args:
-        path: OBJ, PLY, GLB or glTF.
-        metres: metres in one unit of the file.
-        lips: a list of the lips' vertices; the model has denser graphs there.
+        path: OBJ, PLY, GLB or glTF; several meshes are the parts of one head.
+        known: what is known of its unit and axes.
+        lips: a list of the lips' vertices; None to find them.
         first: number of the first vertex in that list.
 
     Raises:
-        InputError: a file cannot be read, or the head is too small or too large for one.
+        InputError: a file cannot be read, or :func:`otlib.heads.understand_head` refuses the head.
     """
-    mesh = read_mesh(path)
-    with np.errstate(over="ignore"):  # too large ones are refused next
-        template = (metres * mesh.vertices).astype(np.float32)
-    check_size(template, f"{path}: the head")
-    if lips is None:
-        topology = Topology(mesh.faces, vertex_count=len(template))
-    else:
-        topology = with_lips(mesh.faces, {"lips": read_indices(lips, len(template), first)})
-    return HeadAtRest(template, topology, metres)
+    mesh = read_meshes(path)
+    if lips is not None:
+        known = replace(known, lips=read_indices(lips, len(mesh.vertices), first))
+    own = understand_head(str(path), mesh.vertices, mesh.faces, known)
+    meshes = f"{len(mesh.names)} meshes as one head ({', '.join(mesh.names)})" if mesh.names else ""
+    return HeadAtRest(own.template, own.topology, own, "; ".join(filter(None, [meshes, own.said])))

@@ -49,12 +49,13 @@ def _glb(path: Path, head: TalkingHead, progress: Progress) -> str:
 
 def _mp4(path: Path, head: TalkingHead, progress: Progress) -> str:
     from otlib.export.mp4 import write_talking_head
-    from otlib.viz.film_frames import film_processes, render_frames
+    from otlib.viz.film_frames import film_processes, film_size, render_frames
 
-    pictures = progress(render_frames(head.motion, head.topology, template=head.template,
+    size, note = film_size(len(head.motion) / head.frame_rate)
+    pictures = progress(render_frames(head.motion, head.topology, template=head.template, size=size,
                                       processes=film_processes(len(head.motion))))
     sound = head.recording.samples, head.recording.sample_rate
-    return f"{write_talking_head(path, pictures, head.frame_rate, *sound)} pictures"
+    return f"{write_talking_head(path, pictures, head.frame_rate, *sound)} pictures{note and f' of {note}'}"
 
 
 def _can_film() -> None:
@@ -77,7 +78,8 @@ def _meshes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
     def write(path: Path, head: TalkingHead, progress: Progress) -> str:
         from otlib.export.mesh_frames import write_meshes
 
-        write_meshes(path, progress(head.in_own_unit()), head.topology.faces, head.frame_rate, kind)
+        faces = head.topology.faces if head.own_faces is None else head.own_faces
+        write_meshes(path, progress(head.in_own_unit()), faces, head.frame_rate, kind)
         return f"{len(head.motion)} files"
 
     return write
@@ -87,8 +89,8 @@ FORMATS = {
     "html": Format("a page that plays in any browser, with sound; the head can be turned", _html, b"<!do"),
     "mp4": Format("a film with sound; needs the extra otlib[notebook]", _mp4, b"\0\0\0 ", _can_film),
     "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF"),
-    "npy": Format("one array of all frames, (T, V, 3) float32, in the unit of the head's file", _npy, b"\x93NUM"),
-    "obj": Format("a folder with one OBJ file a frame, in the unit of the head's file", _meshes("obj")),
-    "ply": Format("a folder with one binary PLY file a frame, in the unit of the head's file", _meshes("ply")),
+    "npy": Format("one array of all frames, (T, V, 3) float32, in unit and axes of the head's file", _npy, b"\x93NUM"),
+    "obj": Format("a folder with one OBJ file a frame, in unit and axes of the head's file", _meshes("obj")),
+    "ply": Format("a folder with one binary PLY file a frame, in unit and axes of the head's file", _meshes("ply")),
 }
 """Every format by its name, which is also the end of its files' names."""

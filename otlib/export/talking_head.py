@@ -21,6 +21,9 @@ class TalkingHead:
         frame_rate: frames a second.
         recording: what it says.
         metres_per_unit: the unit of the head's own file, for formats that have no unit of their own.
+        rotation: (3, 3) of the head's own file: ``metres_per_unit * own @ rotation.T`` is in metres, y up, z forward; None
+            if its axes are those.
+        own_faces: (F, 3) triangles as the head's own file turns them; None if as in the topology.
 
     Raises:
         ValueError: no frames, shapes that do not fit, or a frame rate or a unit that is not positive.
@@ -33,6 +36,8 @@ class TalkingHead:
     frame_rate: float
     recording: Recording
     metres_per_unit: float = 1.0
+    rotation: np.ndarray | None = None
+    own_faces: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not (self.frame_rate > 0 and self.metres_per_unit > 0):
@@ -42,6 +47,8 @@ class TalkingHead:
         self.topology.check("template", self.template.shape)
 
     def in_own_unit(self) -> Iterator[np.ndarray]:
-        """Yield each frame (V, 3), float32, in the unit of the head's own file."""
+        """Yield each frame (V, 3), float32, in the unit and the axes of the head's own file."""
         for pose in self.motion:
+            if self.rotation is not None:
+                pose = (pose @ self.rotation).astype(np.float32)
             yield (pose / np.float32(self.metres_per_unit)).astype(np.float32, copy=False)

@@ -101,14 +101,15 @@ class Geometry:
         return Geometry(self.hierarchy.to(device), self.signal.to(device))
 
 
-def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
-                     indices: Int[Tensor, " M"]) -> Float[Tensor, "M C"]:
+def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], indices: Int[Tensor, " M"],
+                     middle: Float[Tensor, "3"] | None = None) -> Float[Tensor, "M C"]:
     """Return position, its sines and cosines, and the normal of some of the vertices.
 
-    Positions are relative to the middle of the bounding box. The encoding (Tancik et al. 2020) separates what lies close
-    together, such as the two lips; the normals tell which lip is which.
+    Positions are relative to the middle of the bounding box, or to that which is given. The encoding (Tancik et al. 2020)
+    separates what lies close together, such as the two lips; the normals tell which lip is which.
     """
-    middle = (vertices.amax(0) + vertices.amin(0)) / 2
+    if middle is None:
+        middle = (vertices.amax(0) + vertices.amin(0)) / 2
     position = (vertices - middle) / POSITION_UNIT
     vectors = face_vectors(vertices, faces)  # F 3, twice the area
     normal = torch.zeros_like(vertices).index_add(0, faces.reshape(-1).long(), vectors.repeat_interleave(3, 0))
@@ -117,7 +118,8 @@ def geometric_signal(vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"],
 
 
 def prepare_geometry(template: Float[Tensor, "V 3"], topology: Topology, settings: ModelSettings, *,
-                     hierarchy: MeshHierarchy | None = None, variation: int | None = None) -> Geometry:
+                     hierarchy: MeshHierarchy | None = None, variation: int | None = None,
+                     middle: Float[Tensor, "3"] | None = None) -> Geometry:
     """Return the geometry of one template.
 
     Args:
@@ -126,13 +128,15 @@ def prepare_geometry(template: Float[Tensor, "V 3"], topology: Topology, setting
         settings: model settings; levels larger than the mesh are reduced to its size.
         hierarchy: the hierarchy of another template with the same faces, to share it.
         variation: see :func:`otlib.meshes.hierarchy.build_hierarchy`.
+        middle: metres, from where positions count; None for the middle of the bounding box, which a head without a back has
+            elsewhere than those of the training.
     """
     faces = torch.from_numpy(topology.faces).to(template.device)
     if hierarchy is None:
         sizes, lips = coarse_sizes(settings.levels, len(template)), topology.regions.get("lips")
         lips = None if lips is None else torch.from_numpy(lips)
         hierarchy = build_hierarchy(template, faces, sizes, lips, variation=variation)
-    return Geometry(hierarchy, geometric_signal(template, faces, hierarchy.chosen[1])[None])
+    return Geometry(hierarchy, geometric_signal(template, faces, hierarchy.chosen[1], middle)[None])
 
 
 def coarse_sizes(levels: tuple[int, ...], vertices: int) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 import yaml
 
+from data_prep.head import make_head
 from data_prep.ict.stand_in_kit import write_kit
 from data_prep.makehuman.model import read_family
 from otlib.__main__ import main
@@ -97,7 +98,7 @@ SUITE = {
 }
 NOTEBOOKS = {
     "01_make": 'PROFILE = "fast"\nCOUNT = 3\nRATE = 1e-3',
-    "02_use": 'PROFILE = "fast"\nRUN = ""\nAUDIO = ""\nOUT = ""\nCOUNT = 1',
+    "02_use": 'PROFILE = "fast"\nRUN = ""\nAUDIO = ""\nMETHOD = "ottalk"\nKEYS = []\nTEXT = ""\nOUT = ""\nCOUNT = 1',
     "sweeps/one": 'PROFILE = "fast"\nSEED = 0\nOUT = ""\nSTEPS = 3\nRATE = 1.0',
 }
 
@@ -146,18 +147,21 @@ def write_recordings(folder: Path) -> None:
 
 
 def write_meshes(folder: Path) -> None:
-    """Write a ball in each format of meshes that is read; measure once, so that no input waits for the compiler."""
+    """Write a ball in each format of meshes that is read, and a head; measure once, so that no input waits."""
     vertices, faces, _ = ball(1)
     for ending in ("obj", "ply", "glb"):
         write_faces(folder / f"ball.{ending}", vertices, faces)
     write_faces(folder / "other.ply", vertices * 1.1, faces)
+    head = make_head()
+    write_faces(folder / "head.obj", head.vertices, head.topology.faces)
     main(["sliced", str(folder / "ball.obj"), str(folder / "other.ply")])
 
 
 def write_sounds(folder: Path) -> None:
-    """Write a second of sound."""
+    """Write a second of sound, and what is said in it."""
     folder.mkdir(parents=True)
     write_speech(folder / "speech.wav")
+    (folder / "said.txt").write_text("Hello there.", encoding="utf-8")
 
 
 def write_encoder(folder: Path) -> None:
@@ -188,6 +192,7 @@ def write_suite(folder: Path) -> None:
         for file in ("metrics.json", "run.json", "curves.json"):
             shutil.copy(ROOT / "results/reference" / file, folder / f"results/runs/{run}")
     write_speech(folder / "speech.wav")
+    (folder / "said.txt").write_text("Hello there.", encoding="utf-8")
 
 
 def write_shaped_head(folder: Path) -> None:

@@ -8,7 +8,8 @@ from tests.fuzz.case import ACCEPTED, Door, Trial, Way
 from tests.fuzz.spoiled import CONTENT, ENTRY, ways
 from tests.fuzz.spoiled_media import GOOD_SOUND, OBJ, SOUND
 
-_RECORDING, _HEAD, _MODEL = "in/sounds/speech.wav", "in/meshes/ball.obj", "in/training/done"
+_RECORDING, _HEAD, _MODEL = "in/sounds/speech.wav", "in/meshes/head.obj", "in/training/done"
+_SAID = "in/sounds/said.txt"
 
 
 def _spoken(trial: Trial, printed: str) -> None:
@@ -27,8 +28,12 @@ TALK = Door(
         *ways("mesh", _HEAD, (ENTRY, CONTENT, OBJ)),
         *options.numbers({"--frame-rate": options.NUMBER}),
         *options.texts("--unit", ["", "inch", "0", "nan", "-1", "1e300"], ("--unit", "unit", "measures")),
+        *options.texts("--up", ["", "w", "x\n"], ("--up",)),
         *options.texts("--format", ["", "gif", "npy\n"], ("--format",)),
         *options.texts("--lips", ["in/nowhere", _RECORDING, "/dev/null"], ("nowhere", "speech.wav", "/dev/null")),
+        *options.texts("--keys", ["", "true", "whisper", "frames"], ("--keys", "no key frames")),  # the model has none
+        *options.texts("--text", ["", "Hello.", "\udcff", "@", f"@{_SAID}"], ("text",)),
+        *ways("text", _SAID, (ENTRY, CONTENT), ("text",), then=lambda trial: trial.option("--text", f"@{_SAID}")),
         *options.outputs("--out", _MODEL),
     ),
     ("sounds", "meshes", "training"),

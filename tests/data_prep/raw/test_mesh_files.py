@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from data_prep.raw.mesh_files import SUFFIXES, read_mesh
+from data_prep.raw.mesh_files import SUFFIXES, read_mesh, read_meshes
 from otlib.errors import InputError
 
 # a square, a vertex that no face names, and two vertices in one place: what readers like to merge or drop
@@ -233,6 +233,23 @@ def test_several_meshes_in_one_file(tmp_path):
     scene = trimesh.Scene(surface())
     scene.graph.update("again", matrix=np.eye(4), geometry=next(iter(scene.geometry)))
     assert "2 times, expected once" in refusal(written(tmp_path / "b.glb", scene.export(file_type="glb")))
+
+
+def test_several_meshes_are_read_as_the_parts_of_one_head(tmp_path):
+    scene, box = trimesh.Scene(), trimesh.creation.box()
+    for number, name in enumerate(("skin", "left eye", "right eye")):  # the eyes are one mesh, shown twice
+        scene.add_geometry(box, node_name=name, geom_name="eye" if number else "skin",
+                           transform=trimesh.transformations.translation_matrix([2 * number, 0, 0]))
+    scene.export(tmp_path / "head.glb")
+    mesh = read_meshes(tmp_path / "head.glb")
+    assert mesh.names == ("skin", "left eye", "right eye") and mesh.faces.shape == (36, 3)
+    for number in range(3):
+        own = mesh.vertices[np.unique(mesh.faces[12 * number:12 * number + 12])]
+        np.testing.assert_allclose(own.mean(0), [2 * number, 0, 0], atol=1e-7)
+    box.export(tmp_path / "box.obj")
+    one, same = read_meshes(tmp_path / "box.obj"), read_mesh(tmp_path / "box.obj")
+    np.testing.assert_array_equal(one.vertices, same.vertices)
+    assert one.names == same.names == ()
 
 
 def test_other_formats_and_missing_files(tmp_path):

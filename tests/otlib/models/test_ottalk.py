@@ -151,6 +151,9 @@ def test_signal_is_position_normal_and_waves():
     torch.testing.assert_close(signal[:, 6:9], torch.sin(torch.pi * position), **DOUBLE)
     torch.testing.assert_close(signal[:, -3:], torch.cos(4 * torch.pi * position), **DOUBLE)
     torch.testing.assert_close(geometric_signal(vertices, faces, torch.tensor([5, 9])), signal[[5, 9]], **DOUBLE)
+    shifted = geometric_signal(vertices, faces, torch.arange(42), middle + 0.01)
+    torch.testing.assert_close(shifted[:, :3], position - 0.1, **DOUBLE)
+    torch.testing.assert_close(shifted[:, 3:6], signal[:, 3:6], **DOUBLE)
 
 
 @pytest.mark.parametrize("levels, vertices, sizes", [
