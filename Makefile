@@ -6,6 +6,11 @@ BIN := $(VENV)/bin
 # a recording to animate, sound or video, and more options: make demo AUDIO=path/to/any.m4a DEMO=--no-film
 AUDIO ?=
 DEMO ?=
+# the method of its talking head, for kmtalk where the recording's key frames come from, and what is said (or @ and a file):
+# make demo METHOD=kmtalk AUDIO=any.wav KEYS="pocketsphinx frames" TEXT="what is said"
+METHOD ?=
+KEYS ?=
+TEXT ?=
 PROFILE ?= fast
 # what a run leaves is kept apart under its name, in results/runs: make demo RUN=mine (as the profile, where none is given)
 RUN ?=
@@ -23,10 +28,11 @@ RECORDINGS ?=
 CLAIMS ?=
 STAMP := $(VENV)/.installed
 NAMED = $${RUN:+"--run=$$RUN"}
+SHOWN = $${AUDIO:+"--audio=$$AUDIO"} $${METHOD:+"--method=$$METHOD"}
 WITH = $(BIN)/python -m notebooks.driver.more_options
 
 # What a person writes stays text: neither make nor a shell expands it, and it reaches the commands by the environment.
-TEXTS := AUDIO DEMO PROFILE RUN TORCH_INDEX NAME SWEEP DATA RAW PAPER RECORDINGS CLAIMS
+TEXTS := AUDIO DEMO METHOD KEYS TEXT PROFILE RUN TORCH_INDEX NAME SWEEP DATA RAW PAPER RECORDINGS CLAIMS
 $(foreach name,$(TEXTS),$(eval override $(name) := $$(value $(name))))
 export $(TEXTS)
 
@@ -48,9 +54,9 @@ endif
 	@$(BIN)/python -m pip check
 	@touch $@
 
-demo: $(STAMP) ## corpus, training, numbers, pictures, and a talking head (AUDIO=any.wav)
-	@$(WITH) DEMO notebooks.driver.run "--profile=$$PROFILE" $(NAMED) $${AUDIO:+"--audio=$$AUDIO"}
-	@$(BIN)/python -m notebooks.driver.demo_summary "--profile=$$PROFILE" $(NAMED) $${AUDIO:+"--audio=$$AUDIO"}
+demo: $(STAMP) ## a talking head at once, then corpus, training, numbers and your own (AUDIO=any.wav, METHOD=kmtalk)
+	@$(WITH) DEMO notebooks.driver.run "--profile=$$PROFILE" $(NAMED) $(SHOWN) $${KEYS:+"--keys=$$KEYS"} $${TEXT:+"--text=$$TEXT"}
+	@$(BIN)/python -m notebooks.driver.demo_summary "--profile=$$PROFILE" $(NAMED) $(SHOWN)
 
 test: $(STAMP) ## the whole test suite, notebooks included
 	@$(BIN)/python -m ruff check .
@@ -64,7 +70,7 @@ quick: $(STAMP) ## the fast tests, in two minutes at most, to develop by
 
 lab: $(STAMP) ## JupyterLab on copies of the notebooks, in results/runs/<run>/lab
 	@$(BIN)/python -m notebooks.driver.copy_notebooks $(NAMED)
-	@$(BIN)/jupyter lab --notebook-dir=. "results/runs/$${RUN:-fast}/lab/01_corpus.ipynb"
+	@$(BIN)/jupyter lab --notebook-dir=. "results/runs/$${RUN:-fast}/lab/00_first_head.ipynb"
 
 reference: $(STAMP) ## for maintainers: what make demo has left becomes results/reference, the notebooks and the README's numbers
 	@$(BIN)/python -m notebooks.driver.update_reference

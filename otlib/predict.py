@@ -1,7 +1,7 @@
 """Use a trained model: animate clips of a data set, or any recording, on any template."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from otlib.data.dataset import Dataset, Sequence
 from otlib.errors import InputError
 from otlib.models.kmtalk import KMTalk
 from otlib.models.ottalk import Geometry, prepare_geometry
-from otlib.phonemes.key_frames import KeyFinder
+from otlib.phonemes.key_frames import KeyFinder, KeyFrames, KeySettings, first_found
 from otlib.phonemes.words import Transcript
+from otlib.settings import made
 from otlib.speech.features import FeatureSource, feature_source
 from otlib.speech.overlapping_windows import Windows
 from otlib.speech.recording import SAMPLE_RATE, Recording, heard
@@ -57,9 +58,41 @@ def load_trained(run: Path | str) -> Trained:
     return Trained(model, source, facts.frame_rate, KeyFinder(facts.keys) if isinstance(model, KMTalk) else None)
 
 
+def find_keys(trained: Trained, recording: Recording, sources: Iterable[str] = (), transcript: Transcript | None = None,
+              name: str = "the recording") -> KeyFrames | None:
+    """Return the key frames of a recording, for :func:`talk`; None for a method that has none.
+
+    Args:
+        trained: from :func:`load_trained`.
+        recording: of any length.
+        sources: names of :data:`otlib.phonemes.key_frames.OF_RECORDINGS` in order of preference; none: that of the training.
+        transcript: what is said, for an aligner; None to recognise the sounds.
+        name: the recording's name in messages.
+
+    Raises:
+        InputError: no source gives any, see :func:`otlib.phonemes.key_frames.first_found`; there is no such source; or
+            the method has no key frames, for which a source or a text could be.
+    """
+    own, wanted = trained.finder, list(dict.fromkeys(sources))
+    if own is None:
+        if wanted or transcript is not None:
+            raise InputError("the model has no key frames, which a source of key frames or a text would be for; leave them "
+                             "out, or choose a model of KMTalk")
+        return None
+    usual = own.settings.source
+    finders = [own if source == usual else
+               KeyFinder(made(KeySettings, asdict(own.settings) | {"source": source}, "key frames"))
+               for source in wanted or [usual]]
+    found = first_found(finders, heard(recording), recording.frames(trained.frame_rate), trained.frame_rate, transcript,
+                        name)
+    return replace(found, usual=usual)
+
+
 def talk(trained: Trained, recording: Recording, template: np.ndarray, topology: Topology,
-         speaker: str = "", transcript: Transcript | None = None) -> Iterator[np.ndarray]:
+         speaker: str = "", keys: KeyFrames | None = None, middle: np.ndarray | None = None) -> Iterator[np.ndarray]:
     """Yield the frames (T, V, 3), float32 metres, of a head that speaks a recording, stretch by stretch.
+
+    Seven arguments, since the last is for heads that are not those of a data set.
 
     Each window of the recording passes through encoder, alignment and network on its own, with a margin as wide as they
     see, so memory beyond the samples is bounded by one window. There are ``trained.frame_rate`` frames a second.
@@ -74,21 +107,27 @@ def talk(trained: Trained, recording: Recording, template: np.ndarray, topology:
         template: (V, 3) metres, of any topology.
         topology: topology of the template; if it has a region "lips", the coarse graphs are denser there.
         speaker: name, for the styles that know their training speakers.
-        transcript: what is said, for a method with key frames whose aligner takes a text; None to recognise the sounds.
+        keys: the recording's key frames, for a method that has them; None finds them as :func:`find_keys` does by itself.
+        middle: (3,) metres, see :func:`otlib.models.ottalk.prepare_geometry`.
 
     Raises:
-        InputError: the aligner of a method with key frames is not installed or refuses the recording.
+        InputError: as :func:`find_keys`.
+        ValueError: key frames of another recording, or for a method that has none.
     """
     rate, samples = trained.frame_rate, heard(recording)
     lead = round(LEAD_IN * rate)
     silence = round(lead / rate * SAMPLE_RATE)
     vertices = torch.from_numpy(np.asarray(template, np.float32))
-    frames, keys = recording.frames(rate), None
-    if trained.finder is not None:
+    frames, mask = recording.frames(rate), None
+    if keys is not None and (trained.finder is None or len(keys.mask) != frames):
+        raise ValueError(f"keys: are of {len(keys.mask)} frames, expected "
+                         f"{'none, since the method has no key frames' if trained.finder is None else frames}")
+    if spoken := keys or find_keys(trained, recording):
         at_rest = np.arange(lead) == 0  # the silence is a pause, and the recording's first frame is key
-        spoken = trained.finder.of_recording(samples, frames, rate, transcript)
-        keys = torch.from_numpy(np.concatenate([at_rest, spoken]))
-    show = _showing(trained.model, vertices, prepare_geometry(vertices, topology, trained.model.settings), speaker, keys)
+        mask = torch.from_numpy(np.concatenate([at_rest, spoken.mask]))
+    centre = None if middle is None else torch.from_numpy(np.asarray(middle, np.float32))
+    geometry = prepare_geometry(vertices, topology, trained.model.settings, middle=centre)
+    show = _showing(trained.model, vertices, geometry, speaker, mask)
     stretches = trained.source.windows(rate, trained.model.reach).over(
         lead + frames,
         lambda first, last: show(trained.source.between(samples, first, last, rate, silence), first, last))

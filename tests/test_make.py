@@ -28,7 +28,8 @@ EVIL = ["a`touch pwned`.wav", "$(shell touch pwned).wav", "$(touch pwned).wav", 
         "back\\slash.wav", "-x.wav", "--help", "line\nbreak.wav", "tab\t.wav", "$(error no).wav", "ünï 語.wav", "...wav",
         "%.wav", "a:b=c,d(e).wav", "!!", "<in>out", "endef"]
 FILES = {"Makefile", "pyproject.toml", "constraints.txt", ".venv"}
-VARIABLES = ("AUDIO", "DEMO", "PROFILE", "RUN", "NAME", "SWEEP", "DATA", "RAW", "PAPER", "RECORDINGS", "CLAIMS")
+VARIABLES = ("AUDIO", "DEMO", "METHOD", "KEYS", "TEXT", "PROFILE", "RUN", "NAME", "SWEEP", "DATA", "RAW", "PAPER",
+             "RECORDINGS", "CLAIMS")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith((*VARIABLES, "MAKE", "MFLAGS"))}
 
 
@@ -57,8 +58,8 @@ def make(tmp_path):
 
 
 @pytest.mark.parametrize("target, called, variables", [
-    ("demo", [MORE, [""], "notebooks.driver.run", "--profile={}", "--run={}", "--audio={}"],
-     ("PROFILE", "RUN", "AUDIO")),
+    ("demo", [MORE, [""], "notebooks.driver.run", "--profile={}", "--run={}", "--audio={}", "--method={}", "--keys={}",
+              "--text={}"], ("PROFILE", "RUN", "AUDIO", "METHOD", "KEYS", "TEXT")),
     ("sweep", [MORE, ["{}"], "notebooks.driver.sweep", "{}", "--run={}"], ("SWEEP", "NAME", "RUN")),
     ("paper", [MORE, ["{}"], "notebooks.driver.published_table", "{}", "--raw={}", "--run={}"],
      ("PAPER", "DATA", "RAW", "RUN")),
@@ -77,9 +78,16 @@ def test_a_name_reaches_the_commands_as_it_is(make, target, called, variables):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVIL)
 def test_so_does_each_name_by_itself(make, name):
-    first, second = make("demo", f"AUDIO={name}", f"DEMO={name}")
-    assert first == ["-m", MORE, [name], "notebooks.driver.run", "--profile=fast", f"--audio={name}"]
-    assert second == ["-m", "notebooks.driver.demo_summary", "--profile=fast", f"--audio={name}"]
+    first, second = make("demo", f"AUDIO={name}", f"DEMO={name}", f"METHOD={name}", f"TEXT={name}")
+    shown = ["--profile=fast", f"--audio={name}", f"--method={name}"]
+    assert first == ["-m", MORE, [name], "notebooks.driver.run", *shown, f"--text={name}"]
+    assert second == ["-m", "notebooks.driver.demo_summary", *shown]
+
+
+def test_the_demo_shows_the_usual_method_where_none_is_named(make):
+    first, second = make("demo")
+    assert first == ["-m", MORE, [""], "notebooks.driver.run", "--profile=fast"]
+    assert second == ["-m", "notebooks.driver.demo_summary", "--profile=fast"]
 
 
 def test_a_text_of_options_is_split_by_its_quotes_alone(monkeypatch, capsys):

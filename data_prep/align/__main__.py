@@ -14,7 +14,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-from data_prep.corpus.labelled_speech import text_to_phonemes
+from data_prep.align.said import TEXT_HELP, file_of, transcript_of
 from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap
 from otlib.errors import InputError
@@ -39,7 +39,7 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
 
     Args:
         file: any sound file.
-        text: what is said, if known.
+        text: what is said, if known, or @FILE.
         back_end, model: see :func:`otlib.phonemes.aligner.load_aligner`; the default is :func:`default_back_end`'s.
         voice: accent in which espeak-ng pronounces the text.
 
@@ -49,7 +49,7 @@ def align(file: Path, text: str | None = None, back_end: str | None = None, mode
     recording = read_recording(file)
     if recording.is_silent:
         raise InputError(f"{file}: is silent (it never rises above {SILENCE_DB:g} dB); give a recording of speech")
-    transcript = text_to_phonemes(text, voice) if text is not None else None
+    transcript = transcript_of(text, voice)
     back_end = back_end or default_back_end(text, voice, model)
     return load_aligner(back_end, model).phonemes(heard(recording), transcript, name=str(file))
 
@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = Parser(prog="python -m data_prep.align", description=__doc__,
                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recording", type=Path, help="any sound file")
-    parser.add_argument("--text", help="what is said; without it the sounds are recognised")
+    parser.add_argument("--text", help=f"{TEXT_HELP} (without it the sounds are recognised)")
     parser.add_argument("--backend", choices=BACK_ENDS,
                         help="which aligner (default: pocketsphinx for English with its text, if installed, else frames)")
     parser.add_argument("--model", metavar="NAME", help="an encoder with phoneme heads, or for 'transformers' a CTC model")
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for output, signature in ((options.json, b"JSON"), (options.picture, b"\x89PNG")):
         if output:
-            refuse_overlap(output, [options.recording])
+            refuse_overlap(output, [path for path in (options.recording, file_of(options.text)) if path is not None])
             check_replaceable(output, signature)
             check_writable(output)
     back_end = options.backend or default_back_end(options.text, options.voice, options.model)

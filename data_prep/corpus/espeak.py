@@ -171,7 +171,7 @@ def _synthesise(library: ctypes.CDLL, data: bytes, text: str, voice: str, rate: 
     library.espeak_Synchronize()
     samples = np.concatenate(chunks) if chunks else np.zeros(0, np.int16)
     if status != 0 or not samples.any():
-        raise InputError(f"espeak-ng says nothing for the text {text!r}: give words")
+        raise InputError(f"espeak-ng says nothing for the text {text[:20]!r}: give words")
     return Speech(samples, sample_rate, *_phonemes(phoneme_events, samples, sample_rate),
                   tuple((text[start:start + length], sample / sample_rate) for sample, start, length in word_events))
 

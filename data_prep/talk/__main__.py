@@ -2,11 +2,15 @@
 
     otlib talk speech.wav                                         a page that plays, in speech_talking/
     otlib talk speech.m4a --format mp4 glb --out films            a film and a file for Blender, Unity, Unreal, three.js
-    otlib talk speech.wav --head face.obj --unit cm --lips lips.txt
+    otlib talk speech.wav --head face.obj                         a head of your own
+    otlib talk speech.wav --head face.obj --unit cm --up z --forward=-y --lips lips.txt
     otlib talk speech.wav --model results/runs/fast/models/ot_talk --out hello.mp4
+    otlib talk speech.wav --model results/runs/fast/models/kmtalk --keys pocketsphinx frames --text "What is said."
 
 (`python -m otlib talk` is the same.) Any sound or video of any length will do. The head is the built-in one, or a mesh of
-your own: one mesh, mouth shut, y up, z out of the face. Of several channels the one with the voice is heard.
+your own with its mouth shut: lips, unit, axes, eyes, teeth and tongue are found on its shape, and what is found is said. Of
+several channels the one with the voice is heard. A model of KMTalk needs the recording's key frames; --keys and --text say
+where they come from.
 """
 
 if __name__ == "__main__":
@@ -17,6 +21,7 @@ if __name__ == "__main__":
 import argparse
 import contextlib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -24,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.align.said import TEXT_HELP, file_of, transcript_of
 from data_prep.raw.region_files import add_lips_arguments
 from data_prep.raw.units import UNIT_HELP, metres_per_unit
 from data_prep.talk.head import HeadAtRest, built_in_head, is_built_in, read_head
@@ -35,7 +41,9 @@ from otlib.export.frame_rate import at_frame_rate
 from otlib.export.mesh_frames import FRAMES
 from otlib.export.talking_head import TalkingHead
 from otlib.files import on_disk
+from otlib.heads import AXES, Known
 from otlib.own_files import check_replaceable, check_writable, own_folder
+from otlib.phonemes.key_frames import OF_RECORDINGS
 from otlib.settings import FRAME_RATES, number_of
 from otlib.speech.recording import read_recording
 from otlib.talkers import shipped_talker
@@ -95,18 +103,31 @@ def _counted(stretches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray
 
 def _spoken(options: argparse.Namespace, model: Path, head: HeadAtRest, scratch: Path) -> TalkingHead:
     """Return the head with its motion, which lies on the disk of ``scratch``."""
-    from otlib.predict import load_trained, talk  # torch and transformers take seconds; refusals come before
+    from otlib.predict import find_keys, load_trained, talk  # torch and transformers take seconds; refusals come before
 
     trained = load_trained(model)
     rate = options.frame_rate or trained.frame_rate
     recording = read_recording(options.recording, min(rate, trained.frame_rate))
     count = recording.frames(rate)
-    stretches = talk(trained, recording, head.template, head.topology)
+    keys = find_keys(trained, recording, options.keys or (), transcript_of(options.text), name=str(options.recording))
+    if keys is not None:
+        for sentence in keys.refused:
+            print(f"warning: {sentence}", file=sys.stderr)
+        print(f"{shown(options.recording)}: {keys}")
+    if head.own is None:
+        stretches = talk(trained, recording, head.template, head.topology, keys=keys)
+    else:
+        template, topology, middle = head.own.seen
+        stretches = head.own.carried(talk(trained, recording, template, topology, keys=keys, middle=middle))
     if rate != trained.frame_rate:
         stretches = at_frame_rate(stretches, trained.frame_rate, rate, count)
     motion = on_disk(_counted(stretches, count), scratch)
-    return TalkingHead(shown(options.recording.name), motion, head.template, head.topology, rate, recording,
-                       head.metres_per_unit)
+    own = {}
+    if head.own is not None:
+        frame = head.own.frame
+        own = {"metres_per_unit": frame.metres_per_unit, "rotation": None if frame.upright else frame.rotation,
+               "own_faces": head.own.faces}
+    return TalkingHead(shown(options.recording.name), motion, head.template, head.topology, rate, recording, **own)
 
 
 def _parser() -> Parser:
@@ -115,8 +136,12 @@ def _parser() -> Parser:
     parser.add_argument("--head", default="low", metavar="MESH",
                         help="OBJ, PLY, GLB or glTF; or low, medium or high, the built-in head at this resolution (default: "
                              "low, on which models are trained)")
-    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT", help=UNIT_HELP)
-    add_lips_arguments(parser, "unknown; lips close better if the model knows them")
+    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
+                        help=UNIT_HELP.replace("(default: m)", "(default: found by the mouth's width)"))
+    parser.add_argument("--up", choices=AXES, metavar="AXIS",
+                        help="the way up in the mesh: x, y, z, or --up=-x and so on (default: found by the nose)")
+    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of the face (default: found)")
+    add_lips_arguments(parser, "found: a slit across the middle of the face")
     parser.add_argument("--model", type=Path, metavar="FOLDER",
                         help="a trained model, such as results/runs/fast/models/ot_talk (default: the one in the package)")
     parser.add_argument("--out", type=Path, metavar="PATH",
@@ -127,6 +152,11 @@ def _parser() -> Parser:
     parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
                         help="frames a second (default: the model's, 30 as a rule); another rate is interpolated linearly "
                              "from the model's frames, and a lower one may miss short closures of the lips")
+    parser.add_argument("--keys", nargs="+", choices=OF_RECORDINGS, metavar="SOURCE",
+                        help="for a model of KMTalk: where the key frames come from, one or several of "
+                             f"{', '.join(OF_RECORDINGS)}, of which each is asked only if those before it refuse (default: "
+                             "the source of the model's training)")
+    parser.add_argument("--text", help=f"for a model of KMTalk: {TEXT_HELP} (without it an aligner recognises the sounds)")
     return parser
 
 
@@ -135,17 +165,20 @@ def main(arguments: list[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     options = _parser().parse_args(arguments)
     built_in = is_built_in(options.head)
-    if built_in and (options.lips or options.unit):
-        raise InputError("--lips and --unit are of a mesh of your own; name it with --head")
+    if built_in and (options.lips or options.unit or options.up or options.forward):
+        raise InputError("--lips, --unit, --up and --forward are of a mesh of your own; name it with --head")
     model = options.model or shipped_talker()
     formats = list(dict.fromkeys(options.format)) if options.format else None
     folder, paths = outputs_of(options.recording, options.out, formats)
-    read = [options.recording, model, options.lips, None if built_in else Path(options.head)]
+    read = [options.recording, model, options.lips, None if built_in else Path(options.head), file_of(options.text)]
     _refuse_early(folder, paths, [path for path in read if path is not None])
     if built_in:
         head = built_in_head(options.head)
     else:
-        head = read_head(Path(options.head), options.unit or 1.0, options.lips, options.counted_from)
+        known = Known(options.unit, options.up, options.forward)
+        head = read_head(Path(options.head), known, options.lips, options.counted_from)
+        if head.said:
+            print(f"{shown(options.head)}: read as {head.said}")
     with contextlib.ExitStack() as stack:
         if folder is not None:
             stack.enter_context(own_folder(folder, others=True))

@@ -18,16 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from matplotlib.figure import Figure
 
 from notebooks.experiments.folders import REFERENCE, ROOT, Folders
 from notebooks.experiments.record import COLUMNS
+from notebooks.experiments.record_forms import record_of
 from notebooks.experiments.sweep_results import HIGHER_IS_BETTER, NEARER_ZERO_IS_BETTER
 from otlib.commands import Parser, command
 from otlib.errors import InputError
-from otlib.files import atomic_write, read_object
+from otlib.files import atomic_write
 from otlib.metrics.intervals import IntervalUndefined, paired_comparison, speaker_interval
 from otlib.own_files import claim
 from otlib.viz import palette
@@ -35,23 +34,6 @@ from otlib.viz import palette
 OURS = "OT-Talk"
 HEADLINE = "lip_max_mm"
 _STYLES = ("-", "--")
-
-
-def _named(values: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": values}
-
-
-_NUMBER = {"type": "number", "minimum": -1e9, "maximum": 1e9}
-_SCORE = {"anyOf": [_NUMBER, {"type": "null"}]}
-_CURVE = {"type": "array", "items": {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}}
-_FORMS = {  # what a page needs of a run's records
-    "metrics.json": {"required": ["table"], "properties": {"table": _named(_named(_SCORE)),
-                                                           "speakers": _named(_named(_named(_NUMBER)))}},
-    "run.json": {"required": ["data", "trainings"], "properties": {"data": {"type": "object", "required": ["checksum"]},
-                                                                   "trainings": _named({"type": "object"})}},
-    "curves.json": _named({"type": "object", "required": ["loss", "validation_lip_mm"],
-                           "properties": {"loss": _CURVE, "validation_lip_mm": _CURVE}}),
-}
 
 
 def folder_of(name: str, root: Path = ROOT) -> Path:
@@ -65,19 +47,6 @@ def folder_of(name: str, root: Path = ROOT) -> Path:
         if not (folder / file).is_file():
             raise InputError(f"{folder / file}: no such file; run `make demo RUN={name}`, or name a run that is done")
     return folder
-
-
-def record_of(folder: Path, name: str) -> dict[str, Any]:
-    """Return a record of a run.
-
-    Raises:
-        InputError: it cannot be read, or is not as a run leaves it.
-    """
-    record = read_object(folder / name)
-    if error := best_match(Draft202012Validator(_FORMS[name]).iter_errors(record)):
-        raise InputError(f"{folder / name}: {error.json_path.removeprefix('$').lstrip('.') or 'the whole'} is not as a run "
-                         f"leaves it ({error.message}); make the run again")
-    return record
 
 
 def target_of(first: str, second: str, root: Path) -> Path:
@@ -177,7 +146,8 @@ def compare(first: str, second: str, root: Path = ROOT) -> str:
     if first == second:
         raise InputError(f"{first} and {second} are one run; name two")
     target = target_of(first, second, root)
-    metrics, records = (tuple(record_of(folder, file) for folder in folders) for file in ("metrics.json", "run.json"))
+    metrics = tuple(record_of(folder, "metrics.json", "table") for folder in folders)
+    records = tuple(record_of(folder, "run.json", "data", "trainings") for folder in folders)
     curves = tuple(record_of(folder, "curves.json") if os.path.lexists(folder / "curves.json") else {} for folder in folders)
     same = records[0]["data"]["checksum"] == records[1]["data"]["checksum"]
     scores, settings = score_lines(names, metrics, same), setting_lines(names, records)

@@ -7,16 +7,21 @@ if __name__ == "__main__":
 
 from pathlib import Path
 
-from notebooks.experiments.folders import DEFAULT_RUN, REFERENCE, ROOT, Folders
+from notebooks.experiments.folders import DEFAULT_METHOD, DEFAULT_RUN, MODELS, REFERENCE, ROOT, Folders
+from notebooks.experiments.record_forms import record_of
 from otlib.commands import Parser, command
-from otlib.errors import InputError
-from otlib.files import read_json, read_object
 
 
 def other_head(run: Path, reference: Path) -> bool:
-    """Say whether two runs' records, run.json, tell of heads with other faces; not where one does not tell."""
-    heads = [read_json(file)["data"]["provenance"].get("head") if file.is_file() else None for file in (run, reference)]
+    """Say whether the records of two runs, folders, tell of heads with other faces; not where one does not tell."""
+    heads = [record_of(folder, "run.json", "data")["data"].get("provenance", {}).get("head")
+             if (folder / "run.json").is_file() else None for folder in (run, reference)]
     return None not in heads and heads[0] != heads[1]
+
+
+def nearness(below: float) -> str:
+    """Return in words by which share an error is below another; a short training may leave it above."""
+    return f"{abs(below):.0%} {'farther' if below < 0 else 'closer'}"
 
 
 @command
@@ -26,25 +31,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default=DEFAULT_RUN)
     parser.add_argument("--run", default="")
     parser.add_argument("--audio", type=Path)
+    parser.add_argument("--method", choices=MODELS, default=DEFAULT_METHOD)
     options = parser.parse_args(arguments)
     folders = Folders(options.profile, options.run, ROOT)
     results = folders.results.relative_to(ROOT)
-    head = folders.talk(options.audio).relative_to(ROOT) if options.audio else results
-    metrics = read_object(folders.results / "metrics.json")
-    try:
-        headline = metrics["headline"]
-        still_face, prosody = (f"{headline[f'below_{name}']:.0%}" for name in ("still_face", "loudness_and_pitch"))
-        other = other_head(folders.results / "run.json", REFERENCE / "run.json")
-    except InputError:
-        raise
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{folders.results}: metrics.json or run.json is not as a run leaves it "
-                         f"({type(error).__name__}: {error}); run make demo again") from error
+    head = folders.head(options.audio, options.method).relative_to(ROOT)
+    headline = record_of(folders.results, "metrics.json", "headline")["headline"]
+    still_face, prosody = (nearness(headline[f"below_{name}"]) for name in ("still_face", "loudness_and_pitch"))
+    other = other_head(folders.results, REFERENCE)
     film = head / "talking_head.mp4"
     film = film if (ROOT / film).is_file() else "no film, as you wished"
     print(f"""
-OT-Talk is trained. On speakers and sentences it never saw, its lips are {still_face} closer
-than the better still face, and {prosody} closer than the same model fed loudness
+OT-Talk is trained. On speakers and sentences it never saw, its lips are {still_face}
+than the better still face, and {prosody} than the same model fed loudness
 and pitch alone.
 
   the talking head   {film}   (frames: {head / 'talking_head.png'})
@@ -54,6 +53,10 @@ and pitch alone.
   beside README's    python -m notebooks.driver.compare {folders.name} reference
   every step, with explanations   make lab   (as it ran here: {results / 'notebooks'})
 """)
+    if options.method != DEFAULT_METHOD:
+        model = results / "models" / MODELS[options.method]
+        print(f"The talking head is that of {options.method}, by the model {model};\n"
+              f"its key frames are marked in {head / 'talking_head_lip_gap.png'}.\n")
     if other:
         print("This run's head has other faces than the reference's, so its numbers cannot be compared with README's.")
     return 0

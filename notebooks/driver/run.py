@@ -3,6 +3,7 @@
     python -m notebooks.driver.run                      the whole suite, fast profile
     python -m notebooks.driver.run --only 08_training   one notebook (and what it needs, where that is not done)
     python -m notebooks.driver.run --audio speech.wav   animate a recording of your own
+    python -m notebooks.driver.run --method kmtalk      train KMTalk too, and animate the recording with it
     python -m notebooks.driver.run --run mine           keep what it leaves apart, in results/runs/mine
 
 A notebook is done when it ran to its end with the same code, parameters and inputs, and what it wrote is still there.
@@ -38,9 +39,10 @@ from notebooks.driver.execution import (
     notebook_threads,
     parse_parameter,
 )
+from notebooks.driver.method import USUAL, Method, add_method_arguments, method_of
 from notebooks.driver.suite_file import read_suite_file
 from notebooks.driver.time_left import TimeLeft
-from notebooks.experiments.folders import DEFAULT_RUN, ROOT, Folders
+from notebooks.experiments.folders import DEFAULT_RUN, MODELS, ROOT, Folders
 from otlib.code_checksum import code_checksum
 from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap
@@ -67,6 +69,7 @@ class Step:
         parameters: what the profile injects.
         budget: seconds its cells may take before they are stopped.
         usual: seconds it takes on two quiet cores, for the time left.
+        plain: the step with the default method, if this one is with another; it leaves the same and more.
     """
 
     name: str
@@ -76,6 +79,18 @@ class Step:
     parameters: dict[str, Any]
     budget: int
     usual: int
+    plain: "Step | None" = None
+
+    @property
+    def label(self) -> str:
+        """What its executed copy is called, so that those of two methods lie side by side."""
+        return f"{self.name}.{self.parameters['METHOD']}" if self.plain else self.name
+
+    @property
+    def to_look_at(self) -> str:
+        """Its pages and films, in words: what a person may open while the next notebooks run."""
+        files = [path for path in self.outputs if path.endswith((".html", ".mp4"))]
+        return f"; to look at: {', '.join(files)}" if files else ""
 
     @property
     def source(self) -> Path:
@@ -83,7 +98,8 @@ class Step:
         return NOTEBOOKS / f"{self.name}.ipynb"
 
 
-def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = None, film: bool = True) -> list[Step]:
+def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = None, film: bool = True,
+               method: Method = USUAL) -> list[Step]:
     """Read the suite in the order in which it runs.
 
     Args:
@@ -91,6 +107,7 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
         audio: a recording of the user's, for the notebooks that have a parameter AUDIO.
         out: the folder for the talking head, if the user names one.
         film: whether the notebooks that have a parameter FILM leave a film.
+        method: of the talking head, for the notebooks that have a parameter METHOD.
 
     Raises:
         InputError: suite.yaml or a notebook cannot be used, the profile is not there, or the recording cannot be read.
@@ -102,17 +119,22 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
     if not suite["notebooks"]:
         raise InputError("suite.yaml: notebooks: there are none to run")
     seconds = math.ceil(read_recording(audio).seconds) if audio else 0
-    head = out or (folders.talk(audio) if audio else folders.results)
-    places = {"profile": profile, "run": folders.results.relative_to(ROOT).as_posix(),
-              "head": (head.relative_to(ROOT) if head.is_relative_to(ROOT) else head).as_posix()}
-    steps: list[Step] = []
-    for entry in suite["notebooks"]:
-        chosen, needs = entry["profiles"][profile], tuple(entry.get("needs", ()))
-        outputs, reads = (tuple(path.format(**places) for path in entry.get(key, ())) for key in ("outputs", "reads"))
-        step = Step(entry["name"], needs, outputs, reads, {"PROFILE": profile, **chosen.get("parameters", {})},
-                    chosen["budget"] + seconds * entry.get("budget_a_second", 0),
-                    chosen["usual"] + seconds * entry.get("usual_a_second", 0))
-        own = default_parameters(step.source)
+    heads = {one: out or folders.head(audio, one.name) for one in (USUAL, method)}
+
+    def step_of(entry: dict[str, Any], method: Method) -> Step:
+        own = default_parameters(NOTEBOOKS / f"{entry['name']}.ipynb")
+        method = method if "METHOD" in own else USUAL
+        head, chosen = heads[method], entry["profiles"][profile]
+        places = {"profile": profile, "run": folders.results.relative_to(ROOT).as_posix(), "model": MODELS[method.name],
+                  "head": (head.relative_to(ROOT) if head.is_relative_to(ROOT) else head).as_posix()}
+        outputs, reads = (tuple(dict.fromkeys(path.format(**places) for path in entry.get(key, ())))
+                          for key in ("outputs", "reads"))
+        more = chosen.get("another_method", {}) if method.parameters else {}
+        budget, usual = (chosen[time] + more.get(time, 0) + seconds * entry.get(f"{time}_a_second", 0)
+                         for time in ("budget", "usual"))
+        step = Step(entry["name"], tuple(entry.get("needs", ())), outputs, reads,
+                    {"PROFILE": profile, **chosen.get("parameters", {})}, budget, usual)
+        step.parameters.update({name: value for name, value in method.parameters.items() if name in own})
         if folders.run and "RUN" in own:
             step.parameters["RUN"] = folders.run
         if audio and "AUDIO" in own:
@@ -120,8 +142,11 @@ def read_suite(folders: Folders, audio: Path | None = None, out: Path | None = N
         if not film and "FILM" in own:
             step.parameters["FILM"] = False
             step = replace(step, outputs=tuple(path for path in outputs if not path.endswith(".mp4")))
-        steps.append(step)
-    return steps
+        return step
+
+    steps = [(entry, step_of(entry, method)) for entry in suite["notebooks"]]
+    return [replace(step, plain=step_of(entry, USUAL)) if method != USUAL and "METHOD" in step.parameters else step
+            for entry, step in steps]
 
 
 def _unicode(path: Path) -> str:
@@ -205,14 +230,15 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
     for step in chosen:
         check_parameters(step.source, step.parameters, "suite.yaml: ")
     records: dict[str, Any] = {}
+    plain: dict[str, Any] = {}  # the records as the default method leaves them: the other steps' inputs
     ran: list[str] = []
     bar = TimeLeft(sum(step.usual for step in chosen), folder.parent / "models")
     with own_folder(folder.parent, others=True), contextlib.closing(bar):
         for step in chosen:
-            key = key_of(step, records, draws)
+            key = key_of(step, records if step.plain else plain, draws)
             if is_done(step, key, folder) and not (force and step.name in wanted):
                 bar.skip(step.usual)
-                tqdm.write(f"{step.name}: done before, nothing it depends on has changed", file=sys.stdout)
+                tqdm.write(f"{step.label}: done before, nothing it depends on has changed", file=sys.stdout)
             else:
                 start = time.monotonic()
                 bar.begin(step.name, step.usual)
@@ -221,8 +247,11 @@ def run(steps: list[Step], wanted: set[str], folder: Path, *, force: bool, draws
                 finally:
                     bar.end()
                 ran.append(step.name)
-                tqdm.write(f"{step.name}: {time.monotonic() - start:.0f} s", file=sys.stdout)
-            records[step.name] = read_json(_stamp(folder, step))
+                tqdm.write(f"{step.label}: {time.monotonic() - start:.0f} s{step.to_look_at}", file=sys.stdout)
+            records[step.name] = plain[step.name] = read_json(_stamp(folder, step))
+            if step.plain:
+                plain[step.name] = {"key": key_of(step.plain, plain, draws),
+                                    "outputs": {path: fingerprint(ROOT / path) for path in step.plain.outputs}}
     return ran
 
 
@@ -238,11 +267,11 @@ def _run_step(step: Step, key: str, folder: Path, draws: bool) -> None:
 
 
 def _stamp(folder: Path, step: Step) -> Path:
-    return folder / f"{step.name}.done.json"
+    return folder / f"{step.label}.done.json"
 
 
 def _executed(folder: Path, step: Step) -> Path:
-    return folder / f"{step.name}.ipynb"
+    return folder / f"{step.label}.ipynb"
 
 
 @command
@@ -255,6 +284,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these notebooks and what they need")
     parser.add_argument("--audio", type=Path, help="a recording to animate, sound or video")
     parser.add_argument("--no-film", action="store_true", help="leave out the film")
+    add_method_arguments(parser)
     parser.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"),
                         help="set a parameter of the notebooks named by --only")
     parser.add_argument("--force", action="store_true", help="run again what is done")
@@ -267,7 +297,7 @@ def _main(options: argparse.Namespace) -> int:
     folders = Folders(options.profile, "" if options.run == options.profile else options.run, ROOT)
     texts = dict(options.parameter)
     out = Path(os.path.abspath(texts["OUT"])) if texts.get("OUT") else None  # from where the command was given
-    steps = read_suite(folders, options.audio, out, film=not options.no_film)
+    steps = read_suite(folders, options.audio, out, film=not options.no_film, method=method_of(options))
     names = [step.name for step in steps]
     wanted = set(options.only or names)
     if unknown := wanted - set(names):
@@ -275,10 +305,11 @@ def _main(options: argparse.Namespace) -> int:
     if options.parameter and not options.only:
         raise InputError("--parameter needs --only, to say whose parameter it is")
     for name, option in (("AUDIO", "the recording by --audio, which looks at it before anything runs"),
-                         ("PROFILE", "it by --profile"), ("RUN", "it by --run"), ("FILM", "--no-film")):
+                         ("PROFILE", "it by --profile"), ("RUN", "it by --run"), ("FILM", "--no-film"),
+                         ("METHOD", "it by --method"), ("KEYS", "them by --keys"), ("TEXT", "it by --text")):
         if name in texts:
             raise InputError(f"--parameter {name}: give {option}")
-    for step in steps:
+    for step in [*steps, *(step.plain for step in steps if step.plain)]:
         if options.only and step.name in wanted:
             step.parameters.update({name: parse_parameter(step.source, name, text) for name, text in texts.items()})
             step.parameters.update({"OUT": str(out)} if out else {})

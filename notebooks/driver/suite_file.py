@@ -25,10 +25,12 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 _NAME = {"type": "string", "pattern": r"^(?!\.)[A-Za-z0-9._-]{1,64}\Z"}
 _NOTEBOOK = {"type": "string", "pattern": r"^(?!\.)[A-Za-z0-9._-]{1,64}(/(?!\.)[A-Za-z0-9._-]{1,64})?\Z"}  # below notebooks/
-_PATH = {"type": "string", "pattern": r"^(?!/)(?!.*\.\.)([^{}\\\n]|\{(profile|run|head)\})+\Z"}  # below the checkout
+_PATH = {"type": "string", "pattern": r"^(?!/)(?!.*\.\.)([^{}\\\n]|\{(profile|run|head|model)\})+\Z"}  # below the checkout
 _SECONDS = {"type": "integer", "minimum": 1, "maximum": 10_000_000}
 _PARAMETERS = {"type": "object"}  # whose names and kinds the notebook decides
-_PROFILE = _object({"budget": _SECONDS, "usual": _SECONDS, "parameters": _PARAMETERS}, ("parameters",))
+_TIMES = {"budget": _SECONDS, "usual": _SECONDS}
+_PROFILE = _object({**_TIMES, "parameters": _PARAMETERS, "another_method": _object(_TIMES)},
+                   ("parameters", "another_method"))
 _STEP = _object({"name": _NAME, "needs": _list(_NAME), "reads": _list(_PATH), "outputs": _list(_PATH),
                  "budget_a_second": _SECONDS, "usual_a_second": _SECONDS, "profiles": _named(_PROFILE)},
                 ("needs", "reads", "outputs", "budget_a_second", "usual_a_second"))

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
 PAPER = ROOT / "results" / "paper"
 DEFAULT_RUN = "fast"  # what `make demo` leaves
+MODELS = {"ottalk": "ot_talk", "kmtalk": "kmtalk"}  # methods that make a talking head, and what their models are called
+DEFAULT_METHOD = "ottalk"
 
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
 _TAKEN = ("compare", "reference")
@@ -105,3 +107,16 @@ class Folders:
         """
         stem = re.sub(r"[^\w-]+", "_", Path(recording).stem)[:_LONGEST_STEM]
         return self.results / "talks" / f"{stem}-{sha256(recording)[:8]}"
+
+    def head(self, recording: Path | str | None = None, method: str = DEFAULT_METHOD) -> Path:
+        """Return the folder of a talking head: the run's, or the recording's; those of other methods lie in it.
+
+        Args:
+            recording: a recording of the user's, if it is not a sentence of the corpus.
+            method: one of :data:`MODELS`.
+
+        Raises:
+            OSError: the recording cannot be read.
+        """
+        folder = self.talk(recording) if recording else self.results
+        return folder if method == DEFAULT_METHOD else folder / method

@@ -1,4 +1,4 @@
-"""Key frames: the frames of a motion at which phonemes start and end, from whichever source knows their times.
+"""Key frames: the frames of a motion at which phonemes start and end, or their middles, from whichever source knows them.
 
 KMTalk takes an automatic transcript and a forced aligner. Here the sources have names:
 
@@ -25,11 +25,12 @@ from otlib.phonemes.aligner import BACK_ENDS, Aligner, load_aligner
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.phonemes.words import Transcript
 from otlib.settings import bounded, check, one_of
-from otlib.speech.features import played_recording
 from otlib.speech.recording import resampled
 
 EVEN, EVERY, TRUE = "even", "every", "true"
 SOURCES = (*BACK_ENDS, TRUE, EVEN, EVERY)
+OF_RECORDINGS = (*BACK_ENDS, EVEN, EVERY)  # those that a recording needs no data set for
+PLACES = ("boundaries", "middles")
 _FURTHEST = 8  # frames between two keys: a pause gets keys too, so that every frame lies near one (our choice)
 _CACHE = 1  # goes up when the same sound and settings give other key frames
 
@@ -40,12 +41,15 @@ class KeySettings:
 
     Attributes:
         source: one of :data:`SOURCES`.
+        at: "boundaries", where phonemes start and end, as the paper has it, or "middles", where a sound has reached its goal
+            (ours: a straight line from boundary to boundary cuts off the peak of an open vowel, see notebook 14).
         share: share of key frames of the source "even" (the paper: a third).
         error: frames by which each boundary is moved, to a side drawn by chance: an aligner's error (the paper tries one
             frame).
     """
 
     source: str = one_of("frames", SOURCES)
+    at: str = one_of("boundaries", PLACES)
     share: float = bounded(1 / 3, 0, 1, above=True)
     error: int = bounded(0, 0, 100)
 
@@ -58,15 +62,20 @@ def boundaries(phonemes: Sequence[Phoneme]) -> Float[np.ndarray, " n"]:
     return np.unique([time for phoneme in phonemes for time in (phoneme.start, phoneme.end)])
 
 
-def boundary_frames(times: Float[np.ndarray, " n"], frames: int, frame_rate: float,
+def middles(times: Float[np.ndarray, " n"]) -> Float[np.ndarray, " m"]:
+    """Return the middles between neighbouring boundaries: of phonemes, and of the pauses between them."""
+    return (times[:-1] + times[1:]) / 2
+
+
+def frames_at(times: Float[np.ndarray, " n"], frames: int, frame_rate: float,
                     error: int = 0) -> Bool[np.ndarray, " T"]:
-    """Return which frames are key: those nearest to a boundary, the first and the last, and some in long pauses.
+    """Return which frames are key: those nearest to given times, the first and the last, and some in long pauses.
 
     Args:
-        times: of the boundaries, seconds, from :func:`boundaries`.
+        times: seconds, from :func:`boundaries` or :func:`middles`.
         frames: number of frames T, at least 1.
         frame_rate: Hz.
-        error: frames by which each boundary is moved, up or down by chance; the same times give the same key frames.
+        error: frames by which each time is moved, up or down by chance; the same times give the same key frames.
     """
     places = np.rint(times * frame_rate).astype(np.int64)
     places += error * np.random.default_rng(len(places)).choice((-1, 1), len(places))
@@ -152,10 +161,12 @@ class KeyFinder:
             return np.ones(frames, bool)
         if self.settings.source == EVEN:
             return even_frames(frames, self.settings.share)
-        return boundary_frames(times, frames, frame_rate, self.settings.error)
+        return frames_at(middles(times) if self.settings.at == "middles" else times, frames, frame_rate, self.settings.error)
 
     def _found(self, path: Path, frame_rate: float, speed: float) -> Float[np.ndarray, " n"]:
         """Return the boundaries that the aligner finds, from the cache if it heard the same sound before."""
+        from otlib.speech.features import played_recording  # it takes seconds, and command lines need the names above alone
+
         def make() -> np.ndarray:
             samples = resampled(played_recording(path, frame_rate, speed))
             return boundaries(self.aligner.phonemes(samples, name=str(path)))
@@ -164,6 +175,56 @@ class KeyFinder:
             return make()
         key = f"times {_CACHE} {sha256(path)} {self.aligner.fingerprint} {speed}"
         return kept_array(self.cache, key, _whole_times, make, "its key frames")
+
+
+@dataclass(frozen=True, eq=False)
+class KeyFrames:
+    """The key frames of a recording, and where they come from; its text is a sentence that says so.
+
+    Attributes:
+        mask: (T,) which frames are key.
+        source: one of :data:`OF_RECORDINGS`.
+        with_text: whether the source had the text of what is said.
+        refused: why the sources that were to be preferred gave none, a sentence each, in their order.
+        usual: the source of the model's training, where it is known.
+    """
+
+    mask: np.ndarray
+    source: str
+    with_text: bool = False
+    refused: tuple[str, ...] = ()
+    usual: str = ""
+
+    def __str__(self) -> str:
+        text = " and the text" if self.with_text else ""
+        other = f", those of the model's training from {self.usual!r}" if self.usual not in ("", self.source) else ""
+        return f"{self.mask.sum()} of {len(self.mask)} frames are key; they come from {self.source!r}{text}{other}"
+
+
+def first_found(finders: Sequence[KeyFinder], samples: Float[Tensor, " S"], frames: int, frame_rate: float,
+                transcript: Transcript | None = None, name: str = "the recording") -> KeyFrames:
+    """Return the key frames of a new recording from the first source that gives any.
+
+    Args:
+        finders: of the sources, in order of preference; one after the first is asked only if those before refuse.
+        samples, frames, frame_rate, transcript, name: as for :meth:`KeyFinder.of_recording`.
+
+    Raises:
+        InputError: every source refuses, and the message says why each does; or there is a text, but no aligner.
+    """
+    sources = [finder.settings.source for finder in finders]
+    if transcript is not None and not set(sources) & set(BACK_ENDS):
+        raise InputError(f"{name}: a text is for an aligner ({', '.join(BACK_ENDS)}), which {', '.join(map(repr, sources))} "
+                         "is not; leave the text out, or name an aligner")
+    refused: list[str] = []
+    for source, finder in zip(sources, finders, strict=True):
+        try:
+            mask = finder.of_recording(samples, frames, frame_rate, transcript, name)
+        except InputError as error:
+            refused.append(f"no key frames from {source!r}: {error}")
+        else:
+            return KeyFrames(mask, source, transcript is not None and source in BACK_ENDS, tuple(refused))
+    raise InputError("; ".join(refused))
 
 
 def _whole_times(file: Path) -> Float[np.ndarray, " n"]:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float, Integer, Num
+from jaxtyping import Bool, Float, Integer, Num
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -61,6 +61,7 @@ def lip_gap_curves(
     phonemes: Sequence[Phoneme] = (),
     *,
     others: Mapping[str, Float[np.ndarray, " _"]] | None = None,
+    keys: Bool[np.ndarray, " _"] | None = None,
 ) -> Figure:
     """Draw the opening between the lips against time, true and predicted, under the phonemes spoken.
 
@@ -70,14 +71,17 @@ def lip_gap_curves(
         predicted_mm: (T,) millimetres; None to show only the truth.
         phonemes: with their times; p, b and m are shaded.
         others: further (T,) curves in millimetres, drawn thin and grey.
+        keys: (T,) which frames are key; they are dots on the prediction.
 
     Raises:
-        ValueError: neither truth nor prediction, or lengths that differ.
+        ValueError: neither truth nor prediction, lengths that differ, or key frames without a prediction.
     """
     main = {name: curve for name, curve in (("true", true_mm), ("predicted", predicted_mm)) if curve is not None}
     if not main:
         raise ValueError("true_mm and predicted_mm: at least one is needed")
-    for name, curve in {**main, **(others or {})}.items():
+    if keys is not None and predicted_mm is None:
+        raise ValueError("keys: are those of a prediction, but predicted_mm is None")
+    for name, curve in {**main, **(others or {}), **({} if keys is None else {"keys": keys})}.items():
         if len(curve) != len(times):
             raise ValueError(f"{name}: {len(curve)} values, expected {len(times)} as times")
     seconds = float(times[-1] - times[0])
@@ -87,6 +91,8 @@ def lip_gap_curves(
         axes.plot(times, curve, (":", "-.", "--")[number % 3], color=palette.NEUTRAL, linewidth=1.2, label=name)
     for name, curve in main.items():
         axes.plot(times, curve, color=palette.named(name), linewidth=2.0, label=name)
+    if keys is not None:
+        axes.plot(times[keys], predicted_mm[keys], "o", color=palette.named("predicted"), markersize=4, label="key frames")
     axes.set_xlim(times[0], times[-1])
     axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in main.values())))
     mark_phonemes(axes, phonemes, times[0], times[-1])

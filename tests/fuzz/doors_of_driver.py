@@ -11,7 +11,7 @@ import yaml
 from tests.fuzz import options
 from tests.fuzz.bases import SUITE
 from tests.fuzz.calls import driver
-from tests.fuzz.case import ACCEPTED, EITHER, Door, Trial, Way
+from tests.fuzz.case import ACCEPTED, EITHER, REFUSED, Door, Trial, Way
 from tests.fuzz.doors_of_models import _ALL_SETTINGS, _SETTINGS
 from tests.fuzz.spoiled import (
     CONTENT,
@@ -32,7 +32,7 @@ from tests.fuzz.spoiled import (
 from tests.fuzz.spoiled_media import GOOD_SOUND, SOUND
 
 _R = "in/suite"
-_PLAN, _AUDIO = f"{_R}/notebooks/suite.yaml", f"{_R}/speech.wav"
+_PLAN, _AUDIO, _SAID = f"{_R}/notebooks/suite.yaml", f"{_R}/speech.wav", f"{_R}/said.txt"
 _SOUND = (Way("sound", "as it is", lambda trial: None, (), ACCEPTED),)
 YAML: Changes = _texts(
     {
@@ -279,6 +279,32 @@ def _stamp(spoil: Callable) -> Callable[[Trial], None]:
     return change
 
 
+def _method(*words: str) -> Callable[[Trial], None]:
+    def change(trial: Trial) -> None:
+        trial.arguments += ["--audio", _AUDIO, "--method", "kmtalk", *words]
+
+    return change
+
+
+_METHODS = [
+    *options.texts("--method", ["", "KMTalk", "a\x1b[31m\nb", "x" * 5000], ("--method",)),
+    *options.texts("--keys", ["", "frames"], ("--keys",)),
+    *options.texts("--text", ["", "Hello."], ("--text",)),
+    *(
+        Way("text", f"kmtalk with {words[0]} {words[1][:20]!r}", _method(*words), words[:1] + ("text",), verdict)
+        for words, verdict in (
+            (("--keys", "every"), ACCEPTED),
+            (("--keys", "true"), REFUSED),
+            (("--keys", "whisper\x1b[31m"), REFUSED),
+            (("--keys", " "), REFUSED),
+            (("--text", ""), REFUSED),
+            (("--text", "\udcff"), REFUSED),
+            (("--text", "@"), REFUSED),
+            (("--text", f"@{_SAID}", "--keys", "every"), REFUSED),
+        )
+    ),
+    *ways("text", _SAID, (ENTRY, CONTENT), ("text",), then=_method("--text", f"@{_SAID}")),
+]
 _RUN_WRITES = (f"{_R}/results/runs", f"{_R}/data", "3", "[1]", "None")  # the last are what -p OUT names
 RUN = Door(
     "driver",
@@ -329,6 +355,7 @@ RUN = Door(
             if name != "missing"
         ),
         *ways("json", f"{_R}/notebooks/01_make.ipynb", (ENTRY, CONTENT, JSON)),
+        *_METHODS,
     ),
     ("suite",),
     (),
@@ -459,9 +486,15 @@ SUMMARY = Door(
             f"{_ONE}/metrics.json",
             {
                 ("headline",): OBJECT | GONE,
-                ("headline", "below_still_face"): NUMBER,
+                ("headline", "below_still_face"): {
+                    name: value for name, value in NUMBER.items() if name != "a negative number"
+                }
+                | {"above 1": "1.1"},
                 ("headline", "below_loudness_and_pitch"): GONE,
             },
+        ),
+        *fields(
+            f"{_ONE}/metrics.json", {("headline", "below_still_face"): {"negative, of a bad model": "-1"}}, verdict=ACCEPTED
         ),
         *ways("json", f"{_ONE}/run.json", ({"no permission": ENTRY["no permission"]}, CONTENT, JSON)),
         *run_names("--run"),

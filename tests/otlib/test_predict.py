@@ -11,12 +11,14 @@ from otlib.errors import InputError
 from otlib.files import read_json, write_json
 from otlib.metrics import lip_error_mm
 from otlib.models.ottalk import prepare_geometry
-from otlib.predict import Predictor, animate, load_trained, talk
+from otlib.phonemes import Transcript
+from otlib.predict import Predictor, animate, find_keys, load_trained, talk
 from otlib.speech.features import recording_features
 from otlib.speech.recording import Recording, heard, read_recording
 from otlib.topology import Topology
 from otlib.train.checkpoint import SETTINGS
 from otlib.train.loop import RUN, TrainSettings, train
+from tests.fixtures.small_talker import write_talker
 from tests.fixtures.talking_ball import ball
 from tests.fixtures.tiny_corpus import write_corpus
 
@@ -116,6 +118,34 @@ def test_the_frame_rate_is_the_models(trained, dataset, tmp_path):
     assert len(said(slower, recording, dataset.template("d"), dataset.topology)) == 25
     with pytest.raises(InputError, match="tiny: has 30 frames a second, but the model was trained at 25; choose data or"):
         Predictor(slower, dataset, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory):
+    return load_trained(write_talker(tmp_path_factory.mktemp("talkers") / "keyed", method="kmtalk"))
+
+
+def test_key_frames_by_another_source_than_that_of_the_training_are_another_motion(keyed, dataset):
+    recording = Recording(np.random.default_rng(0).uniform(-0.5, 0.5, 16_000).astype(np.float32), 16_000)
+    even, every = (find_keys(keyed, recording, [source]) for source in ("even", "every"))
+    assert (even.source, even.usual, even.mask.sum(), every.mask.sum()) == ("even", "frames", 10, 30)
+    motions = [np.concatenate(list(talk(keyed, recording, dataset.template("d"), dataset.topology, keys=keys)))
+               for keys in (even, every)]
+    assert motions[0].shape == motions[1].shape and np.abs(motions[0] - motions[1]).max() > 1e-4
+
+
+def test_key_frames_that_do_not_fit_are_refused(keyed, trained, dataset):
+    recording, longer = (Recording(np.full(count, 0.1, np.float32), 16_000) for count in (16_000, 32_000))
+    assert find_keys(trained, recording) is None
+    for options in ({"sources": ["even"]}, {"transcript": Transcript(())}):
+        with pytest.raises(InputError, match="the model has no key frames, .*; leave them out, or choose a model of KMTalk"):
+            find_keys(trained, recording, **options)
+    with pytest.raises(InputError, match="key frames: source must be one of 'frames', .* but is 'whisper'"):
+        find_keys(keyed, recording, ["whisper"])
+    even = find_keys(keyed, recording, ["even"])
+    for model, sound, expected in ((keyed, longer, "60"), (trained, recording, "none, since the method has no key frames")):
+        with pytest.raises(ValueError, match=f"keys: are of 30 frames, expected {expected}"):
+            next(talk(model, sound, dataset.template("d"), dataset.topology, keys=even))
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import trimesh
+from imageio_ffmpeg import read_frames
 
 import otlib.talkers
 from data_prep.head import make_head
@@ -16,26 +17,33 @@ from data_prep.talk.__main__ import main, outputs_of
 from otlib.__main__ import main as otlib_main
 from otlib.errors import InputError
 from otlib.export.formats import FORMATS
-from otlib.predict import load_trained, talk
+from otlib.heads import Known, understand_head
+from otlib.phonemes.timed_phoneme import Phoneme
+from otlib.predict import find_keys, load_trained, talk
 from otlib.speech.recording import read_recording
-from otlib.topology import Topology
+from otlib.viz import film_frames
 from tests.fixtures.small_talker import FRAME_RATE, write_talker
 from tests.fixtures.talking_ball import ball
 
 SECONDS = 0.7
+Z_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from y up and z forward to z up and -y forward
 FRAMES = int(SECONDS * FRAME_RATE)
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """A recording, a talker, and a head of one's own in centimetres, with the list of its lips."""
+    """A recording, a talker, and a head of one's own, in centimetres, z up and inside out, with the list of its lips."""
     folder = tmp_path_factory.mktemp("inputs")
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, int(16_000 * SECONDS))
     soundfile.write(folder / "speech.wav", samples, 16_000)
+    head = make_head()
+    trimesh.Trimesh(100 * head.vertices @ Z_UP.T, head.topology.faces[:, ::-1], process=False).export(folder / "face.obj")
     vertices, faces, _ = ball(2)
-    trimesh.Trimesh(100 * vertices, faces, process=False).export(folder / "face.obj")
-    (folder / "lips.txt").write_text("1, 2, 3\n4 5 6")
+    trimesh.Trimesh(100 * vertices, faces, process=False).export(folder / "ball.obj")
+    (folder / "lips.txt").write_text(", ".join(map(str, head.topology.lips)))
+    np.savetxt(folder / "lips_from_1.txt", head.topology.lips + 1, fmt="%d")
     write_talker(folder / "talker")
+    write_talker(folder / "keyed", method="kmtalk")
     return folder
 
 
@@ -85,23 +93,56 @@ def test_every_format_holds_the_motion(run, inputs, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_film_begins_as_the_table_says(run, gl):
+def test_a_film_begins_as_the_table_says_and_is_smaller_if_long(run, gl, monkeypatch):
     assert run("--out", "speech.mp4")[:2] == (0, f"speech.mp4: {FRAMES} pictures\n")
     with open("speech.mp4", "rb") as file:
         assert file.read(4) == FORMATS["mp4"].begin
-    assert run("--out", "speech.mp4")[0] == 0
+    assert next(read_frames("speech.mp4"))["size"] == (640, 640)
+    monkeypatch.setattr(film_frames, "_LONG_S", 0.5)
+    assert f"{FRAMES} pictures of 480 x 480 pixels in place of 640 x 640" in run("--out", "speech.mp4")[1]
+    assert next(read_frames("speech.mp4"))["size"] == (480, 480)
 
 
-def test_a_head_of_ones_own_comes_back_in_its_unit_and_its_order(run, inputs):
-    status, out, _ = run("--head", inputs / "face.obj", "--unit", "cm", "--lips", inputs / "lips.txt", "--out", "face.npy")
+def own_head(inputs, **known):
     mesh = read_mesh(inputs / "face.obj")
-    template = (0.01 * mesh.vertices).astype(np.float32)
-    frames = spoken(inputs, template, Topology(mesh.faces, {"lips": [1, 2, 3, 4, 5, 6]}))
-    assert (status, out) == (0, f"face.npy: float32 ({FRAMES}, {len(template)}, 3)\n")
-    np.testing.assert_allclose(np.load("face.npy"), 100 * frames, rtol=1e-6)
-    assert run("--head", inputs / "face.obj", "--unit", "cm", "--lips", inputs / "lips.txt", "--counted-from", "1", "--out",
-               "other.npy")[0] == 0
-    assert np.abs(np.load("other.npy") - np.load("face.npy")).max() > 0  # other lips, other graphs
+    return understand_head("face.obj", mesh.vertices, mesh.faces, Known(**known))
+
+
+def test_a_head_of_ones_own_is_understood_and_comes_back_as_its_file_has_it(run, inputs):
+    status, out, _ = run("--head", inputs / "face.obj", "--format", "npy", "obj", "--out", "made")
+    said, *files = out.splitlines()
+    assert status == 0 and said == (f"{inputs}/face.obj: read as in centimetres, z up, facing -y, turned outwards; upper "
+                                    "teeth, lower teeth, 4 pieces of other")
+    assert files[0] == f"made/speech.npy: float32 ({FRAMES}, {len(make_head().vertices)}, 3)"
+    head = own_head(inputs)
+    frames = next(head.carried([spoken(inputs, *head.seen[:2])]))
+    np.testing.assert_allclose(np.load("made/speech.npy"), 100 * frames @ Z_UP.T, atol=2e-5)
+    np.testing.assert_allclose(np.load("made/speech.npy")[0], read_mesh(inputs / "face.obj").vertices, atol=2)  # 2 cm
+    first = read_mesh("made/speech_obj/speech_obj_000000.obj")
+    np.testing.assert_array_equal(first.faces, make_head().topology.faces[:, ::-1])
+
+
+def test_named_lips_and_a_known_frame_are_taken(run, inputs):
+    known = ("--head", inputs / "face.obj", "--unit", "cm", "--up", "z", "--forward=-y", "--lips")
+    assert run(*known, inputs / "lips.txt", "--out", "face.npy")[0] == 0
+    head = own_head(inputs, lips=make_head().topology.lips)
+    frames = next(head.carried([spoken(inputs, *head.seen[:2])]))
+    np.testing.assert_allclose(np.load("face.npy"), 100 * frames @ Z_UP.T, atol=2e-5)
+    assert run(*known, inputs / "lips_from_1.txt", "--counted-from", "1", "--out", "other.npy")[0] == 0
+    np.testing.assert_array_equal(np.load("other.npy"), np.load("face.npy"))
+
+
+def test_several_meshes_are_one_head(run, inputs, tmp_path):
+    head = make_head()
+    scene = trimesh.Scene()
+    teeth = np.isin(np.arange(len(head.topology.faces)), head.topology.parts["teeth"])
+    for name, own in (("skin", ~teeth), ("teeth", teeth)):
+        used, faces = np.unique(head.topology.faces[own], return_inverse=True)
+        scene.add_geometry(trimesh.Trimesh(head.vertices[used], faces.reshape(-1, 3), process=False), node_name=name)
+    scene.export(tmp_path / "head.glb")
+    status, out, _ = run("--head", "head.glb", "--out", "a.npy")
+    assert status == 0 and out.startswith("head.glb: read as 2 meshes as one head (skin, teeth); upper teeth, lower teeth, ")
+    assert np.load("a.npy").shape == (FRAMES, len(head.vertices), 3)
 
 
 def test_finer_heads_and_another_frame_rate(run, inputs):
@@ -127,19 +168,19 @@ def test_the_talker_of_the_package_is_the_default_and_a_missing_one_is_told(inpu
     assert main(arguments) == 0 and os.listdir(tmp_path) == ["speech.npy"]
 
 
-BALL_CM = "face.obj: the head measures 20 m, which no face does; say the unit with --unit"
+BALL_CM = "ball.obj: no mouth is found, a slit across the middle of the face whose lips lie at most 4 mm apart; see that it"
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["--head", "{inputs}/face.obj"], BALL_CM),
+    (["--head", "{inputs}/ball.obj"], BALL_CM),
     (["--head", "nowhere.obj"], "nowhere.obj: no such file"),
     (["--head", "{inputs}/speech.wav"], "speech.wav: is not an OBJ, PLY, glTF or GLB file"),
-    (["--lips", "{inputs}/lips.txt"], "--lips and --unit are of a mesh of your own; name it with --head"),
+    (["--lips", "{inputs}/lips.txt"], "--lips, --unit, --up and --forward are of a mesh of your own; name it with --head"),
     (["--head", "{inputs}/face.obj", "--unit", "cm", "--lips", "no.txt"], "no.txt: no such file"),
     (["--out", "a.mp4", "--format", "glb"], "a.mp4: is the name of one mp4 file, which cannot hold glb; give a folder"),
     (["--out", "a.npy", "--format", "npy", "glb"], "cannot hold npy and glb; give a folder"),
     (["--out", "a.obj"], "a.obj: obj makes a folder of files; give the name of a folder, and --format obj"),
-    (["--out", "{inputs}"], "holds face.obj and was not made by this project"),
+    (["--out", "{inputs}"], "holds ball.obj and was not made by this project"),
     (["--out", "{inputs}/talker/a.npy"], "is, holds or lies in"),
     (["--out", "text.npy"], "text.npy: is a file of another kind, so it is not replaced"),
 ])
@@ -167,6 +208,73 @@ def test_the_recording_itself_is_never_replaced(run, tmp_path, inputs):
     assert page.read_bytes() == (inputs / "speech.wav").read_bytes()
 
 
+class Listener:
+    """An aligner that finds one sound in a recording, and as many as there are words in a text."""
+
+    fingerprint = "listener 1"
+
+    def phonemes(self, samples, transcript=None, *, name=""):
+        ends = np.linspace(0, len(samples) / 16_000, 1 + (1 if transcript is None else len(transcript.words)))
+        return tuple(Phoneme("a", start, end) for start, end in zip(ends[:-1], ends[1:], strict=True))
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    """Let every aligner but pocketsphinx, which is not installed, be the one above."""
+    load = otlib.phonemes.key_frames.load_aligner
+    monkeypatch.setitem(sys.modules, "pocketsphinx", None)
+    monkeypatch.setattr("otlib.phonemes.key_frames.load_aligner",
+                        lambda name: load(name) if name == "pocketsphinx" else Listener())
+
+
+def keyed_motion(inputs, *sources):
+    head, trained = make_head(), load_trained(inputs / "keyed")
+    recording = read_recording(inputs / "speech.wav")
+    keys = find_keys(trained, recording, sources)
+    return np.concatenate(list(talk(trained, recording, head.vertices, head.topology, keys=keys)))
+
+
+def test_a_model_with_key_frames_says_where_they_come_from(run, inputs, listener):
+    status, out, err = run("--out", "a.npy", model=inputs / "keyed")
+    assert (status, err) == (0, "") and out.splitlines()[0].endswith(
+        "speech.wav: 4 of 21 frames are key; they come from 'frames'")
+    np.testing.assert_array_equal(np.load("a.npy"), keyed_motion(inputs))
+    status, out, err = run("--out", "b.npy", "--keys", "even", model=inputs / "keyed")
+    assert (status, err) == (0, "") and "7 of 21 frames are key; they come from 'even', those of the model's" in out
+    np.testing.assert_array_equal(np.load("b.npy"), keyed_motion(inputs, "even"))
+    assert np.abs(np.load("b.npy") - np.load("a.npy")).max() > 1e-4
+
+
+def test_another_source_is_asked_only_if_it_is_named(run, inputs, tmp_path, listener):
+    status, out, err = run("--out", "a.npy", "--keys", "pocketsphinx", model=inputs / "keyed")
+    assert (status, out, os.listdir(tmp_path)) == (2, "", []) and err.count("\n") == 1
+    assert err.startswith("error: no key frames from 'pocketsphinx': pocketsphinx: is not installed; `pip install")
+    status, out, err = run("--out", "a.npy", "--keys", "pocketsphinx", "ctc", "even", model=inputs / "keyed")
+    assert status == 0 and err.startswith("warning: no key frames from 'pocketsphinx': pocketsphinx: is not installed; ")
+    assert "they come from 'ctc', those of the model's training from 'frames'" in out and err.count("\n") == 1
+
+
+def test_a_text_is_given_or_lies_in_a_file(run, inputs, tmp_path, listener):
+    (tmp_path / "said.txt").write_text("\ufeffOne two three four.\n", encoding="utf-8")
+    for text in ("One two three four.", "@said.txt"):
+        status, out, err = run("--out", "a.npy", "--text", text, model=inputs / "keyed")
+        assert (status, err) == (0, "") and "5 of 21 frames are key; they come from 'frames' and the text" in out
+    assert run("--out", "a.npy", "--keys", "even", "--text", "One", model=inputs / "keyed")[0] == 2
+    (tmp_path / "said.npy").write_bytes((tmp_path / "a.npy").read_bytes())
+    before = sorted(os.listdir(tmp_path))
+    for text, message in (("@gone.txt", "gone.txt: no such file"), ("@said.npy", "said.npy: is, holds or lies in"),
+                          ("", "espeak-ng says nothing for the text")):
+        status, out, err = run("--out", "said.npy", "--text", text, model=inputs / "keyed")
+        assert (status, out, err.count("\n")) == (2, "", 1) and message in err and sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("arguments", [["--keys", "frames"], ["--text", "Hello."]])
+def test_a_model_without_key_frames_refuses_what_is_for_them(run, tmp_path, arguments):
+    status, out, err = run("--out", "a.npy", *arguments)
+    assert (status, out, os.listdir(tmp_path)) == (2, "", []) and err.count("\n") == 1
+    assert "the model has no key frames" in err and "choose a model of KMTalk" in err
+
+
 def test_names_of_outputs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recording = tmp_path / "a" / "my speech.m4a"
@@ -184,12 +292,13 @@ def test_help_has_examples_and_every_format(capsys):
     with pytest.raises(SystemExit) as ended:
         otlib_main(["talk", "--help"])
     said = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 0 and "otlib talk speech.wav --head face.obj --unit cm" in said
+    assert ended.value.code == 0 and "otlib talk speech.wav --head face.obj --unit cm --up z --forward=-y" in said
     assert all(f"{name}, {kind.what}" in said for name, kind in FORMATS.items())
 
 
 @pytest.mark.parametrize("arguments", [[], ["a.wav", "--format", "gif"], ["a.wav", "--frame-rate", "0"],
-                                       ["a.wav", "--head", "a.obj", "--unit", "inch"]])
+                                       ["a.wav", "--head", "a.obj", "--unit", "inch"],
+                                       ["a.wav", "--head", "a.obj", "--up", "w"], ["a.wav", "--keys", "true"]])
 def test_wrong_arguments_end_with_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)

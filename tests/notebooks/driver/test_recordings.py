@@ -28,7 +28,7 @@ def test_only_the_film_is_left_out():
 def test_the_option_says_so(monkeypatch, capsys):
     """And so it is said to whoever sets the parameter."""
     films = []
-    monkeypatch.setattr(driver, "read_suite", lambda *_, film: films.append(film) or [])
+    monkeypatch.setattr(driver, "read_suite", lambda *_, film, method: films.append(film) or [])
     monkeypatch.setattr(driver, "ensure_rendering", lambda: None)
     monkeypatch.setattr(driver, "run", lambda *_, **__: None)
     assert driver.main(["--no-film"]) == driver.main([]) == 0 and films == [False, True]

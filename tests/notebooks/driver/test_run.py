@@ -211,6 +211,18 @@ def test_a_finished_step_is_skipped(ran):
     assert after(ran, "--force", "--only", "02_use") == ["02_use"]
 
 
+def test_pages_and_films_are_named_as_soon_as_they_are_there(ran, root, capsys):
+    made, used = SUITE["notebooks"]
+    outputs = {"outputs": ["{head}/used.txt", "{head}/page.html", "{head}/a.mp4"]}
+    write_suite(root, SUITE | {"notebooks": [made, used | outputs]})
+    more = 'for name in ("page.html", "a.mp4"):\n    (folder / name).write_text("")'
+    write_notebook(root / "notebooks" / "02_use.ipynb", (*USE, more))
+    after(ran)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.partition("; ")[2] for line in said if " s" in line] == [
+        "", "to look at: results/runs/fast/page.html, results/runs/fast/a.mp4"]
+
+
 def test_a_notebook_brings_what_it_needs(ran):
     assert after(ran, "--only", "02_use") == ["01_make", "02_use"]
     assert after(ran) == []

@@ -114,7 +114,8 @@ def test_a_training_to_score_is_that_of_a_cell_that_has_one(root, ran, capsys, o
     write_notebook(root / "notebooks" / "cell.ipynb", (CELL[0] + "\nTRAINED_BY = None", "SIZE"))
     write_plan(root, PLAN | {"cells": {"dialled": {"TRAINED_BY": other}, "plain": {}}})
     assert after(ran, status=2) == []
-    assert "the cell dialled of the sweep trial: TRAINED_BY must name a cell that rests on no other" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the cell dialled of the sweep trial: TRAINED_BY must name a cell that rests on no other" in said
 
 
 def test_a_sweep_belongs_to_a_run_and_another_runs_is_not_its_own(root, ran):

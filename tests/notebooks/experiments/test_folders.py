@@ -50,6 +50,12 @@ def test_recordings_of_one_name_have_folders_of_their_own(tmp_path):
     assert talks[0] != talks[1] and talks[0] == talks[2] and all(talk.name.startswith("say-") for talk in talks)
 
 
+def test_the_talking_heads_of_two_methods_lie_side_by_side(tmp_path):
+    file, folders = recording(tmp_path, "say.wav", b"1"), Folders(root=tmp_path)
+    assert (folders.head(), folders.head(method="kmtalk")) == (folders.results, folders.results / "kmtalk")
+    assert (folders.head(file), folders.head(file, "kmtalk")) == (folders.talk(file), folders.talk(file) / "kmtalk")
+
+
 @pytest.mark.parametrize("name", ["...wav", "a b$c.wav", "line\nbreak.wav", "ü" * 120 + ".wav", "-x.mp3"])
 def test_no_name_of_a_recording_leads_elsewhere(tmp_path, name):
     talk = Folders().talk(recording(tmp_path, name, b"1"))

@@ -101,6 +101,14 @@ def test_lip_gap_shades_the_closures():
     assert (colours["true"], colours["predicted"]) == (palette.TRUE, palette.PREDICTED)
     alone = viz.lip_gap_curves(times, None, predicted)
     assert [line.get_label() for line in alone.axes[0].lines] == ["predicted"]
+    keys = np.arange(20) % 3 == 0
+    dots = viz.lip_gap_curves(times, None, predicted, keys=keys).axes[0].lines[-1]
+    assert dots.get_label() == "key frames" and dots.get_linestyle() == "None"
+    np.testing.assert_array_equal(dots.get_xydata(), np.stack([times[keys], predicted[keys]], 1))
+    with pytest.raises(ValueError, match="keys: 19 values"):
+        viz.lip_gap_curves(times, None, predicted, keys=keys[1:])
+    with pytest.raises(ValueError, match="keys: are those of a prediction"):
+        viz.lip_gap_curves(times, true, None, keys=keys)
     with pytest.raises(ValueError, match="predicted: 19 values"):
         viz.lip_gap_curves(times, true, predicted[1:])
     with pytest.raises(ValueError, match="at least one"):
