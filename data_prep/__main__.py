@@ -9,6 +9,7 @@ if __name__ == "__main__":
     run(__spec__.name)
 
 import argparse
+import os
 from pathlib import Path
 
 from data_prep.card import measure as card
@@ -20,11 +21,12 @@ from data_prep.sources import biwi, vocaset
 from data_prep.sources import peers_export as export
 from data_prep.sources import recorded_faces as recordings
 from data_prep.weights import command as weights
+from data_prep.writer import DATA_SET
 from otlib.commands import Parser, command
 from otlib.data.dataset import validate
-from otlib.data.whole_folder import refuse_overlap
+from otlib.data.whole_folder import refuse_overlap, removable
 from otlib.errors import InputError, shown
-from otlib.own_files import check_writable
+from otlib.own_files import check_writable, writable
 
 SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "makehuman": makehuman,
            "recordings": recordings, "export": export}
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--out", type=Path, required=True, metavar="DIR",
                              help="folder to make; an existing data set there is replaced once the new one is complete")
         source.add_arguments(command)
-        command.set_defaults(run=source.run)
+        command.set_defaults(run=source.run, form=export.EXPORT if source is export else DATA_SET)
     command = commands.add_parser("validate", help="list everything that is wrong with a data set",
                                   description="Read a whole data set and list everything that is wrong with it.")
     command.add_argument("dataset", type=Path, metavar="DIR")
@@ -59,6 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
         refuse_overlap(options.out, [value for name, value in vars(options).items() if isinstance(value, Path)
                                      and name != "out"])
         check_writable(options.out)
+        if "form" in options and os.path.lexists(options.out):
+            with writable(options.out):
+                removable(options.out, options.form, contents=False)
     options.run(options)
     return 0
 

@@ -15,6 +15,7 @@ import yaml
 from notebooks.driver import compare, sweep
 from notebooks.driver import published_table as paper
 from notebooks.driver import run as suite
+from notebooks.driver.method import Method
 from notebooks.experiments.folders import REFERENCE, Folders
 from tests.benchmarks.targets import add_target, target_of
 
@@ -156,7 +157,8 @@ def written(tmp_path) -> set[Path]:
     for profile, run in [(profile, run) for profile in plan["profiles"] for run in ("", "mine")]:
         folders = Folders(profile, run)
         for audio in (None, tmp_path / "say.wav"):
-            places |= {ROOT / path for step in suite.read_suite(folders, audio) for path in step.outputs}
+            places |= {ROOT / path for method in (Method(), Method("kmtalk"))
+                       for step in suite.read_suite(folders, audio, method=method) for path in step.outputs}
         places |= {folders.notebooks, folders.features, folders.bench / "claims.json", folders.results / "lab"}
     for entry in plan["sweeps"]:
         for one in (sweep.read_sweep_plan(entry["name"]), sweep.read_sweep_plan(entry["name"], "mine")):

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "otlib.meshes": "checks",
     "otlib.measures": "checks files meshes",
     "otlib.models": "meshes settings topology",
+    "otlib.heads": "errors topology",
     "otlib.losses": "checks measures settings topology",
     "otlib.speech": "errors files own_files settings",
     "otlib.data": "errors files own_files phonemes settings topology",
@@ -30,7 +31,7 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "otlib.metrics": "checks measures phonemes topology",
     "otlib.train": "checks commands data errors files own_files losses meshes metrics models phonemes code_checksum "
                    "settings speech topology",
-    "otlib.predict": "data errors files models phonemes speech train topology",
+    "otlib.predict": "data errors files models phonemes settings speech train topology",
     "otlib.viz": "commands errors files measures phonemes topology",
     "otlib.__main__": "commands errors measures settings train data_prep",  # where the commands meet; data_prep lazily
     "otlib.inspector": "files losses measures meshes viz topology",
@@ -49,9 +50,9 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "data_prep.makehuman": "blendshape_face corpus head otlib",
     "data_prep.weights": "blendshape_face ict makehuman otlib",
     "data_prep.align": "corpus otlib",
-    "data_prep.talk": "head raw sources otlib",
+    "data_prep.talk": "align head raw sources otlib",
     "data_prep.encoder": "align corpus otlib",
-    "data_prep.__main__": "card corpus ict makehuman sources weights otlib",
+    "data_prep.__main__": "card corpus ict makehuman sources weights writer otlib",
     "notebooks": "driver exercises experiments figures otlib data_prep",  # the notebooks themselves
     "notebooks.conftest": "driver experiments otlib",
     "notebooks.exercises": "otlib",

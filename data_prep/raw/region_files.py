@@ -21,15 +21,16 @@ def read_indices(path: Path, vertex_count: int, first: int = 0) -> np.ndarray:
     """Read a list of vertices; return it sorted, without repeats, counted from 0.
 
     Args:
-        path: a .npy of whole numbers, or text: numbers between commas, blanks or line ends (the peers' lve.txt, fdd.txt).
+        path: a .npy of whole numbers, (N,), or text: numbers between commas, blanks or line ends (the peers' lve.txt and
+            fdd.txt).
         vertex_count: V.
         first: 0, or 1 where the file counts from 1.
 
     Raises:
-        InputError: no such file, anything but whole numbers, or a vertex that does not exist.
+        InputError: no such file, anything but a list of whole numbers, or a vertex that does not exist.
     """
     if path.suffix.lower() == ".npy":
-        numbers = map_array(path).ravel()
+        numbers = map_array(path)
     else:
         words = [word for word in _SEPARATORS.split(read_text(path)) if word]
         try:
@@ -61,7 +62,9 @@ def _row(mask: object) -> np.ndarray:
 
 
 def _checked(numbers: np.ndarray, vertex_count: int, first: int, path: Path, name: str) -> np.ndarray:
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iuf" or not len(numbers):
+    if numbers.ndim != 1:
+        raise InputError(f"{path}: {name}has shape {numbers.shape}, expected a list of vertices, (N,)")
+    if numbers.dtype.kind not in "iuf" or not len(numbers):
         raise InputError(f"{path}: {name}is empty or not a list of whole numbers")
     if not np.isfinite(numbers).all() or (numbers != np.rint(numbers)).any():
         raise InputError(f"{path}: {name}holds a number that is not whole")

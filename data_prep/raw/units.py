@@ -5,9 +5,11 @@ import argparse
 import numpy as np
 
 from otlib.errors import InputError
+from otlib.settings import Range
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # metres
 UNIT_HELP = "unit of the vertices: m, cm, mm, or its length in metres, such as 0.0254 (default: m)"
+_LENGTHS = Range(1e-6, 1000)  # metres; our choice: a micrometre to a kilometre, beyond any file's unit
 _SMALLEST, _LARGEST = 0.05, 2.0  # metres; bounds on the size of a face, or of a person down to the chest
 
 
@@ -16,6 +18,9 @@ def metres_per_unit(text: str) -> float:
 
     Args:
         text: m, cm, mm, or a length in metres.
+
+    Raises:
+        ArgumentTypeError: it is none, or no file's unit is so short or so long.
     """
     if text in UNITS:
         return UNITS[text]
@@ -23,8 +28,8 @@ def metres_per_unit(text: str) -> float:
         value = float(text)
     except ValueError:
         value = np.nan
-    if not 0 < value < np.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(UNITS)} and no length in metres")
+    if value not in _LENGTHS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(UNITS)} and no length in metres, {_LENGTHS}")
     return value
 
 

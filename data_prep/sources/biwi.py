@@ -9,8 +9,8 @@ hold, under the terms under which you got it.
   both              lve.txt (lips) and fdd.txt (upper face), in the folder or its regions/, or --lips and --upper-face
 
 25 frames a second. F2 F3 F4 M3 M4 M5 train with sentences e01 to e32 and validate with e33 to e36; e37 to e40 test, by
-the same six (Test-A) and by F1 F5 F6 F7 F8 M1 M2 M6 (Test-B). A clip needs both motion and sound; those that lack one are
-named.
+the same six (Test-A) and by F1 F5 F6 F7 F8 M1 M2 M6 (Test-B). A clip needs motion, sound and its subject's template; those
+that lack one are named.
 
 Normalisation. By default once for each subject, so that a still forehead stays still: y and z are flipped, the template's
 mean is subtracted, and lengths are metres. The usual normalisation (--normalisation per-frame, to compare with published
@@ -21,7 +21,6 @@ of that range.
 """
 
 import argparse
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -36,6 +35,7 @@ from data_prep.raw.mesh_files import read_mesh
 from data_prep.raw.npy_and_wav import check_sound, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions, read_indices
 from data_prep.raw.safe_folder import Folder
+from data_prep.raw.units import check_size, metres_per_unit
 from data_prep.sources.biwi_files import check_sizes, read_frames, sound_files
 from data_prep.sources.conversion import Source, convert, with_lips
 from data_prep.sources.gather_published import Held, Look, PublishedClip, gather, look_in, one_hot
@@ -132,11 +132,14 @@ def look_through(folder: Folder, faces_file: Path | None, settings: Settings) ->
         settings: what to convert, and how.
 
     Raises:
-        InputError: a part is missing, damaged or of another form.
+        InputError: a part is missing, damaged or of another form, or a template is no face in size.
     """
     processed, per_frame = is_processed_layout(folder), settings.normalisation == "per-frame"
     faces, templates, look, unit = (_processed if processed else _vl_files)(folder, faces_file, settings)
     clips, left_out = gather("BIWI", folder, published_clips(settings.parts, settings.emotional), look)
+    if not per_frame:
+        for subject, template in templates.items():
+            check_size(template, f"{folder}: the template of {subject}")
     provenance = {"tool": "data_prep biwi", "source": f"BIWI, {'processed layout' if processed else '.vl files'}",
                   "normalisation": settings.normalisation,
                   "unit": "the root of each frame's area, not metres" if per_frame else f"{unit:g} m of the files'",
@@ -216,9 +219,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the neutral sentences NN instead of the emotional eNN, which the literature uses")
     parser.add_argument("--normalisation", choices=NORMALISATIONS, default=NORMALISATIONS[0],
                         help="see above (default: per-subject)")
-    parser.add_argument("--unit", type=float, metavar="METRES",
-                        help="the length of one unit of the files (default: derived from the templates' area: metres, "
-                             "millimetres, or scaled to area 1)")
+    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
+                        help="unit of the vertices: m, cm, mm, or its length in metres (default: derived from the "
+                             "templates' area: metres, millimetres, or scaled to area 1)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -228,9 +231,8 @@ def run(arguments: argparse.Namespace) -> None:
         InputError: something is missing, damaged or of another form.
     """
     folder, unit = Folder(arguments.raw), arguments.unit
-    if unit is not None and (arguments.normalisation == "per-frame" or not 0 < unit < math.inf):
-        reason = "goes with --normalisation per-subject alone" if unit > 0 else f"is {unit:g}, it must be above 0"
-        raise InputError(f"--unit {reason}")
+    if unit is not None and arguments.normalisation == "per-frame":
+        raise InputError("--unit goes with --normalisation per-subject alone")
     tests = {"A": ("Test-A",), "B": ("Test-B",), "both": ("Test-A", "Test-B")}[arguments.test]
     settings = Settings(("train", "val", *tests), not arguments.neutral, arguments.normalisation, unit)
     source = look_through(folder, arguments.faces, settings)

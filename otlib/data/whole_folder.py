@@ -74,10 +74,15 @@ def remove_whole(path: Path, form: FolderFormat) -> None:
             _remove(path, form)
 
 
-def removable(folder: Path, form: FolderFormat) -> list[Path]:
+def removable(folder: Path, form: FolderFormat, contents: bool = True) -> list[Path]:
     """Return the contents of a folder in an order in which they can be removed, the manifest last.
 
     A listed file may be missing, since nothing is lost then.
+
+    Args:
+        folder: an existing folder.
+        form: the format that it must have.
+        contents: whether the bytes of the files count, not their names alone; a data set has gigabytes to look at.
 
     Raises:
         InputError: the folder is not of the format or holds a file that its manifest does not list, or a listed file was
@@ -89,7 +94,7 @@ def removable(folder: Path, form: FolderFormat) -> list[Path]:
         return []
     if form.manifest not in names:
         raise _foreign(folder, form, f"it holds {names[0]} and no {form.manifest}")
-    files = {name: [entry] for name, entry in _listed(folder, form).items()} | {form.manifest: None}
+    files = {name: [entry] if contents else None for name, entry in _listed(folder, form).items()} | {form.manifest: None}
     return sorted(only_listed(folder, files, form.manifest), key=lambda path: path == folder / form.manifest)
 
 

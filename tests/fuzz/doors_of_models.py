@@ -174,7 +174,7 @@ SETTINGS = Door(
                 "a b",
                 "-",
             ],
-            ("encoder", "in/nowhere", "nobody", "x" * 60),
+            ("encoder", "in/nowhere", "nobody", "x" * 60, "../../../.."),
         ),
     ),
     ("training",),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import notebooks.exercises as package
-from notebooks.exercises import chebyshev, measures, metrics, sliced, solutions
+from notebooks.exercises import chebyshev, completion, measures, metrics, sliced, solutions
 from notebooks.exercises import overlapping_windows as windows
 from notebooks.exercises.exercise import Differs, Exercise, same
 from tests.conftest import ROOT
@@ -69,6 +69,14 @@ WRONG = {  # what a learner may well hand in, and what the check then says
     "windows that only touch": (windows.WINDOW_EDGES, lambda frames, window, reach: [
         (first, first, min(first + window, frames), min(first + window, frames)) for first in range(0, frames, window)],
         "10 frames, windows of 4, reach 2: 33% of the numbers differ"),
+    "no key forgotten": (completion.BETWEEN_KEYS, lambda keys, values, frames: np.interp(np.arange(frames), keys, values),
+                         "it stopped with ValueError"),
+    "nothing outside the keys": (completion.BETWEEN_KEYS, lambda keys, values, frames: np.interp(
+        np.arange(frames), keys, values, left=0.0, right=0.0) if len(keys) else np.zeros(frames),
+        "keys 1 and 5 of 7 frames: 14% of the numbers differ"),
+    "steps, not lines": (completion.BETWEEN_KEYS, lambda keys, values, frames: values[
+        (np.searchsorted(keys, np.arange(frames), "right") - 1).clip(0)] if len(keys) else np.zeros(frames),
+        "keys 1 and 5 of 7 frames: 43% of the numbers differ"),
 }
 
 

@@ -199,11 +199,22 @@ def test_files_that_are_not_whole_are_refused(tmp_path, raw, capsys, name):
     assert {path.name for path in tmp_path.iterdir()} <= {"biwi", "outside.vl"}
 
 
+def test_the_clips_of_a_subject_without_a_template_are_left_out_by_name(tmp_path, raw, capsys):
+    (raw / "rigid_scans/F2.obj").unlink()
+    assert convert(raw, tmp_path / "out") == 0
+    assert "left out for no template: F2_e01, F2_e32" in capsys.readouterr().out.splitlines()
+    assert {sequence.subject for sequence in Dataset.open(tmp_path / "out").sequences} == set(WIDTHS) - {"F2"}
+
+
 def test_options_that_cannot_be_right_are_refused(tmp_path, raw, layout, capsys):
     assert convert(tmp_path / "none", tmp_path / "out") == 2
     assert "none: no such folder; give --raw" in capsys.readouterr().err
-    assert convert(raw, tmp_path / "out", "--unit", "-1") == 2
-    assert "--unit is -1, it must be above 0" in capsys.readouterr().err
+    for unit in ("-1", "1e300", "mile"):
+        with pytest.raises(SystemExit, match="2"):
+            convert(raw, tmp_path / "out", "--unit", unit)
+        assert f"--unit: '{unit}' is none of m, cm, mm" in capsys.readouterr().err
+    assert convert(raw, tmp_path / "out", "--unit", "m") == 2
+    assert "the template of F1 measures" in capsys.readouterr().err
     assert convert(raw, tmp_path / "out", "--unit", "1", "--normalisation", "per-frame") == 2
     assert "--unit goes with --normalisation per-subject alone" in capsys.readouterr().err
     shutil.rmtree(layout)

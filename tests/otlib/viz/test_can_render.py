@@ -13,7 +13,7 @@ from otlib.errors import InputError
 from otlib.topology import Topology
 from otlib.viz import can_render as rendering
 from otlib.viz.can_render import RenderingUnavailable, ensure_rendering
-from otlib.viz.film_frames import film_processes, render_frames
+from otlib.viz.film_frames import film_processes, film_size, render_frames
 from tests.fixtures.talking_ball import RADIUS, ball, talk
 
 SIDE = 120  # pixels
@@ -223,3 +223,8 @@ def test_what_cannot_be_drawn_is_named(heads):
 def test_a_long_film_is_worth_a_process_for_each_core(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 6)
     assert [film_processes(frames) for frames in (1, 900, 901, 108_000)] == [1, 1, 6, 6]
+
+
+def test_the_pictures_of_a_film_of_over_ten_minutes_are_smaller_and_that_is_said():
+    assert film_size(600.0) == ((640, 640), "")
+    assert film_size(600.1) == ((480, 480), "480 x 480 pixels in place of 640 x 640, since it is over 10 minutes long")
