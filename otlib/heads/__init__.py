@@ -80,7 +80,7 @@ class OwnHead:
         Skin above the neck moves as the model says, to the last bit; see :mod:`otlib.heads.parts` for the other pieces and
         :mod:`otlib.heads.seen` for where motion ends.
         """
-        seen, follow = self._seen, PartMotion(self._vertices, self._parts, self.mouth)
+        seen, follow = self._seen, PartMotion(self._vertices, self._parts, self.lips.middle)
         template, share = self.seen[0], seen.share.astype(np.float32)[seen.vertices, None]
         whole = np.zeros(len(self._vertices), dtype=bool)
         whole[self._parts.of("skin")] = True
@@ -96,12 +96,6 @@ class OwnHead:
             frames = self.template + moved[:, self._surface.places]
             frames[:, given] = stretch[:, number[self._surface.places[given]]]
             yield frames
-
-    @property
-    def mouth(self) -> Float[np.ndarray, "3"]:
-        """The middle of the line of the lips, metres."""
-        line = self.lips.line
-        return line[np.abs(line[:, 0] - (line[0, 0] + line[-1, 0]) / 2).argmin()]
 
 
 def understand_head(name: str, vertices: Float[np.ndarray, "V 3"], faces: Integer[np.ndarray, "F 3"],
@@ -131,9 +125,8 @@ def understand_head(name: str, vertices: Float[np.ndarray, "V 3"], faces: Intege
     else:
         points = frame.slit.points if frame.upright else frame.slit.points @ frame.rotation.T
         lips = lips_around(whole, skin, replace(frame.slit, points=points), named)
-    middle = lips.line[np.abs(lips.line[:, 0] - (lips.line[0, 0] + lips.line[-1, 0]) / 2).argmin()]
-    parts = find_parts(whole, surface.pieces, frame.piece, middle)
-    seen = seen_of(whole, surface.faces, surface.pieces, parts, middle)
+    parts = find_parts(whole, surface.pieces, frame.piece, lips.middle)
+    seen = seen_of(whole, surface.faces, surface.pieces, parts, lips.middle)
     template = frame.canonical(np.asarray(vertices, float)).astype(np.float32)
     topology = _topology(surface, lips, parts, len(vertices), _turned(surface, faces))
     said = "; ".join(filter(None, [frame.said(surface.turned, len(faces)), parts.said, _apart(whole, lips)]))

@@ -28,6 +28,11 @@ class Lips:
     vertices: np.ndarray
     gap: np.ndarray | None
 
+    @property
+    def middle(self) -> Float[np.ndarray, "3"]:
+        """The middle of the line, metres."""
+        return _middle(self.line)
+
 
 def lips_around(vertices: Float[np.ndarray, "N 3"], skin: Integer[np.ndarray, " M"], slit: Slit,
                 named: Integer[np.ndarray, " K"] | None = None) -> Lips:
@@ -70,7 +75,7 @@ def _line(points: np.ndarray, apart: np.ndarray) -> np.ndarray:
 
 def _gap(vertices: np.ndarray, skin: np.ndarray, line: np.ndarray, slit: Slit) -> np.ndarray:
     """Return the vertices of the upper and of the lower lip that are nearest to each other in the middle."""
-    points, middle = slit.points, line[np.abs(line[:, 0] - (line[0, 0] + line[-1, 0]) / 2).argmin()]
+    points, middle = slit.points, _middle(line)
     both = (slit.sides >= 0).all(1) & (np.abs(points[:, 0] - middle[0]) < _MIDDLE)
     both &= np.linalg.norm(points - middle, axis=1) < _HEIGHT
     if both.any():
@@ -81,3 +86,7 @@ def _gap(vertices: np.ndarray, skin: np.ndarray, line: np.ndarray, slit: Slit) -
         above = vertices[skin, 1] > middle[1]
         pair = np.array([skin[np.where(above == side, away, np.inf).argmin()] for side in (True, False)])
     return pair[np.argsort(-vertices[pair, 1], kind="stable")]
+
+
+def _middle(line: np.ndarray) -> np.ndarray:
+    return line[np.abs(line[:, 0] - (line[0, 0] + line[-1, 0]) / 2).argmin()]

@@ -21,7 +21,7 @@ def understood(vertices=VERTICES, faces=FACES, **known):
 def motion(head):
     """A jaw that falls by 10 mm, below the mouth, in what the model sees; two frames."""
     template = head.seen[0]
-    fall = np.clip((head.mouth[1] - template[:, 1]) / 0.02, 0, 1)[:, None] * [0, -0.010, 0]
+    fall = np.clip((head.lips.middle[1] - template[:, 1]) / 0.02, 0, 1)[:, None] * [0, -0.010, 0]
     return np.stack([template, template + fall]).astype(np.float32)
 
 
@@ -45,7 +45,7 @@ def test_a_head_in_metres_that_is_upright_needs_nothing():
 
 def test_the_lips_and_their_line_are_found():
     head = understood()
-    assert np.linalg.norm(head.mouth - SEAM) < 1 * MILLIMETRE
+    assert np.linalg.norm(head.lips.middle - SEAM) < 1 * MILLIMETRE
     assert sorted(head.topology.lip_gap) == sorted(HEAD.topology.lip_gap)
     assert head.topology.lip_gap[0] == HEAD.topology.lip_gap[0]  # the upper one first
     assert np.isin(HEAD.topology.lips, head.topology.lips).mean() > 0.9
@@ -143,9 +143,9 @@ def test_a_chest_that_hangs_together_with_the_face_changes_nothing_above():
     head = understood(*trimesh.remesh.subdivide_to_size(vertices, FACES, 0.1))
     middle = (head.seen[0].min(0) + head.seen[0].max(0)) / 2 if head.seen[2] is None else head.seen[2]
     assert np.linalg.norm(middle - (VERTICES.min(0) + VERTICES.max(0)) / 2) < 12 * MILLIMETRE
-    assert head.seen[0][:, 1].min() > head.mouth[1] - 0.12
+    assert head.seen[0][:, 1].min() > head.lips.middle[1] - 0.12
     moved = np.linalg.norm(carried(head)[1] - head.template, axis=1)
-    assert moved[head.template[:, 1] < head.mouth[1] - 0.105].max() == 0
+    assert moved[head.template[:, 1] < head.lips.middle[1] - 0.105].max() == 0
 
 
 def test_a_face_without_a_back_is_seen_where_a_whole_head_has_it():
@@ -161,12 +161,12 @@ def test_lips_may_be_parted_a_little_and_may_be_the_border_of_a_hole():
     parted = pose(HEAD, controls)[0].astype(float)
     assert 1.5 < HEAD.topology.gap_mm(parted) < 4
     head = understood(parted)
-    assert np.linalg.norm(head.mouth - SEAM) < 4 * MILLIMETRE
+    assert np.linalg.norm(head.lips.middle - SEAM) < 4 * MILLIMETRE
     assert head.said.endswith(f"; lips {HEAD.topology.gap_mm(parted):.1f} mm apart at rest, so they will not quite shut")
     inner = np.concatenate([HEAD.topology.parts["mouth"], HEAD.topology.parts["teeth"]])
     used, faces = np.unique(np.delete(FACES, inner, 0), return_inverse=True)
     head = understood(VERTICES[used], faces.reshape(-1, 3))
-    assert np.linalg.norm(head.mouth - SEAM) < 4 * MILLIMETRE
+    assert np.linalg.norm(head.lips.middle - SEAM) < 4 * MILLIMETRE
 
 
 def test_parts_move_as_what_they_are():
