@@ -10,16 +10,15 @@ from notebooks.driver import run as driver
 from notebooks.experiments.folders import Folders
 
 
-def talking_head(**options):
-    """The suite's notebook that has a parameter FILM; exactly one has."""
+def changed_by(**options):
+    """The suite's notebooks that options change, {name: (without, with them)}."""
     plain, changed = driver.read_suite(Folders()), driver.read_suite(Folders(), **options)
-    pairs = [(one, other) for one, other in zip(plain, changed, strict=True) if one != other]
-    assert [one.name for one, _ in pairs] == ["11_talking_head"]
-    return pairs[0]
+    return {one.name: (one, other) for one, other in zip(plain, changed, strict=True) if one != other}
 
 
 def test_only_the_film_is_left_out():
-    plain, without = talking_head(film=False)
+    [(name, (plain, without))] = changed_by(film=False).items()
+    assert name == "11_talking_head"
     assert [path for path in plain.outputs if path not in without.outputs] == ["results/runs/fast/talking_head.mp4"]
     assert "results/runs/fast/talking_head.glb" in without.outputs
     assert without.parameters == plain.parameters | {"FILM": False}
@@ -42,9 +41,11 @@ def test_the_parameter_is_set_by_the_option(capsys):
 @pytest.mark.parametrize("name", ["price $5 `x` 'y'.wav", "...wav", "line\nbreak.wav", "-x.wav"])
 def test_any_name_goes_into_the_notebook(name, tmp_path):
     soundfile.write(tmp_path / name, np.full(16_000, 0.1), 16_000, format="WAV")
-    _, step = talking_head(audio=tmp_path / name)
-    assert step.parameters["AUDIO"] == str(tmp_path / name)
-    assert all(path.startswith("results/runs/fast/talks/") and ".." not in path for path in step.outputs)
+    changed = changed_by(audio=tmp_path / name)
+    assert list(changed) == ["00_first_head", "11_talking_head"]
+    for _, step in changed.values():
+        assert step.parameters["AUDIO"] == str(tmp_path / name)
+        assert all(path.startswith("results/runs/fast/talks/") and ".." not in path for path in step.outputs)
 
 
 def test_a_name_that_is_no_unicode_is_refused_in_one_sentence(tmp_path, capsys):

@@ -150,7 +150,7 @@ def test_settings_of_a_large_model_take_no_memory_without_its_weights(folder):
     (write_weights(lambda weights: weights.update(more=torch.ones(1))), "do not make a model .*more"),
     (write_weights(lambda weights: weights["decoder.out.bias"].fill_(float("nan"))),
      "decoder.out.bias holds a value that is not finite"),
-    (write_facts(method="facetalk"), "method must be one of 'ottalk', 'kmtalk', but is 'facetalk'"),
+    (write_facts(method="facetalk"), "method must be one of 'ottalk', 'autoregressive', 'kmtalk', but is 'facetalk'"),
     (write_facts(method="kmtalk"), "do not make a model .*host"),
     (write_facts(keys={"source": "whisper"}), "keys: source must be one of 'frames'"),
     (lambda folder: (folder / SETTINGS).write_text('{"width": 8'), "model.json: not a JSON file"),
