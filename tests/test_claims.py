@@ -159,7 +159,7 @@ def test_joins_and_what_they_change(claims):
 
 
 def test_folders_are_the_same_in_whatever_order_their_ledgers_were_written(claims, tmp_path):
-    for name, lines in (("one", "a\nb\n"), ("two", "b\na\nb\n"), ("other", "a\n")):
+    for name, lines in (("one", "head\na\nb"), ("two", "head\nb\na\nb"), ("other", "head\na")):  # no line ends the last
         (tmp_path / name / "features").mkdir(parents=True)
         (tmp_path / name / "features" / ".otlib-files.jsonl").write_text(lines)
         (tmp_path / name / "features" / "x.npy").write_text("x")

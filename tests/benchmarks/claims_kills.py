@@ -137,7 +137,7 @@ def _bytes(file: Path) -> bytes:
     if not file.is_file():
         return b""
     content = file.read_bytes()
-    return b"".join(sorted(set(content.splitlines(keepends=True)))) if file.name == LEDGER else content
+    return b"\n".join(sorted(set(content.splitlines()))) if file.name == LEDGER else content
 
 
 def _training(setting: Setting, folder: Path, kills: int, steps: int) -> dict[str, Any]:
