@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 from jaxtyping import Float, Integer
+from trimesh.triangles import cross
 
 from otlib.errors import InputError
 from otlib.heads.mouth import WIDTHS, Mouth, mouth_at
@@ -85,8 +86,8 @@ def find_frame(name: str, surface: Surface, *, unit: float | None = None, up: st
     Raises:
         InputError: no mouth is found, or its unit or axes are not sure; the sentence says which option helps.
     """
-    a, b, c = (surface.vertices[corner] for corner in surface.faces.T)
-    area = np.bincount(surface.pieces[surface.faces[:, 0]], np.linalg.norm(np.cross(b - a, c - a), axis=1))
+    doubled = np.linalg.norm(cross(surface.vertices[surface.faces]), axis=1)
+    area = np.bincount(surface.pieces[surface.faces[:, 0]], doubled)
     found = []
     for metres in [unit] if unit else UNITS.values():
         here = [(mouth.width / (_EVEN + mouth.unlike) * area[piece] / area.max(), metres, mouth, slit, piece)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial import cKDTree
+from trimesh.triangles import cross
 
 from otlib.heads.slits import Sampled
 
@@ -108,7 +109,6 @@ def _unlike(vertices: np.ndarray, outward: np.ndarray, across: np.ndarray,
 
 def _way_out(surface: Sampled, near: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Return the way out of the face: the vector area of the surface around the mouth, to which pockets add nothing."""
-    a, b, c = (surface.vertices[corner] for corner in surface.faces[near[surface.faces].all(1)].T)
-    area = np.cross(b - a, c - a).sum(0)
+    area = cross(surface.vertices[surface.faces[near[surface.faces].all(1)]]).sum(0)
     area -= across * (area @ across)
     return area / max(np.linalg.norm(area), 1e-30)

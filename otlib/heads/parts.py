@@ -8,7 +8,7 @@ it, because a scalp does not move and a chin does. All sizes are our choice, in 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Integer
+from jaxtyping import Bool, Float, Integer
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
@@ -17,7 +17,7 @@ _EYES = np.array([[0.012, 0.035, -0.070], [0.055, 0.105, 0.020]])  # |x|, y, z o
 _EYE_SIZE, _ROUND = (0.012, 0.045), 0.55  # of an eyeball: largest extent, and smallest as a share of it
 _WITHIN_EYE = 0.020  # metres from its middle: cornea, iris and lens belong to an eyeball
 _MOUTH = np.array([[0.0, -0.045, -0.090], [0.035, 0.030, 0.004]])  # the same of teeth and tongue
-_MOUTH_SIZE = 0.080
+_MOUTH_SIZE = 0.110  # the largest extent of what is in a mouth: both gums and the tongue in one piece
 _TONGUE_MIDDLE, _TONGUE_BACK = 0.006, 0.35  # beside the midline; share of its depth behind which an arch of teeth is empty
 _TONGUE_DEPTH = 0.020  # of a tongue at least, and of no single tooth
 _CHIN = np.array([[0.0, -0.045, -0.030], [0.022, -0.018, 0.010]])  # the skin that the jaw carries
@@ -93,9 +93,15 @@ def _middle(place: np.ndarray) -> np.ndarray:
     return (place.min(0) + place.max(0)) / 2
 
 
-def _within(place: np.ndarray, bounds: np.ndarray) -> bool:
-    beside = np.array([abs(place[0]), *place[1:]])
-    return bool(((beside >= bounds[0]) & (beside <= bounds[1])).all())
+def _within(place: Float[np.ndarray, "*n 3"], bounds: Float[np.ndarray, "2 3"]) -> Bool[np.ndarray, "*n"] | np.bool_:
+    beside = np.concatenate([np.abs(place[..., :1]), place[..., 1:]], -1)
+    return ((beside >= bounds[0]) & (beside <= bounds[1])).all(-1)
+
+
+def fading(value: np.ndarray, whole: float, none: float) -> np.ndarray:
+    """Return a smooth step from 1 at ``whole`` to 0 at ``none``."""
+    t = np.clip((value - none) / (whole - none), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def _is_round(place: np.ndarray) -> bool:
@@ -116,13 +122,10 @@ class PartMotion:
         self._jaw = parts.of("lower teeth", "tongue")
         self._other, self._still = parts.of("other"), parts.of("eye", "upper teeth")
         skin = parts.of("skin")
-        place = vertices[skin] - mouth
-        beside = np.stack([np.abs(place[:, 0]), place[:, 1], place[:, 2]], 1)
-        self._chin = skin[((beside >= _CHIN[0]) & (beside <= _CHIN[1])).all(1)]
+        self._chin = skin[_within(vertices[skin] - mouth, _CHIN)]
         height = vertices[self._jaw, 1] - mouth[1]
-        below = np.clip((_GUMS[1] - height) / (_GUMS[1] - _GUMS[0]), 0, 1)
         gums = np.isin(self._jaw, parts.of("tongue")) & bool((height > _PALATE).any())
-        self._carried = np.where(gums, below * below * (3 - 2 * below), 1.0)[:, None]
+        self._carried = np.where(gums, fading(height, *_GUMS), 1.0)[:, None]
         self._hinge, self._rest = mouth + _HINGE, vertices
         if len(self._other):
             away, near = cKDTree(vertices[skin]).query(vertices[self._other], k=min(_NEIGHBOURS, len(skin)))

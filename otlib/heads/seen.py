@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from otlib.heads.parts import Parts
+from otlib.heads.parts import Parts, fading
 
 _LEAST, _MOST = np.array([-0.115, -0.115, -0.26]), np.array([0.115, 0.30, 0.06])  # metres from the mouth: a head
 _MIDDLE = np.array([0.0, 0.038, -0.089])  # metres from the mouth to the middle of the bounding box of the built-in head
@@ -71,11 +71,5 @@ def _share(place: np.ndarray, lowest: float) -> np.ndarray:
     neck = _NECK
     if neck[1] < lowest < _SHORT_NECK:
         neck = (neck[0] + (lowest + _EDGE - neck[1]), lowest + _EDGE)
-    bridge = _fading(np.linalg.norm(place - _BRIDGE, axis=1), *_BONE)
-    return bridge * _fading(place[:, 1], *neck) * _fading(place[:, 2], *_NAPE) * _fading(place[:, 1], *_SCALP)
-
-
-def _fading(value: np.ndarray, whole: float, none: float) -> np.ndarray:
-    """Return a smooth step from 1 at ``whole`` to 0 at ``none``."""
-    t = np.clip((value - none) / (whole - none), 0, 1)
-    return t * t * (3 - 2 * t)
+    bridge = fading(np.linalg.norm(place - _BRIDGE, axis=1), *_BONE)
+    return bridge * fading(place[:, 1], *neck) * fading(place[:, 2], *_NAPE) * fading(place[:, 1], *_SCALP)

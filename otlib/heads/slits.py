@@ -7,6 +7,7 @@ from jaxtyping import Float, Integer
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import cKDTree
+from trimesh.triangles import cross
 
 from otlib.heads.surface import border_edges, edges_of, finer, undirected
 
@@ -59,10 +60,8 @@ def sampled(vertices: Float[np.ndarray, "N 3"], faces: Integer[np.ndarray, "F 3"
 
 
 def _outward(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    corners = vertices[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     outward = np.zeros_like(vertices)
-    np.add.at(outward, faces.ravel(), np.repeat(normal, 3, 0))
+    np.add.at(outward, faces.ravel(), np.repeat(cross(vertices[faces]), 3, 0))
     edges = border_edges(faces)
     if len(edges):
         across = np.zeros_like(vertices)

@@ -7,9 +7,9 @@ from jaxtyping import Bool, Float, Integer
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
+from trimesh.triangles import cross
 
 _SAME = 1e-6  # of the largest extent: vertices of a seam lie as near as this, which is the last digit of an OBJ in metres
-
 _LARGE = 0.2  # of the largest piece's triangles: a smaller open piece may look inwards for a reason
 
 
@@ -95,7 +95,7 @@ def _outward(vertices: np.ndarray, faces: np.ndarray, pieces: np.ndarray) -> Boo
     links = np.concatenate([np.stack([one, other + count * crossed]), np.stack([one + count, other + count * ~crossed])], 1)
     _, group = connected_components(coo_array((np.ones(links.shape[1]), links), (2 * count,) * 2), directed=False)
     corners = vertices[faces]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal = cross(corners)
     low, high = (np.full((pieces.max() + 1, 3), value) for value in (np.inf, -np.inf))
     np.minimum.at(low, pieces, vertices)
     np.maximum.at(high, pieces, vertices)

@@ -196,6 +196,23 @@ def test_parts_move_as_what_they_are():
     assert {"eyes", "teeth", "tongue", "lips"} <= set(head.topology.parts)
 
 
+def test_gums_and_a_tongue_in_one_piece_are_carried_below_and_stand_still_above():
+    """As on ICT-FaceKit's head, 98 mm deep: the jaw takes what lies under the teeth, and the palate stays."""
+    gums = trimesh.creation.icosphere(3, 1.0)
+    gums = (gums.vertices * [0.035, 0.024, 0.049] + SEAM + [0, 0.002, -0.054], gums.faces)
+    head = understood(*joined((VERTICES, FACES), gums))
+    assert "tongue" in head.said
+    rest, moved = head.template[-len(gums[0]):], carried(head)[1][-len(gums[0]):]
+    height = gums[0][:, 1] - SEAM[1]
+    assert (moved[height > 0.010] == rest[height > 0.010]).all()
+    low = height < -0.003
+    assert (moved - rest)[low, 1].max() < -0.001 and (moved - rest)[low, 1].min() < -0.006
+    np.testing.assert_allclose(*(np.linalg.norm(place[low] - place[low][0], axis=1) for place in (rest, moved)), atol=1e-6)
+    edges = trimesh.Trimesh(*gums, process=False).edges_unique
+    long = [np.linalg.norm(np.subtract(*place[edges.T]), axis=1).max() for place in (rest, moved)]
+    assert long[1] < 1.5 * long[0]  # no crack between
+
+
 @pytest.mark.parametrize(("vertices", "faces", "message"), [
     (trimesh.creation.icosphere(3, 0.1).vertices, trimesh.creation.icosphere(3, 0.1).faces, "no mouth is found, a slit"),
     (VERTICES / 0.37, FACES, "in no usual unit is it as wide as an adult's; say how many metres a unit is with --unit"),
