@@ -16,12 +16,12 @@ It stands here to be measured against, and to be completed by KMTalk, as in that
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from otlib.meshes.hierarchy import MeshHierarchy
 from otlib.models.motion_encoder import MotionEncoder
-from otlib.models.ottalk import Geometry, ModelSettings, OTTalk
+from otlib.models.ottalk import ModelSettings, OTTalk
 
 
 class Autoregressive(OTTalk):
@@ -56,15 +56,9 @@ class Autoregressive(OTTalk):
             shown.append(motion)
         return hierarchy.upsample(torch.cat(shown, 1), 1)
 
-    def at_frames(self, index: Tensor, audio: Float[Tensor, "B T W"], levels: list[Tensor], hierarchy: MeshHierarchy,
+    def at_frames(self, index: Int[Tensor, "B K"], latent: Float[Tensor, "B T W"], levels: list[Tensor],
+                  hierarchy: MeshHierarchy,
                   generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B K V 3"]:
         """Return the motion of some frames, as :meth:`OTTalk.at_frames`; all have to be predicted for it."""
-        batch = torch.arange(len(audio), device=audio.device)[:, None]
-        return self.move(audio, levels, hierarchy, generators)[batch, index]
-
-    def forward(self, features: Float[Tensor, "B T layers C"], geometry: Geometry,
-                generators: Sequence[torch.Generator] | None = None,
-                speakers: Sequence[str] | None = None) -> Float[Tensor, "B T V 3"]:
-        """Return displacements from the template, in metres; the arguments are those of :meth:`OTTalk.forward`."""
-        levels = self.describe_template(geometry)
-        return self.move(self.listen(features, levels, generators, speakers), levels, geometry.hierarchy, generators)
+        batch = torch.arange(len(latent), device=latent.device)[:, None]
+        return self.move(latent, levels, hierarchy, generators)[batch, index]

@@ -204,14 +204,15 @@ class OTTalk(nn.Module):
         """Return each frame's signal after attention to the frames around it."""
         return self.temporal(audio, generators)
 
-    def move(self, latent: Float[Tensor, "B T W"], levels: list[Tensor],
-             hierarchy: MeshHierarchy) -> Float[Tensor, "B T V 3"]:
+    def move(self, latent: Float[Tensor, "B T W"], levels: list[Tensor], hierarchy: MeshHierarchy,
+             generators: Sequence[torch.Generator] | None = None) -> Float[Tensor, "B T V 3"]:
         """Return every vertex's displacement in metres from one vector a frame.
 
         Args:
             latent: from :meth:`listen`.
             levels: from :meth:`describe_template`.
             hierarchy: mesh hierarchy of the templates.
+            generators: for what is dropped in training, one for each clip; the decoder here drops nothing.
         """
         return self.decoder(latent, levels, hierarchy)
 
@@ -223,11 +224,10 @@ class OTTalk(nn.Module):
         Args:
             index: numbers of the frames.
             latent: from :meth:`listen`, of all frames.
-            levels, hierarchy: as for :meth:`move`.
-            generators: for what a decoder drops in training; this one drops nothing.
+            levels, hierarchy, generators: as for :meth:`move`.
         """
         batch = torch.arange(len(latent), device=latent.device)[:, None]
-        return self.move(latent[batch, index], levels, hierarchy)
+        return self.move(latent[batch, index], levels, hierarchy, generators)
 
     def forward(self, features: Float[Tensor, "B T layers C"], geometry: Geometry,
                 generators: Sequence[torch.Generator] | None = None,
@@ -241,4 +241,4 @@ class OTTalk(nn.Module):
             speakers: names, one for each clip; only the styles "one-hot" and "learned" use them.
         """
         levels = self.describe_template(geometry)
-        return self.move(self.listen(features, levels, generators, speakers), levels, geometry.hierarchy)
+        return self.move(self.listen(features, levels, generators, speakers), levels, geometry.hierarchy, generators)

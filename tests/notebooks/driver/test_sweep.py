@@ -250,6 +250,23 @@ def test_what_is_not_trained_is_scored_like_the_rest(repository):
     assert table["still_face"]["mtm_frames"] is None and table["oracle"]["mtm_frames"] == 0.0
 
 
+def test_a_plug_in_completes_the_training_of_its_host_and_a_dial_scores_it(repository):
+    """The cells of plug_in and of the dial, on their real notebook: hosts are trained once, and first."""
+    cells = {"on_host": {"METHOD": "KMTalk", "HOST": "host", "KEYS": "even"}, "host": {"METHOD": "autoregressive"},
+             "own": {"METHOD": "KMTalk", "KEYS": "true", "AT": "middles"},
+             "off": {"METHOD": "KMTalk", "KEYS": "true", "ERROR": 4, "TRAINED_BY": "own"}}
+    root = repository("plugged", seeds=1, parameters={"ENCODER": "prosody", "STEPS": 2}, cells=cells)
+    said, _ = (process := start(root)).communicate()
+    assert process.returncode == 0, said
+    found = {result.cell: result for result in read_sweep(results(root))}
+    run = {cell: read_json(results(root) / "work" / f"{cell}_seed0" / "run" / "run.json")["settings"] for cell in
+           ("host", "on_host", "own")}
+    assert run["on_host"]["host"] == "results/runs/fast/sweeps/trial/work/host_seed0/run" and not run["host"]["host"]
+    assert (run["host"]["method"], run["own"]["keys"]["at"]) == ("autoregressive", "middles")
+    assert not (results(root) / "work" / "off_seed0" / "run").exists()
+    assert len({result.scores["lip_max_mm"]["d"] for result in found.values()}) == 4
+
+
 def start(root):
     environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{REPOSITORY}"}
     return subprocess.Popen([sys.executable, "-m", "notebooks.driver.sweep", "trial", "--jobs", "2"], env=environment,
