@@ -1,6 +1,5 @@
 """Figures that one notebook shows; every function returns its picture and shows nothing."""
 
-from notebooks.figures.completions import completed_curves, dial_panels
 from notebooks.figures.fields import curve_panels, field_row
 from notebooks.figures.lessons import convergence, pull_panels, surface_row
 from notebooks.figures.matrices import answer_map, count_bars, matrix_row
@@ -9,11 +8,9 @@ from notebooks.figures.speech import closed_and_open, feature_tracks, probe_laye
 __all__ = [
     "answer_map",
     "closed_and_open",
-    "completed_curves",
     "convergence",
     "count_bars",
     "curve_panels",
-    "dial_panels",
     "feature_tracks",
     "field_row",
     "matrix_row",

@@ -66,6 +66,7 @@ def curve_panels(
     xlabels: Sequence[str],
     ylabels: Sequence[str],
     logarithmic: Sequence[bool] | None = None,
+    shared: bool = False,
 ) -> Figure:
     """Draw named curves in panels side by side, each with its own axes and legend.
 
@@ -73,6 +74,7 @@ def curve_panels(
         panels: by title, the (x, y) of each curve.
         xlabels, ylabels: of the panels, with unit.
         logarithmic: for each panel, whether y is; none when None.
+        shared: whether all panels have one axis of y, which begins at zero.
 
     Raises:
         ValueError: no panel, labels that are not one for each, curves of different lengths, or a value that a
@@ -82,7 +84,7 @@ def curve_panels(
     if not panels or not len(panels) == len(xlabels) == len(ylabels) == len(logarithmic):
         raise ValueError(f"xlabels, ylabels and logarithmic: need {len(panels)} (and at least 1) of each, one for a panel")
     figure = Figure(figsize=(max(4.6 * len(panels), 6.0), 3.8), layout="constrained")
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    row = figure.subplots(1, len(panels), squeeze=False, sharey=shared)[0]
     for axes, (title, curves), xlabel, ylabel, log in zip(row, panels.items(), xlabels, ylabels, logarithmic, strict=True):
         for number, (name, (x, y)) in enumerate(curves.items()):
             if len(x) != len(y) or (log and not np.min(y) > 0):
@@ -95,4 +97,6 @@ def curve_panels(
         axes.set_ylabel(ylabel)
         tidy(axes)
         axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=min(3, len(curves)))
+    if shared:
+        row[0].set_ylim(bottom=0.0)
     return figure

@@ -71,16 +71,14 @@ def lip_gap_curves(
         predicted_mm: (T,) millimetres; None to show only the truth.
         phonemes: with their times; p, b and m are shaded.
         others: further (T,) curves in millimetres, drawn thin and grey.
-        keys: (T,) which frames are key; they are dots on the prediction.
+        keys: (T,) which frames are key; they are dots on the truth, or on a prediction without one.
 
     Raises:
-        ValueError: neither truth nor prediction, lengths that differ, or key frames without a prediction.
+        ValueError: neither truth nor prediction, or lengths that differ.
     """
     main = {name: curve for name, curve in (("true", true_mm), ("predicted", predicted_mm)) if curve is not None}
     if not main:
         raise ValueError("true_mm and predicted_mm: at least one is needed")
-    if keys is not None and predicted_mm is None:
-        raise ValueError("keys: are those of a prediction, but predicted_mm is None")
     for name, curve in {**main, **(others or {}), **({} if keys is None else {"keys": keys})}.items():
         if len(curve) != len(times):
             raise ValueError(f"{name}: {len(curve)} values, expected {len(times)} as times")
@@ -92,7 +90,8 @@ def lip_gap_curves(
     for name, curve in main.items():
         axes.plot(times, curve, color=palette.named(name), linewidth=2.0, label=name)
     if keys is not None:
-        axes.plot(times[keys], predicted_mm[keys], "o", color=palette.named("predicted"), markersize=4, label="key frames")
+        name, curve = next(iter(main.items()))
+        axes.plot(times[keys], curve[keys], "o", color=palette.named(name), markersize=4, label="key frames")
     axes.set_xlim(times[0], times[-1])
     axes.set_ylim(bottom=min(0.0, *(float(np.min(curve)) for curve in main.values())))
     mark_phonemes(axes, phonemes, times[0], times[-1])

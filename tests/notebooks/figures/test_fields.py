@@ -43,6 +43,14 @@ def test_curves_stand_in_their_panels_under_their_names():
     assert (left.get_yscale(), right.get_yscale(), right.get_xlabel()) == ("linear", "log", "z")
 
 
+def test_panels_can_share_an_axis_that_begins_at_zero():
+    panels = {"late": {"a": ([0, 4], [1.0, 3.0])}, "few": {"a": ([2, 10], [0.2, 0.4])}}
+    late, few = figures.curve_panels(panels, xlabels=["x", "x"], ylabels=["y", "y"], shared=True).axes
+    assert late.get_ylim() == few.get_ylim() and late.get_ylim()[0] == 0.0 and late.get_ylim()[1] > 3.0
+    late, few = figures.curve_panels(panels, xlabels=["x", "x"], ylabels=["y", "y"]).axes
+    assert late.get_ylim()[0] > 0.4 > few.get_ylim()[0]
+
+
 @pytest.mark.parametrize(("panels", "options", "message"), [
     ({}, {"xlabels": [], "ylabels": []}, "at least 1"),
     ({"one": {"a": ([0], [1.0])}}, {"xlabels": ["x", "y"], "ylabels": ["y"]}, "need 1"),
