@@ -28,6 +28,7 @@ from otlib.commands import Parser, command
 from otlib.errors import InputError
 from otlib.files import atomic_write, read_json
 
+LEFT = ("first_head.html",)  # of the demo: the page is in the output of notebook 00
 KEPT = ("bench", "cost.json", "sweeps")  # of the reference, when the demo is taken over
 PICTURES = {"sliced_wasserstein": "sliced_wasserstein.png", "claims": "remesh.png"}  # beside what was measured
 
@@ -80,7 +81,8 @@ def take_demo(folders: Folders) -> None:
             ready[step.source] = clean(nbformat.read(folders.notebooks / step.source.name, as_version=4))
         except ValueError as error:
             raise InputError(f"{step.source.name}: {error}") from error
-    files = [file for step in steps for path in step.outputs if (file := suite.ROOT / path).parent == folders.results]
+    files = [file for step in steps for path in step.outputs if (file := suite.ROOT / path).parent == folders.results
+             and file.name not in LEFT]
     _replace([old for old in REFERENCE.glob("*") if old.name not in KEPT],
              {REFERENCE / one.relative_to(folders.results): one for file in files for one in (file, *file.rglob("*"))
               if one.is_file()})

@@ -57,7 +57,8 @@ def root(tmp_path, monkeypatch):
     for name in ("01_a", "02_b"):
         nbformat.write(executed(), tmp_path / "notebooks" / f"{name}.ipynb")
     entry = {"profiles": {"fast": {"budget": 60, "usual": 3}}}
-    outputs = ["data/{profile}/corpus", "{run}/models/one/model", "{run}/card", "{run}/metrics.json", "{run}/run.json"]
+    outputs = ["data/{profile}/corpus", "{run}/models/one/model", "{run}/card", "{run}/metrics.json", "{run}/run.json",
+               "{run}/first_head.html"]
     (tmp_path / "notebooks" / "suite.yaml").write_text(json.dumps({"profiles": ["fast"], "notebooks": [
         {"name": "01_a", "outputs": outputs, **entry}, {"name": "02_b", "needs": ["01_a"], **entry}]}))
     monkeypatch.setattr(suite, "ROOT", tmp_path)
