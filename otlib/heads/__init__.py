@@ -74,6 +74,13 @@ class OwnHead:
         topology = Topology(self._seen.faces, {"lips": lips[lips >= 0]}, vertex_count=len(self._seen.vertices))
         return self._vertices[self._seen.vertices].astype(np.float32), topology, self._seen.middle
 
+    @cached_property
+    def skin(self) -> tuple[Integer[np.ndarray, " N"], Integer[np.ndarray, " N"]]:
+        """The skin that the model sees: numbers of its vertices in ``seen``, and in the file, the first of each."""
+        skin = np.intersect1d(self._seen.vertices, self._parts.of("skin"))
+        first = np.unique(self._surface.places, return_index=True)[1]
+        return np.searchsorted(self._seen.vertices, skin), first[skin]
+
     def carried(self, stretches: Iterable[Float[np.ndarray, "T M 3"]]) -> Iterator[Float[np.ndarray, "T V 3"]]:
         """Yield the motion of the whole head, float32 metres, from that of what the model sees, stretch by stretch.
 

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from notebooks.driver import run as driver
+from notebooks.driver.execution import code_cells
 from notebooks.experiments.folders import Folders
 
 
@@ -57,3 +58,12 @@ def test_a_name_that_is_no_unicode_is_refused_in_one_sentence(tmp_path, capsys):
     assert driver.main(["--only", "11_talking_head", "--audio", path]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: ") and "\\udcff.wav: the name is not Unicode" in said and "; rename" in said
+
+
+def test_the_motion_of_a_recording_lies_on_the_disk(tmp_path):
+    """An hour of it takes gigabytes, which notebook 00 once held in memory."""
+    soundfile.write(tmp_path / "hour.wav", np.full(16_000, 0.1), 16_000)
+    for name in changed_by(audio=tmp_path / "hour.wav"):
+        lines = "\n".join(code_cells(driver.NOTEBOOKS / f"{name}.ipynb")).splitlines()
+        [call] = [line for line in lines if " = " in line and "talk(" in line]
+        assert "on_disk(talk(" in call
