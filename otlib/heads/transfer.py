@@ -2,10 +2,10 @@
 
 Both skins around the mouth are measures of points with normals, as in :mod:`otlib.measures`. Transport between them, of
 which a part may stay out (one head has ears where another ends), tells where each point of one belongs on the other; a
-thin-plate spline follows it, more closely each round. Upper and lower lip touch but look in opposite directions, so neither is taken
-for the other. A vertex then moves as the place does where it lies on the other skin. The combination is ours; its parts are
-transport for registration (Shen et al. 2021) and, for mass that stays out, one more atom on each side (Caffarelli and McCann
-2010).
+thin-plate spline follows it, more closely each round. Upper and lower lip touch but look in opposite directions, so neither
+is taken for the other. A vertex then moves as the place does where it lies on the other skin. The combination is ours; its
+parts are transport for registration (Shen et al. 2021) and, for mass that stays out, one more atom on each side (Caffarelli
+and McCann 2010).
 """
 
 from collections.abc import Callable
@@ -44,7 +44,8 @@ class _Skin:
     normals: np.ndarray
 
 
-def carry_shapes(displacements: Float[np.ndarray, "K V 3"], source: OwnHead, target: OwnHead) -> Float[np.ndarray, "K W 3"]:
+def carry_shapes(displacements: Float[np.ndarray, "K V 3"], source: OwnHead,
+                 target: OwnHead) -> Float[np.ndarray, "K W 3"]:
     """Return the shapes of one head as those of another, whose parts follow its skin as in any motion.
 
     What moves only eyes, teeth or the tongue of the source moves nothing: it is known where skin lies on skin.
@@ -61,8 +62,8 @@ def carry_shapes(displacements: Float[np.ndarray, "K V 3"], source: OwnHead, tar
         ValueError: the displacements are not of the source's vertices.
     """
     if displacements.ndim != 3 or displacements.shape[1:] != source.template.shape:
-        raise ValueError(f"displacements: shape {displacements.shape}, expected (K, {len(source.template)}, 3) as the source "
-                         "has")
+        raise ValueError(f"displacements: shape {displacements.shape}, expected (K, {len(source.template)}, 3) as the "
+                         "source")
     (seen, _), (_, given) = target.skin, source.skin
     one, other = _skin(target), _skin(source)
     weights = _weights(_registered(one, other)(one.vertices), one.normals, other)
