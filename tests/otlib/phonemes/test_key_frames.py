@@ -1,4 +1,4 @@
-"""Key frames: where phonemes start and end, by whatever source, and what each source needs."""
+"""Key frames: in the middles of phonemes or where they start and end, by whatever source, and what each source needs."""
 
 import numpy as np
 import pytest
@@ -66,6 +66,7 @@ def test_middles_lie_halfway_between_boundaries(tmp_path, listener):
     assert np.flatnonzero(keys).tolist() == expected
     heard = KeyFinder(KeySettings("frames", "middles")).of_recording(torch.ones(16_000), 20, RATE, Transcript(()))
     assert np.array_equal(keys, heard)
+    assert np.array_equal(KeyFinder(KeySettings("true")).of_clip(path, 20, RATE, SPOKEN), keys)  # unless told otherwise
     assert middles(np.empty(0)).tolist() == middles(np.array([0.5])).tolist() == []
 
 
@@ -112,7 +113,7 @@ def test_sources_that_do_not_listen():
 
 
 def test_true_times_follow_the_speed(tmp_path):
-    finder = KeyFinder(KeySettings("true"))
+    finder = KeyFinder(KeySettings("true", "boundaries"))
     slow = finder.of_clip(tmp_path / "a.wav", 20, RATE, SPOKEN)
     assert np.array_equal(slow, frames_at(boundaries(SPOKEN), 20, RATE))
     fast = finder.of_clip(tmp_path / "a.wav", 10, RATE, SPOKEN, speed=2.0)
@@ -124,23 +125,23 @@ def test_true_times_follow_the_speed(tmp_path):
 def test_an_aligner_listens_once_to_each_sound(tmp_path, listener):
     sound = np.concatenate([np.zeros(4000), np.full(12_000, 1000)]).astype(np.int16)
     path = write_wav(tmp_path / "a.wav", sound)
-    finder = KeyFinder(KeySettings(), tmp_path / "cache")
+    finder = KeyFinder(KeySettings(at="boundaries"), tmp_path / "cache")
     first = finder.of_clip(path, 30, RATE)
     assert first[round(0.25 * RATE)] and listener.times == 1
-    assert np.array_equal(KeyFinder(KeySettings(), tmp_path / "cache").of_clip(path, 30, RATE), first)
+    assert np.array_equal(KeyFinder(KeySettings(at="boundaries"), tmp_path / "cache").of_clip(path, 30, RATE), first)
     assert listener.times == 1
     finder.of_clip(path, 15, RATE, speed=2.0)
     assert listener.times == 2
     other = write_wav(tmp_path / "b.wav", sound[::-1].copy())
     finder.of_clip(other, 30, RATE)
     assert listener.times == 3
-    KeyFinder(KeySettings()).of_clip(path, 30, RATE)  # no cache
+    KeyFinder(KeySettings(at="boundaries")).of_clip(path, 30, RATE)  # no cache
     assert listener.times == 4
 
 
 def test_times_in_the_cache_that_are_damaged_are_found_anew(tmp_path, listener, caplog):
     path = write_wav(tmp_path / "a.wav", np.full(16_000, 1000, np.int16))
-    finder = KeyFinder(KeySettings(), tmp_path / "cache")
+    finder = KeyFinder(KeySettings(at="boundaries"), tmp_path / "cache")
     keys = finder.of_clip(path, 30, RATE)
     file = next((tmp_path / "cache").glob("*.npy"))
     np.save(file, np.array([3.0, 1.0]))
@@ -149,12 +150,12 @@ def test_times_in_the_cache_that_are_damaged_are_found_anew(tmp_path, listener, 
 
 
 def test_a_text_reaches_the_aligner(listener):
-    found = KeyFinder(KeySettings()).of_recording(torch.ones(16_000), 30, RATE, transcript=Transcript(()))
+    found = KeyFinder(KeySettings(at="boundaries")).of_recording(torch.ones(16_000), 30, RATE, transcript=Transcript(()))
     assert np.array_equal(found, frames_at(boundaries(SPOKEN), 30, RATE))
 
 
 def finders(*sources):
-    return [KeyFinder(KeySettings(source)) for source in sources]
+    return [KeyFinder(KeySettings(source, "boundaries")) for source in sources]
 
 
 def loader(monkeypatch, **aligners):
