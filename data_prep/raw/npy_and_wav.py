@@ -55,6 +55,17 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
         InputError: no such file, no wav file, cut short, no samples, or a sample that is not finite.
     """
     check_sound(path)
+    return read_any_sound(path)
+
+
+def read_any_sound(path: Path) -> tuple[np.ndarray, int]:
+    """Read a sound or film of any format as :func:`read_sound` reads a wav file.
+
+    Raises:
+        InputError: a wav file that is cut short, or what :func:`otlib.speech.recording.read_recording` refuses.
+    """
+    if path.is_file():
+        _check_whole(path)
     recording = read_recording(path, frame_rate=None)
     samples = np.clip(np.rint(recording.samples * np.float32(2**15)), -(2**15), 2**15 - 1)
     return samples.astype(np.int16), recording.sample_rate
@@ -67,8 +78,7 @@ def check_sound(path: Path) -> None:
         InputError: no such file, no wav file, cut short, or of an impossible rate.
     """
     try:
-        if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
-            raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
+        _check_whole(path)
         with opened(path) as file:  # given a name, libsndfile opens only UTF-8
             rate = soundfile.info(file).samplerate
         if rate not in SOUND_RATES:
@@ -77,10 +87,17 @@ def check_sound(path: Path) -> None:
         raise InputError(f"{path}: is not a wav file that can be read; convert it to 16-bit wav") from error
 
 
+def _check_whole(path: Path) -> None:
+    """Refuse a wav file that is shorter than its header promises, which libsndfile reads without complaint."""
+    if (promised := _promised_bytes(path)) > (there := path.stat().st_size):
+        raise InputError(f"{path}: is cut short, {there} bytes of {promised}; copy it again")
+
+
 def _promised_bytes(path: Path) -> int:
-    """Return the length in bytes that a wav file's header promises; libsndfile reads a shorter file without complaint."""
+    """Return the length in bytes that a wav file's header promises, 0 for what is no wav file."""
     with opened(path) as file:
-        if file.read(12)[:4] != b"RIFF":
+        beginning = file.read(12)
+        if beginning[:4] != b"RIFF" or beginning[8:] not in (b"WAVE", b""):
             return 0
         while len(header := file.read(8)) == 8:
             size = int.from_bytes(header[4:], "little")

@@ -130,6 +130,27 @@ def read_clip(clip: SourceClip, frame_rate: float) -> tuple[np.ndarray, np.ndarr
     return frames, samples, rate, surplus
 
 
+def faulty_clips(clips: Sequence[SourceClip], frame_rate: float | None) -> dict[str, str]:
+    """Return the fault of each faulty clip; the lengths of sound and motion are compared only if the rate is known."""
+    faults = {}
+    for clip in tqdm(clips, desc="checking", unit="clip"):
+        try:
+            if frame_rate is None:
+                check_finite(clip.read()[0], f"{clip.origin} ({clip.name})")
+            else:
+                read_clip(clip, frame_rate)
+        except InputError as error:
+            faults[clip.name] = str(error)
+    return faults
+
+
+def listed(folder: Path, problems: Sequence[str]) -> list[str]:
+    """Return one problem alone, or several below a line that counts them."""
+    if len(problems) == 1:
+        return list(problems)
+    return [f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {problem}" for problem in problems)]
+
+
 def fit(frames: np.ndarray, samples: np.ndarray, rate: int, frame_rate: float,
         name: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Cut the longer of motion and sound to the shorter where their lengths differ by more than the format allows.

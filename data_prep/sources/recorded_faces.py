@@ -24,14 +24,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from data_prep.raw.derived_regions import derive_regions
 from data_prep.raw.mesh_files import read_mesh
 from data_prep.raw.npy_and_wav import check_finite, map_motion, read_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions
 from data_prep.raw.units import UNIT_HELP, check_size, metres_per_unit
-from data_prep.sources.conversion import Source, SourceClip, convert, read_clip, with_lips
+from data_prep.sources.conversion import Source, SourceClip, convert, faulty_clips, listed, with_lips
 from data_prep.sources.recorded_faces_folder import EVERYONE, Recordings, Take, look_through
 from otlib.data.check import REQUIRED_REGIONS
 from otlib.errors import InputError, shown
@@ -142,10 +141,10 @@ def build(out: Path | str, recordings: Recordings, folder: Path, options: argpar
             problems.append(str(error))
     clips = [_clip(take, templates, recordings.faces, options.unit) for take in recordings.takes if templates]
     if problems or faults or options.leave_out:  # something already prevents a plain conversion, so check all clips
-        faults |= _faults(clips, None if problems else options.frame_rate)
+        faults |= faulty_clips(clips, None if problems else options.frame_rate)
         clips = [clip for clip in clips if clip.name not in faults]
         if problems or not clips or not options.leave_out:
-            raise InputError(*_listed(folder, problems + list(faults.values())))
+            raise InputError(*listed(folder, problems + list(faults.values())))
     derived = [name for name in REQUIRED_REGIONS if name not in regions]
     if derived:
         regions = _derived(recordings, templates, options.unit) | regions
@@ -158,7 +157,7 @@ def build(out: Path | str, recordings: Recordings, folder: Path, options: argpar
     try:
         report = convert(source, out, thorough=True)
     except InputError as error:
-        raise InputError(*_listed(folder, error.args)) from error
+        raise InputError(*listed(folder, error.args)) from error
     if derived:
         report += ("\nfound from the motion, so look at them in a picture or name your own: "
                    + ", ".join(f"{name} ({len(regions[name])} vertices)" for name in derived))
@@ -173,26 +172,6 @@ def _clip(take: Take, templates: Mapping[str, np.ndarray], faces: np.ndarray, me
     read = partial(read_take, take, _template(templates, take.row.subject), faces, metres)
     extras = {"text": take.row.text} if take.row.text else {}
     return SourceClip(take.name, take.row.subject, take.row.sentence, take.row.split, take.motion, read, extras)
-
-
-def _faults(clips: Sequence[SourceClip], frame_rate: float | None) -> dict[str, str]:
-    """Return the fault of each faulty clip; the lengths of sound and motion are compared only if the rate is known."""
-    faults = {}
-    for clip in tqdm(clips, desc="checking", unit="clip"):
-        try:
-            if frame_rate is None:
-                check_finite(clip.read()[0], f"{clip.origin} ({clip.name})")
-            else:
-                read_clip(clip, frame_rate)
-        except InputError as error:
-            faults[clip.name] = str(error)
-    return faults
-
-
-def _listed(folder: Path, problems: Sequence[str]) -> list[str]:
-    if len(problems) == 1:
-        return list(problems)
-    return [f"{folder}: {len(problems)} problems, so nothing was written", *(f"  {problem}" for problem in problems)]
 
 
 def _derived(recordings: Recordings, templates: Mapping[str, np.ndarray], metres: float) -> dict[str, np.ndarray]:

@@ -2,13 +2,15 @@
 
     otlib talk speech.wav                                         a page that plays, in speech_talking/
     otlib talk speech.m4a --format mp4 glb --out films            a film and a file for Blender, Unity, Unreal, three.js
+    otlib talk speech.wav --format csv json                       ARKit's 52 weights, for any head that has such shapes
     otlib talk speech.wav --head face.obj                         a head of your own
     otlib talk speech.wav --head face.obj --unit cm --up z --forward=-y --lips lips.txt
     otlib talk speech.wav --model results/runs/fast/models/ot_talk --out hello.mp4
     otlib talk speech.wav --model results/runs/fast/models/kmtalk --keys pocketsphinx frames --text "What is said."
 
 (`python -m otlib talk` is the same.) Any sound or video of any length will do. The head is the built-in one, or a mesh of
-your own with its mouth shut: lips, unit, axes, eyes, teeth and tongue are found on its shape, and what is found is said. Of
+your own with its mouth shut: lips, unit, axes, eyes, teeth and tongue are found on its shape, and what is found is said.
+Weights (csv, json) depend on no mesh: the built-in head speaks for them, and what they lose of its motion is said. Of
 several channels the one with the voice is heard. A model of KMTalk needs the recording's key frames; --keys and --text say
 where they come from.
 """
@@ -22,7 +24,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -101,8 +103,8 @@ def _counted(stretches: Iterable[np.ndarray], total: int) -> Iterator[np.ndarray
             bar.update(len(stretch))
 
 
-def _spoken(options: argparse.Namespace, model: Path, head: HeadAtRest, scratch: Path) -> TalkingHead:
-    """Return the head with its motion, which lies on the disk of ``scratch``."""
+def _speaker(options: argparse.Namespace, model: Path, scratch: Path) -> Callable[[HeadAtRest], TalkingHead]:
+    """Return a function that lets a head say the recording; the motion lies on the disk of ``scratch``."""
     from otlib.predict import find_keys, load_trained, talk  # torch and transformers take seconds; refusals come before
 
     trained = load_trained(model)
@@ -114,20 +116,42 @@ def _spoken(options: argparse.Namespace, model: Path, head: HeadAtRest, scratch:
         for sentence in keys.refused:
             print(f"warning: {sentence}", file=sys.stderr)
         print(f"{shown(options.recording)}: {keys}")
-    if head.own is None:
-        stretches = talk(trained, recording, head.template, head.topology, keys=keys)
-    else:
-        template, topology, middle = head.own.seen
-        stretches = head.own.carried(talk(trained, recording, template, topology, keys=keys, middle=middle))
-    if rate != trained.frame_rate:
-        stretches = at_frame_rate(stretches, trained.frame_rate, rate, count)
-    motion = on_disk(_counted(stretches, count), scratch)
-    own = {}
-    if head.own is not None:
-        frame = head.own.frame
-        own = {"metres_per_unit": frame.metres_per_unit, "rotation": None if frame.upright else frame.rotation,
-               "own_faces": head.own.faces}
-    return TalkingHead(shown(options.recording.name), motion, head.template, head.topology, rate, recording, **own)
+
+    def spoken(head: HeadAtRest) -> TalkingHead:
+        if head.own is None:
+            stretches = talk(trained, recording, head.template, head.topology, keys=keys)
+        else:
+            template, topology, middle = head.own.seen
+            stretches = head.own.carried(talk(trained, recording, template, topology, keys=keys, middle=middle))
+        if rate != trained.frame_rate:
+            stretches = at_frame_rate(stretches, trained.frame_rate, rate, count)
+        motion = on_disk(_counted(stretches, count), scratch)
+        own = {}
+        if head.own is not None:
+            frame = head.own.frame
+            own = {"metres_per_unit": frame.metres_per_unit, "rotation": None if frame.upright else frame.rotation,
+                   "own_faces": head.own.faces}
+        return TalkingHead(shown(options.recording.name), motion, head.template, head.topology, rate, recording, **own)
+
+    return spoken
+
+
+def _talking(options: argparse.Namespace, head: HeadAtRest, spoken: Callable[[HeadAtRest], TalkingHead],
+             formats: list[str]) -> dict[str, TalkingHead]:
+    """Return who speaks in each format: the head, but the built-in one for weights of its shapes."""
+    shaped = [name for name in formats if FORMATS[name].of_shapes]
+    own = head.own is not None
+    talking = dict.fromkeys(formats, spoken(head)) if len(shaped) < len(formats) or not own else {}
+    if shaped:
+        from data_prep.talk.named_weights import with_weights
+
+        resolution = "low" if own else options.head
+        speaker = spoken(built_in_head(resolution)) if own else talking[shaped[0]]
+        solved = with_weights(speaker, resolution, partial(_bar, name="weights", total=len(speaker.motion)))
+        talking |= dict.fromkeys(shaped, solved)
+        if own:
+            print(f"{' and '.join(shaped)}: spoken by the built-in head, since weights depend on no mesh")
+    return talking
 
 
 def _parser() -> Parser:
@@ -184,8 +208,8 @@ def main(arguments: list[str] | None = None) -> int:
             stack.enter_context(own_folder(folder, others=True))
         place = folder or next(iter(paths.values())).absolute().parent
         scratch = next(parent for parent in (place, *place.absolute().parents) if parent.is_dir())
-        talking = _spoken(options, model, head, scratch)
-        for name, path in paths.items():
+        for name, talking in _talking(options, head, _speaker(options, model, scratch), list(paths)).items():
+            path = paths[name]
             report = FORMATS[name].write(path, talking, partial(_bar, name=name, total=len(talking.motion)))
             print(f"{shown(path)}: {report}")
     return 0

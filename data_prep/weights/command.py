@@ -17,12 +17,12 @@ import numpy as np
 from data_prep.weights.heads import read_head
 from otlib.errors import InputError, shown
 from otlib.export.audio2face import write_audio2face
-from otlib.export.blendshapes import Blendshapes, named_targets, solve_weights
+from otlib.export.blendshapes import Blendshapes, lips_lost, named_targets, solve_weights
 from otlib.export.glb import write_glb
 from otlib.export.live_link import write_live_link
 from otlib.files import map_array, read_array
 from otlib.settings import FRAME_RATES, Range, number_of
-from otlib.topology import MILLIMETRES, Topology
+from otlib.topology import Topology
 
 HELP = "weights of ARKit's named shapes for a motion: Live Link Face CSV, Audio2Face JSON or glb"
 FORMATS = (".csv", ".json", ".glb")
@@ -65,11 +65,11 @@ def run(arguments: argparse.Namespace) -> None:
     except ValueError as error:
         raise InputError(f"{arguments.template}: {error}") from error
     try:
-        weights = solve_weights(vertices, shapes, noise_mm=arguments.noise_mm)
+        weights = solve_weights(vertices, shapes, noise_mm=arguments.noise_mm, gap=family.topology.lip_gap)
     except ValueError as error:
         raise InputError(f"{frames}: {error}") from error
     _write(out, vertices, shapes, weights, family.topology, arguments.frame_rate)
-    lost = loss(vertices, shapes, weights, family.topology)
+    lost = lips_lost(vertices, shapes, weights, family.topology)
     print(f"{shown(out)}: {len(weights)} frames, {len(shapes.names)} shapes; {lost}")
 
 
@@ -82,20 +82,3 @@ def _write(out: Path, vertices: np.ndarray, shapes: Blendshapes, weights: np.nda
         write = write_live_link if kind == ".csv" else write_audio2face
         write(out, shapes.names, weights, frame_rate)
 
-
-def loss(vertices: np.ndarray, shapes: Blendshapes, weights: np.ndarray, topology: Topology) -> str:
-    """Return in words what the shapes lose of a motion: distances at the lips, and of the gap between them.
-
-    Args:
-        vertices: (T, V, 3) metres.
-        shapes, weights: the head's shapes, and weights (T, K) that were solved.
-        topology: has the regions lips and lip_gap.
-    """
-    error = np.empty((len(vertices), len(topology.lips)))
-    gap = np.empty(len(vertices))
-    for frame, (true, weight) in enumerate(zip(vertices, weights, strict=True)):
-        solved = shapes.pose(weight[None])[0]
-        error[frame] = MILLIMETRES * np.linalg.norm(solved[topology.lips] - true[topology.lips], axis=1)
-        gap[frame] = topology.gap_mm(solved) - topology.gap_mm(true)
-    return (f"lips within {error.mean():.2f} mm of the motion on average and {error.max():.2f} mm at most, their gap within "
-            f"{np.abs(gap).mean():.2f} and {np.abs(gap).max():.2f} mm")

@@ -25,10 +25,24 @@ def read_head(path: Path, vertices: int) -> FaceFamily:
             raise InputError(f"{path}: MakeHuman's head has {len(family.neutral):,} vertices, but the frames have "
                              f"{vertices:,}; give the head that speaks in them")
         return family
-    folder = model_folder(path)
     for resolution, count in RESOLUTIONS.items():
         if count == vertices:
-            files = tuple(file for name in ARKIT_NAMES for file in kit_names(name) if file != "jawOpen")
-            return read_model(folder, ("jawOpen",), files, resolution).family
-    raise InputError(f"{folder}: the heads of ICT-FaceKit have {', '.join(f'{count:,}' for count in RESOLUTIONS.values())} "
-                     f"vertices, but the frames have {vertices:,}; give the head that speaks in them")
+            return read_kit(path, resolution)
+    counts = ", ".join(f"{count:,}" for count in RESOLUTIONS.values())
+    raise InputError(f"{model_folder(path)}: the heads of ICT-FaceKit have {counts} vertices, but the frames have "
+                     f"{vertices:,}; give the head that speaks in them")
+
+
+def read_kit(path: Path, resolution: str) -> FaceFamily:
+    """Read ICT-FaceKit's heads at a resolution, with all of ARKit's shapes that the checkout has.
+
+    Raises:
+        InputError: jawOpen is missing or is not what its name says, or a file is damaged.
+    """
+    folder = model_folder(path)
+    files = tuple(file for name in ARKIT_NAMES for file in kit_names(name) if file != "jawOpen")
+    model = read_model(folder, ("jawOpen",), files, resolution)
+    try:
+        return model.family
+    except InputError as error:
+        raise InputError(f"{folder}: {error}") from error

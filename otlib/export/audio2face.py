@@ -1,5 +1,6 @@
 """Weights of ARKit's shapes as the JSON that NVIDIA's Audio2Face exports, which Maya, Blender and Unreal plug-ins read."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from otlib.export.arkit import ARKIT_NAMES, in_arkit_order
-from otlib.files import write_json
+from otlib.files import atomic_write
 
 _DIGITS = 8  # after the point
 
@@ -29,5 +30,10 @@ def write_audio2face(path: Path | str, names: Sequence[str], weights: Float[np.n
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
     table = in_arkit_order(names, weights).astype(float).round(_DIGITS)
-    write_json(path, {"exportFps": float(frame_rate), "numFrames": len(table), "numPoses": len(ARKIT_NAMES),
-                      "facsNames": list(ARKIT_NAMES), "weightMat": table.tolist()})
+    facts = json.dumps({"exportFps": float(frame_rate), "numFrames": len(table), "numPoses": len(ARKIT_NAMES),
+                        "facsNames": ARKIT_NAMES})
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.write(f'{facts[:-1]}, "weightMat": [\n')  # then row by row: an hour's would take a gigabyte at once
+        for frame, row in enumerate(table):
+            file.write(f"{',' if frame else ''}{json.dumps(row.tolist())}\n")
+        file.write("]}\n")

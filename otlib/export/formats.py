@@ -23,14 +23,16 @@ class Format:
     Attributes:
         what: what it is good for, in a few words.
         write: writes a head to a path, and returns what there is to say of the file.
-        begin: the first four bytes of every such file; empty for a folder of files.
+        begin: the first four bytes of every such file, b"JSON" for that; empty for a folder of files.
         check: raises InputError if this machine cannot write it.
+        of_shapes: whether it holds weights of named shapes, so that :attr:`TalkingHead.shape_weights` are needed.
     """
 
     what: str
     write: Callable[[Path, TalkingHead, Progress], str]
     begin: bytes = b""
     check: Callable[[], object] = lambda: None
+    of_shapes: bool = False
 
 
 def _html(path: Path, head: TalkingHead, progress: Progress) -> str:
@@ -74,6 +76,19 @@ def _npy(path: Path, head: TalkingHead, progress: Progress) -> str:
     return f"float32 {head.motion.shape}"
 
 
+def _weights(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
+    def write(path: Path, head: TalkingHead, progress: Progress) -> str:
+        from otlib.export.audio2face import write_audio2face
+        from otlib.export.live_link import write_live_link
+
+        if (solved := head.shape_weights) is None:
+            raise ValueError(f"shape_weights: the head has none, which a {kind} file consists of")
+        {"csv": write_live_link, "json": write_audio2face}[kind](path, solved.names, solved.weights, head.frame_rate)
+        return f"{len(solved.weights)} frames, {len(solved.names)} of ARKit's 52 shapes move; {solved.lost}"
+
+    return write
+
+
 def _meshes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
     def write(path: Path, head: TalkingHead, progress: Progress) -> str:
         from otlib.export.mesh_frames import write_meshes
@@ -89,6 +104,10 @@ FORMATS = {
     "html": Format("a page that plays in any browser, with sound; the head can be turned", _html, b"<!do"),
     "mp4": Format("a film with sound; needs the extra otlib[notebook]", _mp4, b"\0\0\0 ", _can_film),
     "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF"),
+    "csv": Format("the weights of ARKit's 52 shapes as Live Link Face records them, for Unreal, MetaHuman and Blender",
+                  _weights("csv"), b"Time", of_shapes=True),
+    "json": Format("the same weights as Audio2Face exports them, for Unreal, Maya and Blender", _weights("json"), b"JSON",
+                   of_shapes=True),
     "npy": Format("one array of all frames, (T, V, 3) float32, in unit and axes of the head's file", _npy, b"\x93NUM"),
     "obj": Format("a folder with one OBJ file a frame, in unit and axes of the head's file", _meshes("obj")),
     "ply": Format("a folder with one binary PLY file a frame, in unit and axes of the head's file", _meshes("ply")),

@@ -1,7 +1,6 @@
 """Weights of ARKit's shapes as the CSV that the app Live Link Face records, which Unreal and Blender's add-ons read."""
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,14 +36,12 @@ def write_live_link(path: Path | str, names: Sequence[str], weights: Float[np.nd
     """
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(LIVE_LINK_COLUMNS)
-    still = ["0"] * len(_ANGLES)
-    for frame, row in enumerate(in_arkit_order(names, weights)):
-        table.writerow([timecode(frame / frame_rate), _COUNT, *(f"{weight:.{_DIGITS}f}" for weight in row), *still])
-    with atomic_write(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+    ordered, still = in_arkit_order(names, weights), ["0"] * len(_ANGLES)
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(LIVE_LINK_COLUMNS)
+        for frame, row in enumerate(ordered):
+            table.writerow([timecode(frame / frame_rate), _COUNT, *(f"{weight:.{_DIGITS}f}" for weight in row), *still])
 
 
 def timecode(seconds: float) -> str:

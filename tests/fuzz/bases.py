@@ -24,6 +24,7 @@ from tests.fixtures.processed_folder import write_faces
 from tests.fixtures.small_hubert import saved, whole_clip_hubert
 from tests.fixtures.talking_ball import FRAME_RATE, MOUTH, RADIUS, ball, talk
 from tests.fixtures.tiny_corpus import write_corpus
+from tests.fixtures.weight_tables import audio2face, frames, live_link, put, timecodes
 from tests.fuzz.spoiled_media import write_speech
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,6 +204,16 @@ def write_shaped_head(folder: Path) -> None:
     np.save(folder / "talk.npy", family.neutral + np.array([0.0, 0.5])[:, None, None] * family.expressions[17])
 
 
+def write_takes(folder: Path) -> None:
+    """Write a table of weights of each kind with its sound."""
+    weights = {"jawOpen": [0.1, 0.2, 0.5, 0.4, 0.2, 0.1], "mouthClose": [0.0] * 6}
+    put(folder / "a_01.csv", live_link(timecodes(12), {name: [*column, *column] for name, column in weights.items()}))
+    put(folder / "a_02.json", audio2face(FRAME_RATE, weights))
+    put(folder / "b_03.json", frames(np.arange(6) / FRAME_RATE, weights, FRAME_RATE))
+    for name in ("a_01", "a_02", "b_03"):
+        write_speech(folder / f"{name}.wav", 6 / FRAME_RATE)
+
+
 BASES = {
     "data": write_data_set,
     "training": write_training,
@@ -218,4 +229,5 @@ BASES = {
     "biwi_layout": biwi_folder.write_layout,
     "kit": write_kit,
     "shaped_head": write_shaped_head,
+    "takes": write_takes,
 }

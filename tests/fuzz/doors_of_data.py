@@ -28,7 +28,7 @@ from tests.fuzz.spoiled import (
     put,
     ways,
 )
-from tests.fuzz.spoiled_media import GLB, GLB_ODD, INDICES, OBJ, PICKLE, PLY, SOUND, TABLE, VL, VL_VALUES
+from tests.fuzz.spoiled_media import GLB, GLB_ODD, INDICES, OBJ, PICKLE, PLY, SOUND, TABLE, VL, VL_VALUES, WEIGHT_TABLE
 
 SET = "in/data"
 
@@ -494,6 +494,91 @@ WEIGHTS = Door(
     outputs=("out.csv",),
     every=4,
 )
+_T = "in/takes"
+
+
+def _rename_table(name: str) -> Callable[[Trial], None]:
+    def change(trial: Trial) -> None:
+        for ending in (".csv", ".wav"):
+            os.rename(trial.folder / _T / f"a_01{ending}", trial.folder / _T / f"{name}{ending}")
+        trial.raw += [name] if not name.isprintable() and "\udcff" not in name else []
+
+    return change
+
+
+_NO_NUMBER = {"text": '"0.1"', "null": "null", "NaN": "NaN", "1e999": "1e999", "true": "true", "a list": "[]"}
+_LATER, _WEIGHT = {"a time before": "-1"} | _NO_NUMBER, {"per cents": "35"} | _NO_NUMBER
+ARKIT = Door(
+    "arkit",
+    command("data_prep.__main__", "arkit"),
+    (
+        *_SOUND,
+        *ways("table", f"{_T}/a_01.csv", (ENTRY, CONTENT, WEIGHT_TABLE), ("a_01",)),
+        *ways("json", f"{_T}/a_02.json", (ENTRY, CONTENT, JSON), ("a_02",)),
+        *ways("sound", f"{_T}/a_01.wav", (ENTRY, CONTENT, SOUND, spoiled_media.CUT_SOUND), ("a_01",)),
+        *ways("sound", f"{_T}/a_01.wav", (spoiled_media.GOOD_SOUND,), verdict=ACCEPTED),
+        *ways("table", f"{_T}/clips.csv", (TABLE,)),
+        *fields(
+            f"{_T}/a_02.json",
+            {
+                ("exportFps",): spoiled.POSITIVE | spoiled.GONE,
+                ("numFrames",): spoiled.COUNT,
+                ("numPoses",): spoiled.COUNT,
+                ("facsNames",): spoiled.LIST | spoiled.GONE,
+                ("facsNames", "*"): spoiled.CHOICE,
+                ("weightMat",): spoiled.LIST | spoiled.GONE,
+                ("weightMat", "*"): spoiled.LIST,
+                ("weightMat", "*", "*"): _WEIGHT,
+            },
+            ("a_02", _T),
+        ),
+        *fields(
+            f"{_T}/b_03.json",
+            {
+                ("names",): spoiled.LIST | spoiled.GONE,
+                ("names", "*"): spoiled.CHOICE,
+                ("frames",): spoiled.LIST | spoiled.GONE,
+                ("frames", "*"): spoiled.OBJECT,
+                ("frames", "*", "weights"): spoiled.LIST | spoiled.GONE,
+                ("frames", "*", "weights", "*"): _WEIGHT,
+                ("frames", 3, "time"): _LATER | spoiled.GONE,
+                ("metadata", "frame_count"): spoiled.COUNT,
+                ("metadata", "blendshape_names"): spoiled.LIST,
+            },
+            ("b_03", _T),
+        ),
+        *fields(f"{_T}/b_03.json", {("metadata",): spoiled.GONE, ("more",): {"an unknown name": "17"}}, verdict=ACCEPTED),
+        *(
+            Way(
+                "name",
+                f"a take called {name}",
+                _rename_table(text),
+                ("a_01", "name"),
+                ACCEPTED if text.startswith(".") else REFUSED,
+            )
+            for name, text in options.EVIL.items()
+        ),
+        *options.numbers(
+            {
+                "--frame-rate": options.NUMBER,
+                "--timecode-rate": options.NUMBER,
+                "--row-rate": options.NUMBER,
+                "--longest-gap": options.NOT_NEGATIVE,
+                "--offset": {name: value for name, value in options.NOT_NEGATIVE.items() if name != "-1"},
+            }
+        ),
+        *options.texts("--resolution", ["", "narrow", "face\n"], ("--resolution",)),
+        *options.texts("--head", ["absent", "low\n", _T, f"{_T}/a_01.wav"], ("no such file", "holds no head", "a_01")),
+        *options.texts("--head", ["low", "medium"], verdict=ACCEPTED),
+        *options.outputs("--out", _T),
+        *options.evil_names(_T),
+        *options.evil_outputs("--out"),
+    ),
+    ("takes",),
+    ("--raw", _T, "--out", "out"),
+    check=_made,
+    many=True,
+)
 SYNTHETIC = Door(
     "synthetic",
     command("data_prep.__main__", "synthetic"),
@@ -605,6 +690,7 @@ DOORS = [
     ICT,
     MAKEHUMAN,
     WEIGHTS,
+    ARKIT,
     SYNTHETIC,
     MESH,
     PICKLES,

@@ -324,6 +324,42 @@ TABLE: Changes = _texts(
     }
 )
 
+WEIGHT_TABLE: Changes = _texts(
+    {
+        "no line of names": "0,0,0\n0.1,0,0\n",
+        "names alone": "time,jawOpen\n",
+        "other names": "time,mood,weather\n0,0,0\n",
+        "a misspelt name": "time,jawOpen,jawOpne\n0,0,0\n",
+        "a name twice": "time,jawOpen,JAWOPEN\n0,0,0\n",
+        "no jaw": "time,mouthClose\n0,0\n",
+        "no times": "jawOpen\n0\n",
+        "times that fall": "time,jawOpen\n1,0\n0,0\n",
+        "a time of NaN": "time,jawOpen\n0,0\nnan,0\n",
+        "a time of 1e300": "time,jawOpen\n0,0\n1e300,0\n",
+        "a time of 5,000 digits": f"time,jawOpen\n0,0\n{DIGITS},0\n",
+        "a long gap": "time,jawOpen\n0,0\n9,0\n",
+        "a day of rows": "jawOpen\n" + "0\n" * 80_000,
+        "no timecode": "Timecode,jawOpen\nnow,0\n",
+        "a timecode of 999 frames": "Timecode,jawOpen\n00:00:00:999,0\n",
+        "a timecode of 5,000 digits": f"Timecode,jawOpen\n00:00:00:{DIGITS},0\n",
+        "another alphabet": "Timecode,jawOpen\n00:00:00:٣,0\n",
+        "NaN": "time,jawOpen\n0,nan\n",
+        "Infinity": "time,jawOpen\n0,-inf\n",
+        "per cents": "time,jawOpen\n0,35\n",
+        "text": "time,jawOpen\n0,open\n",
+        "escapes": "time,jawOpen\n0,\x1b[31m\n",
+        "more cells": "time,jawOpen\n0,0,0\n",
+        "fewer cells": "time,jawOpen,mouthClose\n0,0\n",
+        "no face": "time,jawOpen\n0,\n",
+        "NUL": "time,jawOpen\n0,0\0\n",
+        "UTF-16": "time,jawOpen\n0,0\n".encode("utf-16"),
+        "a megabyte of a cell": "time,jawOpen\n0," + "1" * 2**20 + "\n",
+        "a thousand commas": "," * 1000,
+        "an open quote": 'time,jawOpen\n0,"0\n',
+        "code": CODE,
+    }
+)
+
 INDICES: Changes = _texts(
     {
         "text": "lips",

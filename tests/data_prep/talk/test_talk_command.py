@@ -1,5 +1,8 @@
 """`otlib talk`: each format of a recording and a head, what is refused, and that nothing of anybody's is lost."""
 
+import csv
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -12,11 +15,14 @@ from imageio_ffmpeg import read_frames
 
 import otlib.talkers
 from data_prep.head import make_head
+from data_prep.head.named_shapes import named_shapes
 from data_prep.raw.mesh_files import read_mesh
 from data_prep.talk.__main__ import main, outputs_of
 from otlib.__main__ import main as otlib_main
 from otlib.errors import InputError
+from otlib.export.blendshapes import lips_lost, solve_weights
 from otlib.export.formats import FORMATS
+from otlib.export.talking_head import ShapeWeights, TalkingHead
 from otlib.heads import Known, understand_head
 from otlib.phonemes.timed_phoneme import Phoneme
 from otlib.predict import find_keys, load_trained, talk
@@ -89,7 +95,8 @@ def test_every_format_holds_the_motion(run, inputs, tmp_path):
     for name in light:
         if FORMATS[name].begin:
             with open(f"made/speech.{name}", "rb") as file:
-                assert file.read(4) == FORMATS[name].begin
+                begin = file.read(4)
+            assert begin == FORMATS[name].begin or (begin[:1] == b"{" and FORMATS[name].begin == b"JSON")
 
 
 @pytest.mark.slow
@@ -101,6 +108,69 @@ def test_a_film_begins_as_the_table_says_and_is_smaller_if_long(run, gl, monkeyp
     monkeypatch.setattr(film_frames, "_LONG_S", 0.5)
     assert f"{FRAMES} pictures of 480 x 480 pixels in place of 640 x 640" in run("--out", "speech.mp4")[1]
     assert next(read_frames("speech.mp4"))["size"] == (480, 480)
+
+
+def held_weights(folder):
+    """The weights (T, 23) of a csv and of a json in a folder, and their names."""
+    names = named_shapes().names
+    with open(f"{folder}/speech.csv", newline="", encoding="utf-8") as file:
+        rows = np.array([[float(row[name[0].upper() + name[1:]]) for name in names] for row in csv.DictReader(file)])
+    with open(f"{folder}/speech.json", encoding="utf-8") as file:
+        held = json.load(file)
+    return rows, np.array(held["weightMat"])[:, [held["facsNames"].index(name) for name in names]]
+
+
+def test_weights_are_those_of_the_built_in_heads_shapes(run, inputs):
+    status, out, _ = run("--head", "medium", "--format", "csv", "json", "--out", "made")
+    head, shapes = make_head(resolution="medium"), named_shapes("medium")
+    frames, gap = spoken(inputs, head.vertices, head.topology), head.topology.lip_gap
+    weights = solve_weights(frames, shapes, noise_mm=0.1, gap=gap)
+    lost = lips_lost(frames, shapes, weights, head.topology)
+    assert status == 0 and weights.max() > 0.05
+    assert out.splitlines() == [f"made/speech.{name}: {FRAMES} frames, 23 of ARKit's 52 shapes move; {lost}"
+                                for name in ("csv", "json")]
+    for held in held_weights("made"):
+        np.testing.assert_allclose(held, weights, atol=1e-6)
+
+
+def test_the_weights_depend_on_no_mesh(run, inputs, tmp_path):
+    assert run("--format", "csv", "json", "--out", "built_in")[0] == 0
+    status, out, _ = run("--head", inputs / "face.obj", "--format", "csv", "npy", "json", "--out", "own")
+    _, told, *files = out.splitlines()
+    assert status == 0 and told == "csv and json: spoken by the built-in head, since weights depend on no mesh"
+    assert [line.split(":")[0] for line in files] == ["own/speech.csv", "own/speech.npy", "own/speech.json"]
+    for name in ("speech.csv", "speech.json"):
+        assert (tmp_path / "own" / name).read_bytes() == (tmp_path / "built_in" / name).read_bytes()
+    head = own_head(inputs)
+    frames = next(head.carried([spoken(inputs, *head.seen[:2])]))
+    np.testing.assert_allclose(np.load("own/speech.npy"), 100 * frames @ Z_UP.T, atol=2e-5)
+
+
+def test_for_weights_alone_a_head_of_ones_own_does_not_speak(run, inputs, tmp_path, monkeypatch):
+    assert run("--out", "built_in.csv")[0] == 0
+    monkeypatch.setattr("otlib.heads.OwnHead.carried", None)
+    assert run("--head", inputs / "face.obj", "--out", "own.csv")[0] == 0
+    assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "built_in.csv").read_bytes()
+
+
+def test_weights_have_the_frame_rate_that_is_asked_for(run):
+    assert run("--frame-rate", "60", "--format", "csv", "json", "--out", "made")[0] == 0
+    with open("made/speech.json", encoding="utf-8") as file:
+        held = json.load(file)
+    assert (held["exportFps"], held["numFrames"]) == (60.0, 2 * FRAMES)
+
+
+def test_a_head_that_nobody_solved_weights_for_has_no_file_of_them(tmp_path, inputs):
+    head = make_head()
+    template = head.vertices.astype(np.float32)
+    talking = TalkingHead("a", template[None], template, head.topology, 30.0, read_recording(inputs / "speech.wav"))
+    for name in ("csv", "json"):
+        assert FORMATS[name].of_shapes
+        with pytest.raises(ValueError, match=f"the head has none, which a {name} file consists of"):
+            FORMATS[name].write(tmp_path / f"a.{name}", talking, iter)
+    with pytest.raises(ValueError, match="shape_weights: 2 frames, expected 1 as the motion"):
+        dataclasses.replace(talking, shape_weights=ShapeWeights(("jawOpen",), np.zeros((2, 1)), ""))
+    assert os.listdir(tmp_path) == []
 
 
 def own_head(inputs, **known):

@@ -10,10 +10,10 @@ from data_prep.head import make_head
 from otlib.errors import InputError
 from otlib.export.arkit import ARKIT_NAMES, in_arkit_order
 from otlib.export.audio2face import write_audio2face
-from otlib.export.blendshapes import Blendshapes, named_targets, solve_weights
+from otlib.export.blendshapes import Blendshapes, lips_lost, named_targets, solve_weights
 from otlib.export.glb import write_glb
 from otlib.export.live_link import LIVE_LINK_COLUMNS, timecode, write_live_link
-from otlib.topology import Topology
+from otlib.topology import MILLIMETRES, Topology
 from otlib.viz.normals import VertexNormals, split_creases
 from tests.oracles.glb_reader import Glb
 
@@ -101,6 +101,38 @@ def test_a_shape_that_moves_nothing_gets_no_weight(shapes):
     weights = speech(len(shapes.names), 6)
     found = solve_weights(shapes.pose(weights), still, noise_mm=0.01)
     assert (found[:, -1] == 0).all() and np.abs(found[:, :-1] - weights).max() < NOISY
+
+
+def test_the_gap_of_the_lips_is_kept_where_the_shapes_miss_the_mouth(head, shapes):
+    """Everything below the lips lies lower than any weights can say, and least squares open the mouth for it."""
+    gap = head.topology.lip_gap
+    sequence = shapes.pose(np.zeros((2, len(shapes.names))))
+    sequence[:, head.topology.regions["lips_lower"]] += [0.0, -0.003, 0.0]
+    sequence[:, gap] = shapes.neutral[gap]
+    wrong, kept = (MILLIMETRES * shapes.pose(solve_weights(sequence, shapes, gap=which))[:, gap] for which in (None, gap))
+    parted, shut = ((points[:, 0] - points[:, 1])[:, 1] for points in (wrong, kept))
+    assert (parted > 1).all() and (np.abs(shut) < 0.2).all()
+
+
+def test_the_gap_counts_as_thirty_vertices_and_vanishes_where_the_shapes_suffice(head, shapes):
+    gap = head.topology.lip_gap
+    weights = speech(len(shapes.names), 4)
+    assert np.abs(solve_weights(shapes.pose(weights), shapes, gap=gap) - weights).max() < EXACT
+    target = shapes.pose(np.random.default_rng(3).uniform(-1, 2, (3, len(shapes.names))))
+    found = solve_weights(target, shapes, gap=gap)
+    parting = 30 * (shapes.displacements[:, gap[0]] - shapes.displacements[:, gap[1]])  # (K, 3)
+    error = shapes.pose(found) - target
+    slope = np.einsum("tvc,kvc->tk", error, shapes.displacements)
+    slope += 30 * (error[:, gap[0]] - error[:, gap[1]]) @ parting.T
+    slope /= (shapes.displacements**2).sum((1, 2)) + (parting**2).sum(1)
+    assert np.abs(slope[(found > 1e-6) & (found < 1 - 1e-6)]).max() < 1e-6
+    assert slope[found <= 1e-6].min() > -1e-6 and slope[found >= 1 - 1e-6].max() < 1e-6
+
+
+def test_progress_sees_every_frame(shapes):
+    seen = []
+    solve_weights(shapes.pose(speech(len(shapes.names), 7)), shapes, progress=lambda frames: seen.extend(frames) or seen)
+    assert len(seen) == 7
 
 
 def test_a_still_face_has_no_weights_and_one_frame_is_enough(shapes):
@@ -225,6 +257,21 @@ def test_targets_that_do_not_fit_leave_no_file(tmp_path, head, shapes):
     with pytest.raises(ValueError, match="template"):
         write_glb(tmp_path / "a.glb", sequence, head.topology, FRAME_RATE, template=head.vertices, targets=targets)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_lips_lose_is_said(head, shapes, monkeypatch):
+    monkeypatch.setattr("otlib.export.blendshapes._FRAMES", 3)  # pieces of it
+    lips, (upper, lower) = head.topology.lips, head.topology.lip_gap
+    weights = np.zeros((8, len(shapes.names)))
+    sequence = shapes.pose(weights)
+    sequence[:, lips] += [0.0, 0.0, 0.001]
+    sequence[5, upper] = sequence[5, lower] + [0.004, 0.0, 0.0]
+    further = MILLIMETRES * np.linalg.norm(sequence[5, upper] - shapes.neutral[upper])
+    average = 1 + (further - 1) / (8 * len(lips))
+    rest = head.topology.gap_mm(shapes.neutral)
+    assert lips_lost(sequence, shapes, weights, head.topology) == (
+        f"lips within {average:.2f} mm of the motion on average and {further:.2f} mm at most, their gap within "
+        f"{(4 - rest) / 8:.2f} and {4 - rest:.2f} mm")
 
 
 def test_what_the_shapes_cannot_do_is_reported(shapes):
