@@ -1,6 +1,7 @@
 """The commands of the project; each has its own --help. Installed, `otlib` is the same as `python -m otlib`.
 
     python -m otlib talk speech.wav
+    python -m otlib head face.obj
     python -m otlib prepare synthetic --out data/corpus
     python -m otlib train --data data/corpus --out results/runs/first
     python -m otlib align speech.wav --text "What is said in it."
@@ -27,6 +28,7 @@ _DIRECTIONS = Range(1, 100_000)  # the error falls with their square root or fas
 
 DELEGATED = {
     "talk": ("data_prep.talk.__main__", "Let a head speak a recording: a page, a film, or a file for Blender and engines."),
+    "head": ("data_prep.talk.look", "Look at a head of your own before it talks: what is found of it, and a picture."),
     "prepare": ("data_prep.__main__", "Prepare a data set, or check one."),
     "train": ("otlib.train.__main__", "Train OT-Talk or KMTalk on a prepared data set."),
     "align": ("data_prep.align.__main__", "Find the times of the phonemes in a recording."),

@@ -12,12 +12,14 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
+import trimesh
 
 from data_prep.__main__ import SOURCES
 from data_prep.__main__ import main as data_prep
 from data_prep.align.__main__ import main as align
 from data_prep.encoder import phoneme_classifiers
 from data_prep.encoder.pretrain import main as pretrain
+from data_prep.head import make_head
 from data_prep.ict.stand_in_kit import write_kit
 from notebooks.driver import clean, compare, copy_notebooks, published_table, sweep
 from notebooks.driver import run as driver
@@ -64,6 +66,8 @@ def world(tmp_path_factory):
     shutil.copy(ROOT / "otlib/speech/encoders/hubert-small/model.safetensors", root / "encoder")
     (root / "sound").mkdir()
     soundfile.write(root / "sound/said.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000)
+    head = make_head()
+    trimesh.Trimesh(head.vertices, head.topology.faces, process=False).export(root / "face.obj")
     for name in ("lips", "upper"):
         (root / f"{name}.txt").write_text("0, 1, 2, 3")
     return root
@@ -98,6 +102,7 @@ FOLDERS = {
 FILES = {
     "align --json": (align, ["{world}/sound/said.wav", "--text", "No.", "--json", OUT]),
     "align --picture": (align, ["{world}/sound/said.wav", "--text", "No.", "--picture", OUT]),
+    "otlib head": (otlib, ["head", "{world}/face.obj", "--out", OUT]),
     "otlib align": (otlib, ["align", "{world}/sound/said.wav", "--text", "No.", "--json", OUT]),
 }
 
@@ -264,7 +269,7 @@ def test_every_command_is_here():
     commands = {name for name, file in modules.items() if "otlib.commands" != name
                 and any(isinstance(node, ast.FunctionDef) and node.name == "main"
                         for node in ast.parse(file.read_text(encoding="utf-8")).body)}
-    tested = {"otlib", "data_prep", "data_prep.align", "data_prep.talk", "data_prep.encoder.pretrain",
+    tested = {"otlib", "data_prep", "data_prep.align", "data_prep.talk", "data_prep.talk.look", "data_prep.encoder.pretrain",
               "data_prep.encoder.phoneme_classifiers", "otlib.train", *(
                   f"notebooks.driver.{name}" for name in ("run", "sweep", "published_table", "copy_notebooks", "compare",
                                                           "clean"))}

@@ -4,6 +4,7 @@
     otlib talk speech.m4a --format mp4 glb --out films            a film and a file for Blender, Unity, Unreal, three.js
     otlib talk speech.wav --format csv json                       ARKit's 52 weights, for any head that has such shapes
     otlib talk speech.wav --head face.obj                         a head of your own
+    otlib talk speech.wav --head face.obj --named --out face.glb  its shapes with ARKit's names, for an engine
     otlib talk speech.wav --head face.obj --unit cm --up z --forward=-y --lips lips.txt
     otlib talk speech.wav --model results/runs/fast/models/ot_talk --out hello.mp4
     otlib talk speech.wav --model results/runs/fast/models/kmtalk --keys pocketsphinx frames --text "What is said."
@@ -32,9 +33,7 @@ import numpy as np
 from tqdm import tqdm
 
 from data_prep.align.said import TEXT_HELP, file_of, transcript_of
-from data_prep.raw.region_files import add_lips_arguments
-from data_prep.raw.units import UNIT_HELP, metres_per_unit
-from data_prep.talk.head import HeadAtRest, built_in_head, is_built_in, read_head
+from data_prep.talk.head import HeadAtRest, add_head_arguments, built_in_head, is_built_in, own_head
 from otlib.commands import Parser, command
 from otlib.data.whole_folder import refuse_overlap, removable
 from otlib.errors import InputError, shown
@@ -43,7 +42,6 @@ from otlib.export.frame_rate import at_frame_rate
 from otlib.export.mesh_frames import FRAMES
 from otlib.export.talking_head import TalkingHead
 from otlib.files import on_disk
-from otlib.heads import AXES, Known
 from otlib.own_files import check_replaceable, check_writable, own_folder
 from otlib.phonemes.key_frames import OF_RECORDINGS
 from otlib.settings import FRAME_RATES, number_of
@@ -139,19 +137,26 @@ def _speaker(options: argparse.Namespace, model: Path, scratch: Path) -> Callabl
 def _talking(options: argparse.Namespace, head: HeadAtRest, spoken: Callable[[HeadAtRest], TalkingHead],
              formats: list[str]) -> dict[str, TalkingHead]:
     """Return who speaks in each format: the head, but the built-in one for weights of its shapes."""
-    shaped = [name for name in formats if FORMATS[name].of_shapes]
+    weights = [name for name in formats if FORMATS[name].of_shapes]
+    named = [name for name in formats if options.named and FORMATS[name].names_shapes]
     own = head.own is not None
-    talking = dict.fromkeys(formats, spoken(head)) if len(shaped) < len(formats) or not own else {}
-    if shaped:
-        from data_prep.talk.named_weights import with_weights
-
-        resolution = "low" if own else options.head
-        speaker = spoken(built_in_head(resolution)) if own else talking[shaped[0]]
-        solved = with_weights(speaker, resolution, partial(_bar, name="weights", total=len(speaker.motion)))
-        talking |= dict.fromkeys(shaped, solved)
-        if own:
-            print(f"{' and '.join(shaped)}: spoken by the built-in head, since weights depend on no mesh")
+    talking: dict[str, TalkingHead] = {}
+    if not own or len(weights) < len(formats):
+        talking = dict.fromkeys(formats, itself := spoken(head))
+        if on_itself := named + weights * (not own):
+            talking |= dict.fromkeys(on_itself, _solved(itself, head, "low" if own else options.head))
+    if own and weights:
+        built_in = built_in_head()
+        talking |= dict.fromkeys(weights, _solved(spoken(built_in), built_in))
+        print(f"{' and '.join(weights)}: spoken by the built-in head, since weights depend on no mesh")
     return talking
+
+
+def _solved(talking: TalkingHead, head: HeadAtRest, resolution: str = "low") -> TalkingHead:
+    from data_prep.talk.named_weights import shapes_of, with_weights
+
+    shapes = shapes_of(head, resolution)
+    return with_weights(talking, shapes, partial(_bar, name="weights", total=len(talking.motion)))
 
 
 def _parser() -> Parser:
@@ -160,12 +165,7 @@ def _parser() -> Parser:
     parser.add_argument("--head", default="low", metavar="MESH",
                         help="OBJ, PLY, GLB or glTF; or low, medium or high, the built-in head at this resolution (default: "
                              "low, on which models are trained)")
-    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
-                        help=UNIT_HELP.replace("(default: m)", "(default: found by the mouth's width)"))
-    parser.add_argument("--up", choices=AXES, metavar="AXIS",
-                        help="the way up in the mesh: x, y, z, or --up=-x and so on (default: found by the nose)")
-    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of the face (default: found)")
-    add_lips_arguments(parser, "found: a slit across the middle of the face")
+    add_head_arguments(parser)
     parser.add_argument("--model", type=Path, metavar="FOLDER",
                         help="a trained model, such as results/runs/fast/models/ot_talk (default: the one in the package)")
     parser.add_argument("--out", type=Path, metavar="PATH",
@@ -173,6 +173,10 @@ def _parser() -> Parser:
     parser.add_argument("--format", nargs="+", choices=FORMATS, metavar="NAME",
                         help="one or several of: " + "; ".join(f"{name}, {kind.what}" for name, kind in FORMATS.items())
                              + f" (default: what --out ends in, or {_DEFAULT})")
+    parser.add_argument("--named", action="store_true",
+                        help="give shapes of a glb or usd ARKit's names, jawOpen and so on, which tools know, in place of "
+                             "principal ones, which follow the motion more closely; to a head of your own they are carried "
+                             "from the built-in one, and what is lost is said")
     parser.add_argument("--frame-rate", type=number_of(float, FRAME_RATES), metavar="N",
                         help="frames a second (default: the model's, 30 as a rule); another rate is interpolated linearly "
                              "from the model's frames, and a lower one may miss short closures of the lips")
@@ -195,14 +199,18 @@ def main(arguments: list[str] | None = None) -> int:
     formats = list(dict.fromkeys(options.format)) if options.format else None
     folder, paths = outputs_of(options.recording, options.out, formats)
     read = [options.recording, model, options.lips, None if built_in else Path(options.head), file_of(options.text)]
+    if options.named and not any(FORMATS[name].names_shapes for name in paths):
+        raise InputError("--named is of files with shapes; add --format glb or usd")
     _refuse_early(folder, paths, [path for path in read if path is not None])
     if built_in:
         head = built_in_head(options.head)
     else:
-        known = Known(options.unit, options.up, options.forward)
-        head = read_head(Path(options.head), known, options.lips, options.counted_from)
+        head = own_head(Path(options.head), options)
         if head.said:
             print(f"{shown(options.head)}: read as {head.said}")
+        if options.named and head.own.lips.gap is None:
+            raise InputError(f"{shown(options.head)}: the line between its lips is not found, without which shapes cannot "
+                             "be carried to it; leave --named out")
     with contextlib.ExitStack() as stack:
         if folder is not None:
             stack.enter_context(own_folder(folder, others=True))

@@ -1,5 +1,6 @@
 """The head that is to talk: the built-in one, or a mesh of a person's own."""
 
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -7,8 +8,9 @@ import numpy as np
 
 from data_prep.head import RESOLUTIONS, make_head
 from data_prep.raw.mesh_files import read_meshes
-from data_prep.raw.region_files import read_indices
-from otlib.heads import Known, OwnHead, understand_head
+from data_prep.raw.region_files import add_lips_arguments, read_indices
+from data_prep.raw.units import UNIT_HELP, metres_per_unit
+from otlib.heads import AXES, Known, OwnHead, understand_head
 from otlib.topology import Topology
 
 
@@ -51,3 +53,22 @@ def read_head(path: Path, known: Known, lips: Path | None = None, first: int = 0
     own = understand_head(str(path), mesh.vertices, mesh.faces, known)
     meshes = f"{len(mesh.names)} meshes as one head ({', '.join(mesh.names)})" if mesh.names else ""
     return HeadAtRest(own.template, own.topology, own, "; ".join(filter(None, [meshes, own.said])))
+
+
+def add_head_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options that say what is known of a head of a person's own."""
+    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
+                        help=UNIT_HELP.replace("(default: m)", "(default: found by the mouth's width)"))
+    parser.add_argument("--up", choices=AXES, metavar="AXIS",
+                        help="the way up in the mesh: x, y, z, or --up=-x and so on (default: found by the nose)")
+    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of the face (default: found)")
+    add_lips_arguments(parser, "found: a slit across the middle of the face")
+
+
+def own_head(path: Path, options: argparse.Namespace) -> HeadAtRest:
+    """Read the head of a person's own of which the options say what is known.
+
+    Raises:
+        InputError: as :func:`read_head`.
+    """
+    return read_head(path, Known(options.unit, options.up, options.forward), options.lips, options.counted_from)

@@ -25,7 +25,8 @@ class Format:
         write: writes a head to a path, and returns what there is to say of the file.
         begin: the first four bytes of every such file, b"JSON" for that; empty for a folder of files.
         check: raises InputError if this machine cannot write it.
-        of_shapes: whether it holds weights of named shapes, so that :attr:`TalkingHead.shape_weights` are needed.
+        of_shapes: whether it holds weights of named shapes alone, so that :attr:`TalkingHead.shape_weights` are needed.
+        names_shapes: whether its shapes have their names where the head has such weights.
     """
 
     what: str
@@ -33,6 +34,7 @@ class Format:
     begin: bytes = b""
     check: Callable[[], object] = lambda: None
     of_shapes: bool = False
+    names_shapes: bool = False
 
 
 def _html(path: Path, head: TalkingHead, progress: Progress) -> str:
@@ -43,10 +45,33 @@ def _html(path: Path, head: TalkingHead, progress: Progress) -> str:
 
 
 def _glb(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.blendshapes import named_targets
     from otlib.export.glb import write_glb
 
-    report = write_glb(path, head.motion, head.topology, head.frame_rate, template=head.template)
-    return f"{report.targets} shapes, largest error {report.max_error_mm:.3f} mm"
+    if (solved := head.shape_weights) is None:
+        report = write_glb(path, head.motion, head.topology, head.frame_rate, template=head.template)
+        return f"{report.targets} shapes, largest error {report.max_error_mm:.3f} mm"
+    targets = named_targets(head.motion, solved.shapes, solved.weights)
+    report = write_glb(path, head.motion, head.topology, head.frame_rate, targets=targets)
+    return f"{report.targets} shapes with ARKit's names; {solved.lost}"
+
+
+def _usd(path: Path, head: TalkingHead, progress: Progress) -> str:
+    from otlib.export.blendshapes import named_targets
+    from otlib.export.usd import write_usd
+
+    if (solved := head.shape_weights) is None:
+        targets = write_usd(path, head.motion, head.topology, head.frame_rate, template=head.template)
+        return f"{len(targets.displacements)} shapes, largest error {targets.max_error_mm:.3f} mm"
+    targets = named_targets(head.motion, solved.shapes, solved.weights)
+    write_usd(path, head.motion, head.topology, head.frame_rate, targets=targets)
+    return f"{len(targets.displacements)} shapes with ARKit's names; {solved.lost}"
+
+
+def _can_write_usd() -> None:
+    if importlib.util.find_spec("pxr") is None:
+        raise InputError("a usd file needs usd-core, which is not installed: run `pip install 'otlib[usd]'`, or choose "
+                         "another format, such as glb")
 
 
 def _mp4(path: Path, head: TalkingHead, progress: Progress) -> str:
@@ -83,8 +108,9 @@ def _weights(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
 
         if (solved := head.shape_weights) is None:
             raise ValueError(f"shape_weights: the head has none, which a {kind} file consists of")
-        {"csv": write_live_link, "json": write_audio2face}[kind](path, solved.names, solved.weights, head.frame_rate)
-        return f"{len(solved.weights)} frames, {len(solved.names)} of ARKit's 52 shapes move; {solved.lost}"
+        names = solved.shapes.names
+        {"csv": write_live_link, "json": write_audio2face}[kind](path, names, solved.weights, head.frame_rate)
+        return f"{len(solved.weights)} frames, {len(names)} of ARKit's 52 shapes move; {solved.lost}"
 
     return write
 
@@ -103,7 +129,10 @@ def _meshes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
 FORMATS = {
     "html": Format("a page that plays in any browser, with sound; the head can be turned", _html, b"<!do"),
     "mp4": Format("a film with sound; needs the extra otlib[notebook]", _mp4, b"\0\0\0 ", _can_film),
-    "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF"),
+    "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF",
+                  names_shapes=True),
+    "usd": Format("for Omniverse, Houdini and Blender: the same as in a glb; needs the extra otlib[usd]", _usd, b"PXR-",
+                  _can_write_usd, names_shapes=True),
     "csv": Format("the weights of ARKit's 52 shapes as Live Link Face records them, for Unreal, MetaHuman and Blender",
                   _weights("csv"), b"Time", of_shapes=True),
     "json": Format("the same weights as Audio2Face exports them, for Unreal, Maya and Blender", _weights("json"), b"JSON",

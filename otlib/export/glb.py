@@ -8,20 +8,17 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import to_rgb
 
-from otlib.export.morph_targets import MorphTargets, fit_morph_targets
+from otlib.export.morph_targets import TOLERANCE_MM, MorphTargets, targets_of
+from otlib.export.moving_normals import moving_normals
 from otlib.files import atomic_write
 from otlib.topology import Topology
-from otlib.viz.materials import part_colour, part_gloss, split_faces
-from otlib.viz.normals import VertexNormals, split_creases
+from otlib.viz.materials import linear_colour, part_roughness, split_faces
+from otlib.viz.normals import split_creases
 
 # Codes of the glTF 2.0 specification, sections 3.6.2 and 5.
 _FLOAT32, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTEX_DATA, _INDEX_DATA = 34962, 34963
-TOLERANCE_MM = 0.1
-"""Largest error to aim for: a tenth of what the eye sees on a life-size face (our choice)."""
-_NORMAL_FRAMES = 300  # frames that the moving normals are fitted to: several times the 64 unknowns per coordinate
 
 
 @dataclass(frozen=True)
@@ -83,16 +80,10 @@ def write_glb(
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
     topology.check("vertices", vertices.shape)
-    if targets is None:
-        base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
-        targets = fit_morph_targets(vertices, base, max_targets, TOLERANCE_MM)
-    elif template is not None:
-        raise ValueError("template: the targets have a shape at rest of their own")
-    elif targets.base.shape != vertices.shape[1:] or len(targets.weights) != len(vertices):
-        raise ValueError(f"targets: {len(targets.weights)} frames of {len(targets.base)} vertices do not fit vertices of "
-                         f"shape {vertices.shape}")
+    targets = targets_of(vertices, template, targets, max_targets)
     split, copied = split_creases(targets.base, topology.faces)
-    surface = _surface(vertices, split, copied, targets)
+    surface = _Surface(targets.base[copied], targets.displacements[:, copied],
+                       *moving_normals(vertices, split, copied, targets))
     writer = _GlbWriter()
     primitives, materials = [], []
     for name, part_faces in split_faces(split, topology.parts).items():
@@ -120,29 +111,6 @@ class _Surface:
     position_displacements: np.ndarray  # (K, N, 3)
     normals: np.ndarray  # (N, 3)
     normal_displacements: np.ndarray  # (K, N, 3)
-
-
-def _surface(vertices: np.ndarray, split: np.ndarray, copied: np.ndarray, targets: MorphTargets) -> _Surface:
-    """Expand the targets to the copied vertices, with displacements of the normals.
-
-    Those of a named shape are its own; those of principal components fit the sequence with the positions' weights.
-    """
-    normals_of = VertexNormals(split, len(copied))
-    normals = normals_of(targets.base[copied])
-    if targets.names:
-        shapes = (targets.base + displacement for displacement in targets.displacements)
-        own = np.stack([normals_of(shape[copied]) - normals for shape in shapes]).astype(np.float32)
-        return _Surface(targets.base[copied], targets.displacements[:, copied], normals, own)
-    frames = np.unique(np.linspace(0, len(vertices) - 1, min(len(vertices), _NORMAL_FRAMES)).round().astype(int))
-    poses = (vertices[frame][copied].astype(np.float32) for frame in frames)
-    changes = np.stack([normals_of(pose) - normals for pose in poses])  # (n, N, 3)
-    displacements = np.linalg.lstsq(targets.weights[frames], changes.reshape(len(frames), -1), rcond=None)[0]  # (K, 3N)
-    return _Surface(
-        targets.base[copied],
-        targets.displacements[:, copied],
-        normals,
-        displacements.reshape(-1, *normals.shape).astype(np.float32),
-    )
 
 
 def _primitive(writer: "_GlbWriter", part_faces: np.ndarray, surface: _Surface, material: int) -> dict[str, Any]:
@@ -177,17 +145,13 @@ def _mesh(primitives: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
 
 
 def _material(name: str) -> dict[str, Any]:
-    # glTF stores linear colour: the inverse of the sRGB transfer function, IEC 61966-2-1
-    colour = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(part_colour(name))]
-    _, phong_exponent = part_gloss(name)
-    roughness = (2.0 / (phong_exponent + 2.0)) ** 0.25  # GGX alpha^2 = 2 / (n + 2), alpha = roughness^2
     return {
         "name": name,
         "doubleSided": True,  # many heads are open at the neck
         "pbrMetallicRoughness": {
-            "baseColorFactor": [*(round(c, 4) for c in colour), 1.0],
+            "baseColorFactor": [*(round(c, 4) for c in linear_colour(name)), 1.0],
             "metallicFactor": 0.0,
-            "roughnessFactor": round(roughness, 3),
+            "roughnessFactor": round(part_roughness(name), 3),
         },
     }
 

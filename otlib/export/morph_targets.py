@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+TOLERANCE_MM = 0.1
+"""Largest error to aim for: a tenth of what the eye sees on a life-size face (our choice)."""
 _OVERSAMPLING = 16  # extra directions that keep the first ones exact, after Halko et al. 2011, section 4.2
 _ITERATIONS = 4  # each multiplies the gap between kept and dropped directions by their squared ratio
 _CHUNK_VALUES = 4_000_000  # values in float64 at a time: 32 MB, whatever the sequence's length
@@ -28,6 +30,30 @@ class MorphTargets:
     weights: Float[np.ndarray, "T K"]
     max_error_mm: float
     names: tuple[str, ...] = ()
+
+
+def targets_of(vertices: Float[np.ndarray, "T V 3"], template: Float[np.ndarray, "V 3"] | None,
+               targets: MorphTargets | None, max_targets: int) -> MorphTargets:
+    """Return the targets that somebody gave for a sequence, or else its principal displacements.
+
+    Args:
+        vertices: (T, V, 3) metres.
+        template: (V, 3) metres, the base of principal displacements; the mean over the frames when None.
+        targets: named shapes and weights that follow ``vertices``, or None.
+        max_targets: the most principal displacements; there are fewer if these reach 0.1 mm.
+
+    Raises:
+        ValueError: shapes that do not fit, an empty sequence, a value that is not finite, or a template beside targets.
+    """
+    if targets is None:
+        base = vertices.mean(0, dtype=np.float64).astype(np.float32) if template is None else template
+        return fit_morph_targets(vertices, base, max_targets, TOLERANCE_MM)
+    if template is not None:
+        raise ValueError("template: the targets have a shape at rest of their own")
+    if targets.base.shape != vertices.shape[1:] or len(targets.weights) != len(vertices):
+        raise ValueError(f"targets: {len(targets.weights)} frames of {len(targets.base)} vertices do not fit vertices of "
+                         f"shape {vertices.shape}")
+    return targets
 
 
 def fit_morph_targets(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from otlib.export.blendshapes import Blendshapes
 from otlib.speech.recording import Recording
 from otlib.topology import Topology
 
@@ -15,12 +16,12 @@ class ShapeWeights:
     """What a head says by weights of named shapes, as engines and animators' tools want it.
 
     Attributes:
-        names: (K,) ARKit's names, each once.
+        shapes: the head's shapes with ARKit's names, K of them.
         weights: (T, K), 0 to 1.
         lost: in words, what of the motion these weights do not hold.
     """
 
-    names: tuple[str, ...]
+    shapes: Blendshapes
     weights: Float[np.ndarray, "T K"]
     lost: str
 

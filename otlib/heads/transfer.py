@@ -15,12 +15,14 @@ import numpy as np
 import ot
 from jaxtyping import Float
 from scipy.interpolate import RBFInterpolator
+from scipy.ndimage import median
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 from trimesh import Trimesh
 from trimesh.triangles import cross
 
 from otlib.heads import OwnHead
+from otlib.heads.surface import edges_of, undirected
 
 _POINTS, _ROUNDS, _AFFINE = 2000, 10, 3  # of each skin; of transport and spline; of these, those that are affine
 _BLUR = (0.010, 0.0012)  # metres: of the plan, in the first and in the last round
@@ -34,6 +36,7 @@ _BAG = np.array([0.035, 0.030, -0.014])  # the same: half the width and height, 
 _BAG_SLOPE = 0.25  # which lies deeper beside the middle
 _NEAR, _DENSER = 0.04, 8.0  # metres from the mouth within which points are so many times denser
 _SAMPLES, _NEIGHBOURS, _BLEND = 60_000, 8, 0.001  # of the skin that gives its motion; of them for a vertex; metres
+_TORN, _MENDS = 1.5, 3  # strain of most edges at a vertex that was laid on another place than its neighbours; rounds
 _SEED = 0
 
 
@@ -69,9 +72,9 @@ def carry_shapes(displacements: Float[np.ndarray, "K V 3"], source: OwnHead,
     weights = _weights(_registered(one, other)(one.vertices), one.normals, other)
     rest = target.seen[0]
     carried = []
-    for displacement in displacements:
+    for moved in _mended(one, np.array([weights @ displacement[given] for displacement in displacements])):
         frame = rest.copy()
-        frame[seen] += (weights @ displacement[given]).astype(np.float32)
+        frame[seen] += moved.astype(np.float32)
         carried.append(next(target.carried([frame[None]]))[0] - target.template)
     return np.array(carried, dtype=np.float32).reshape(-1, *target.template.shape)
 
@@ -162,3 +165,19 @@ def _weights(places: np.ndarray, normals: np.ndarray, skin: _Skin) -> csr_array:
     values = blend[..., None] * share[near]  # N k 3
     rows = np.repeat(np.arange(len(places)), values[0].size)
     return coo_array((values.ravel(), (rows, face[near].ravel())), (len(places), len(skin.vertices))).tocsr()
+
+
+def _mended(skin: _Skin, moved: np.ndarray) -> np.ndarray:
+    """Return displacements (K, N, 3) in which vertices that tear off from most of their neighbours move as those do."""
+    edges = undirected(edges_of(skin.faces))
+    ends = np.concatenate([edges, edges[:, ::-1]]).T
+    length = np.linalg.norm(skin.vertices[ends[0]] - skin.vertices[ends[1]], axis=1)
+    for _ in range(_MENDS if len(moved) else 0):
+        strain = np.linalg.norm(moved[:, ends[0]] - moved[:, ends[1]], axis=2).max(0) / np.maximum(length, 1e-9)
+        torn = median(strain, ends[0], np.arange(len(skin.vertices))) > _TORN
+        whole = torn[ends[0]] & ~torn[ends[1]]
+        mean = coo_array((np.ones(whole.sum()), ends[:, whole]), (len(torn),) * 2).tocsr()
+        count = mean.sum(1)
+        mend = np.flatnonzero(count)
+        moved[:, mend] = [mean[mend] @ one / count[mend, None] for one in moved]
+    return moved

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Integer
+from matplotlib.colors import to_rgb
 
 _COLOURS = {
     "skin": "#D8AE97",
@@ -41,6 +42,31 @@ def part_gloss(name: str) -> tuple[float, float]:
     return _GLOSS.get(name, _GLOSS["skin"])
 
 
+def linear_colour(name: str) -> tuple[float, float, float]:
+    """Return the colour of a part as files of scenes store it, linear: the inverse of sRGB's transfer, IEC 61966-2-1."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(part_colour(name)))
+    return red, green, blue
+
+
+def part_roughness(name: str) -> float:
+    """Return the roughness of a part, as glTF and USD define it: alpha^2 = 2 / (n + 2), alpha = roughness^2 (GGX)."""
+    return (2.0 / (part_gloss(name)[1] + 2.0)) ** 0.25
+
+
+def part_owners(face_count: int, parts: Mapping[str, np.ndarray]) -> tuple[list[str], Integer[np.ndarray, " F"]]:
+    """Return the names of all parts, with "skin" first, and which of them each face is in.
+
+    Args:
+        face_count: F.
+        parts: face indices of each part, as in a topology; faces in no part are "skin".
+    """
+    names = ["skin", *(name for name in parts if name != "skin")]
+    owner = np.zeros(face_count, dtype=np.int64)
+    for number, name in enumerate(names[1:], start=1):
+        owner[parts[name]] = number
+    return names, owner
+
+
 def split_faces(faces: Integer[np.ndarray, "F 3"], parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Split a face list by part.
 
@@ -51,8 +77,5 @@ def split_faces(faces: Integer[np.ndarray, "F 3"], parts: Mapping[str, np.ndarra
     Returns:
         The (Fp, 3) faces of each part that has any, in the order of ``parts``, with "skin" first.
     """
-    names = ["skin", *(name for name in parts if name != "skin")]
-    owner = np.zeros(len(faces), dtype=np.int64)
-    for number, name in enumerate(names[1:], start=1):
-        owner[parts[name]] = number
+    names, owner = part_owners(len(faces), parts)
     return {name: faces[owner == number] for number, name in enumerate(names) if (owner == number).any()}

@@ -18,6 +18,8 @@ from data_prep.head import make_head
 from data_prep.head.named_shapes import named_shapes
 from data_prep.raw.mesh_files import read_mesh
 from data_prep.talk.__main__ import main, outputs_of
+from data_prep.talk.head import read_head
+from data_prep.talk.named_weights import shapes_of
 from otlib.__main__ import main as otlib_main
 from otlib.errors import InputError
 from otlib.export.blendshapes import lips_lost, solve_weights
@@ -153,6 +155,33 @@ def test_for_weights_alone_a_head_of_ones_own_does_not_speak(run, inputs, tmp_pa
     assert (tmp_path / "own.csv").read_bytes() == (tmp_path / "built_in.csv").read_bytes()
 
 
+def names_in(path):
+    """The names of a glb's shapes."""
+    with open(path, "rb") as file:
+        content = file.read()
+    length = int.from_bytes(content[12:16], "little")
+    return json.loads(content[20: 20 + length])["meshes"][0].get("extras", {}).get("targetNames", [])
+
+
+def test_shapes_of_a_glb_have_arkits_names_if_asked_for(run):
+    status, out, _ = run("--named", "--format", "glb", "csv", "--out", "made")
+    assert status == 0 and "made/speech.glb: 23 shapes with ARKit's names; lips within" in out
+    assert names_in("made/speech.glb") == list(named_shapes().names)
+    assert run("--out", "plain.glb")[0] == 0 and "jawOpen" not in names_in("plain.glb")
+    assert run("--named", "--out", "a.npy")[0::2] == (2, "error: --named is of files with shapes; add --format glb or usd\n")
+
+
+@pytest.mark.slow
+def test_shapes_are_carried_to_a_head_of_ones_own(run, inputs):
+    assert run("--head", inputs / "face.obj", "--named", "--out", "own.glb")[0] == 0
+    assert names_in("own.glb") == list(named_shapes().names)
+    head = read_head(inputs / "face.obj", Known())
+    shapes = shapes_of(head)
+    worn = np.eye(len(shapes.names))[[shapes.names.index("jawOpen"), shapes.names.index("mouthClose")]]
+    opened, shut = head.topology.gap_mm(shapes.pose(np.stack([worn[0], worn.sum(0)])))
+    assert opened > 20 and shut < 1
+
+
 def test_weights_have_the_frame_rate_that_is_asked_for(run):
     assert run("--frame-rate", "60", "--format", "csv", "json", "--out", "made")[0] == 0
     with open("made/speech.json", encoding="utf-8") as file:
@@ -169,7 +198,7 @@ def test_a_head_that_nobody_solved_weights_for_has_no_file_of_them(tmp_path, inp
         with pytest.raises(ValueError, match=f"the head has none, which a {name} file consists of"):
             FORMATS[name].write(tmp_path / f"a.{name}", talking, iter)
     with pytest.raises(ValueError, match="shape_weights: 2 frames, expected 1 as the motion"):
-        dataclasses.replace(talking, shape_weights=ShapeWeights(("jawOpen",), np.zeros((2, 1)), ""))
+        dataclasses.replace(talking, shape_weights=ShapeWeights(named_shapes(), np.zeros((2, 23)), ""))
     assert os.listdir(tmp_path) == []
 
 
@@ -307,7 +336,7 @@ def keyed_motion(inputs, *sources):
 def test_a_model_with_key_frames_says_where_they_come_from(run, inputs, listener):
     status, out, err = run("--out", "a.npy", model=inputs / "keyed")
     assert (status, err) == (0, "") and out.splitlines()[0].endswith(
-        "speech.wav: 4 of 21 frames are key; they come from 'frames'")
+        "speech.wav: 5 of 21 frames are key; they come from 'frames'")
     np.testing.assert_array_equal(np.load("a.npy"), keyed_motion(inputs))
     status, out, err = run("--out", "b.npy", "--keys", "even", model=inputs / "keyed")
     assert (status, err) == (0, "") and "7 of 21 frames are key; they come from 'even', those of the model's" in out
@@ -328,7 +357,7 @@ def test_a_text_is_given_or_lies_in_a_file(run, inputs, tmp_path, listener):
     (tmp_path / "said.txt").write_text("\ufeffOne two three four.\n", encoding="utf-8")
     for text in ("One two three four.", "@said.txt"):
         status, out, err = run("--out", "a.npy", "--text", text, model=inputs / "keyed")
-        assert (status, err) == (0, "") and "5 of 21 frames are key; they come from 'frames' and the text" in out
+        assert (status, err) == (0, "") and "6 of 21 frames are key; they come from 'frames' and the text" in out
     assert run("--out", "a.npy", "--keys", "even", "--text", "One", model=inputs / "keyed")[0] == 2
     (tmp_path / "said.npy").write_bytes((tmp_path / "a.npy").read_bytes())
     before = sorted(os.listdir(tmp_path))
@@ -378,7 +407,7 @@ def test_wrong_arguments_end_with_status_2(arguments, capsys):
 @pytest.mark.slow
 def test_the_console_script_is_that_command_and_needs_no_library_of_pictures(inputs, tmp_path):
     """With the light dependencies only; the script itself is two lines that the installer writes."""
-    heavy = ("pyvista", "vtkmodules", "imageio", "imageio_ffmpeg", "IPython", "sklearn", "espeakng_loader")
+    heavy = ("pyvista", "vtkmodules", "imageio", "imageio_ffmpeg", "IPython", "sklearn", "espeakng_loader", "pxr")
     words = ["otlib", "talk", str(inputs / "speech.wav"), "--model", str(inputs / "talker"), "--format", "html", "glb"]
     program = ("import sys\n"
                f"for name in {heavy}: sys.modules[name] = None\n"
@@ -389,8 +418,10 @@ def test_the_console_script_is_that_command_and_needs_no_library_of_pictures(inp
     assert {"speech.html", "speech.glb"} <= set(os.listdir(tmp_path / "speech_talking"))
 
 
-def test_a_film_where_it_cannot_be_made_says_what_to_install(run, tmp_path, monkeypatch):
+def test_a_file_that_cannot_be_made_here_says_what_to_install(run, tmp_path, monkeypatch):
     monkeypatch.setattr("otlib.export.formats.importlib.util.find_spec", lambda name: None)
-    status, out, err = run("--out", "a.mp4")
-    assert (status, out) == (2, "") and "a film needs imageio-ffmpeg, which is not installed: run `pip install" in err
+    for name, message in (("a.mp4", "a film needs imageio-ffmpeg, which is not installed: run `pip install"),
+                          ("a.usd", "a usd file needs usd-core, which is not installed: run `pip install 'otlib[usd]'`")):
+        status, out, err = run("--out", name)
+        assert (status, out, err.count("\n")) == (2, "", 1) and message in err
     assert os.listdir(tmp_path) == []

@@ -83,6 +83,17 @@ def test_there_and_back_is_where_they_were(carried):
     assert (off.mean(1) < 1.0).all()
 
 
+def test_a_vertex_that_tears_off_moves_as_its_neighbours_do():
+    skin = transfer._skin(TO)
+    smooth = np.stack([skin.vertices * 0.1, skin.vertices[:, [1, 2, 0]] * 0.2])
+    spoiled, far = smooth.copy(), [200, 2000]
+    spoiled[0, far] += 0.03
+    mended = transfer._mended(skin, spoiled)
+    off = np.linalg.norm(mended - smooth, axis=2)
+    assert 0 < off[:, far].max() < 0.002 and np.delete(off, far, axis=1).max() == 0
+    assert np.array_equal(transfer._mended(skin, smooth.copy()), smooth)
+
+
 def test_shapes_of_another_mesh_are_refused():
     with pytest.raises(ValueError, match=r"expected \(K, \d+, 3\) as the source"):
         transfer.carry_shapes(np.zeros((2, 5, 3)), FROM, TO)
