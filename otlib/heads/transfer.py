@@ -15,7 +15,7 @@ import numpy as np
 import ot
 from jaxtyping import Float
 from scipy.interpolate import RBFInterpolator
-from scipy.ndimage import median
+from scipy.ndimage import minimum
 from scipy.sparse import coo_array, csr_array
 from scipy.spatial import cKDTree
 from trimesh import Trimesh
@@ -36,7 +36,7 @@ _BAG = np.array([0.035, 0.030, -0.014])  # the same: half the width and height, 
 _BAG_SLOPE = 0.25  # which lies deeper beside the middle
 _NEAR, _DENSER = 0.04, 8.0  # metres from the mouth within which points are so many times denser
 _SAMPLES, _NEIGHBOURS, _BLEND = 60_000, 8, 0.001  # of the skin that gives its motion; of them for a vertex; metres
-_TORN, _MENDS = 1.5, 3  # strain of most edges at a vertex that was laid on another place than its neighbours; rounds
+_TORN, _MENDS = 1.5, 3  # least strain of the edges at a vertex that was laid elsewhere than all its neighbours; rounds
 _SEED = 0
 
 
@@ -168,13 +168,13 @@ def _weights(places: np.ndarray, normals: np.ndarray, skin: _Skin) -> csr_array:
 
 
 def _mended(skin: _Skin, moved: np.ndarray) -> np.ndarray:
-    """Return displacements (K, N, 3) in which vertices that tear off from most of their neighbours move as those do."""
+    """Return displacements (K, N, 3) in which vertices that tear off from all of their neighbours move as those do."""
     edges = undirected(edges_of(skin.faces))
     ends = np.concatenate([edges, edges[:, ::-1]]).T
     length = np.linalg.norm(skin.vertices[ends[0]] - skin.vertices[ends[1]], axis=1)
     for _ in range(_MENDS if len(moved) else 0):
         strain = np.linalg.norm(moved[:, ends[0]] - moved[:, ends[1]], axis=2).max(0) / np.maximum(length, 1e-9)
-        torn = median(strain, ends[0], np.arange(len(skin.vertices))) > _TORN
+        torn = minimum(strain, ends[0], np.arange(len(skin.vertices))) > _TORN
         whole = torn[ends[0]] & ~torn[ends[1]]
         mean = coo_array((np.ones(whole.sum()), ends[:, whole]), (len(torn),) * 2).tocsr()
         count = mean.sum(1)
