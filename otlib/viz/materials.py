@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Integer
-from matplotlib.colors import to_rgb
 
 _COLOURS = {
     "skin": "#D8AE97",
@@ -44,7 +43,8 @@ def part_gloss(name: str) -> tuple[float, float]:
 
 def linear_colour(name: str) -> tuple[float, float, float]:
     """Return the colour of a part as files of scenes store it, linear: the inverse of sRGB's transfer, IEC 61966-2-1."""
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(part_colour(name)))
+    shares = (byte / 255 for byte in bytes.fromhex(part_colour(name)[1:]))
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares)
     return red, green, blue
 
 
