@@ -3,6 +3,7 @@
 A new format is a function here and its line in FORMATS. Each imports what it needs when it is asked for.
 """
 
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -44,28 +45,21 @@ def _html(path: Path, head: TalkingHead, progress: Progress) -> str:
     return f"{path.stat().st_size / 1e6:.1f} MB, largest error {error_mm:.3f} mm"
 
 
-def _glb(path: Path, head: TalkingHead, progress: Progress) -> str:
-    from otlib.export.blendshapes import named_targets
-    from otlib.export.glb import write_glb
+def _shapes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
+    def write(path: Path, head: TalkingHead, progress: Progress) -> str:
+        from otlib.export.blendshapes import named_targets
+        from otlib.export.morph_targets import targets_of
 
-    if (solved := head.shape_weights) is None:
-        report = write_glb(path, head.motion, head.topology, head.frame_rate, template=head.template)
-        return f"{report.targets} shapes, largest error {report.max_error_mm:.3f} mm"
-    targets = named_targets(head.motion, solved.shapes, solved.weights)
-    report = write_glb(path, head.motion, head.topology, head.frame_rate, targets=targets)
-    return f"{report.targets} shapes with ARKit's names; {solved.lost}"
+        solved = head.shape_weights
+        targets = (targets_of(head.motion, head.template) if solved is None
+                   else named_targets(head.motion, solved.shapes, solved.weights))
+        write_mesh = getattr(importlib.import_module(f"otlib.export.{kind}"), f"write_{kind}")
+        write_mesh(path, head.motion, head.topology, head.frame_rate, targets=targets)
+        count = len(targets.displacements)
+        return (f"{count} shapes, largest error {targets.max_error_mm:.3f} mm" if solved is None
+                else f"{count} shapes with ARKit's names; {solved.lost}")
 
-
-def _usd(path: Path, head: TalkingHead, progress: Progress) -> str:
-    from otlib.export.blendshapes import named_targets
-    from otlib.export.usd import write_usd
-
-    if (solved := head.shape_weights) is None:
-        targets = write_usd(path, head.motion, head.topology, head.frame_rate, template=head.template)
-        return f"{len(targets.displacements)} shapes, largest error {targets.max_error_mm:.3f} mm"
-    targets = named_targets(head.motion, solved.shapes, solved.weights)
-    write_usd(path, head.motion, head.topology, head.frame_rate, targets=targets)
-    return f"{len(targets.displacements)} shapes with ARKit's names; {solved.lost}"
+    return write
 
 
 def _can_write_usd() -> None:
@@ -129,10 +123,10 @@ def _meshes(kind: str) -> Callable[[Path, TalkingHead, Progress], str]:
 FORMATS = {
     "html": Format("a page that plays in any browser, with sound; the head can be turned", _html, b"<!do"),
     "mp4": Format("a film with sound; needs the extra otlib[notebook]", _mp4, b"\0\0\0 ", _can_film),
-    "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _glb, b"glTF",
+    "glb": Format("for Blender, Unity, Unreal and three.js: shapes and their weights over time", _shapes("glb"), b"glTF",
                   names_shapes=True),
-    "usd": Format("for Omniverse, Houdini and Blender: the same as in a glb; needs the extra otlib[usd]", _usd, b"PXR-",
-                  _can_write_usd, names_shapes=True),
+    "usd": Format("for Omniverse, Houdini and Blender: the same as in a glb; needs the extra otlib[usd]", _shapes("usd"),
+                  b"PXR-", _can_write_usd, names_shapes=True),
     "csv": Format("the weights of ARKit's 52 shapes as Live Link Face records them, for Unreal, MetaHuman and Blender",
                   _weights("csv"), b"Time", of_shapes=True),
     "json": Format("the same weights as Audio2Face exports them, for Unreal, Maya and Blender", _weights("json"), b"JSON",

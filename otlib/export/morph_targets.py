@@ -32,8 +32,8 @@ class MorphTargets:
     names: tuple[str, ...] = ()
 
 
-def targets_of(vertices: Float[np.ndarray, "T V 3"], template: Float[np.ndarray, "V 3"] | None,
-               targets: MorphTargets | None, max_targets: int) -> MorphTargets:
+def targets_of(vertices: Float[np.ndarray, "T V 3"], template: Float[np.ndarray, "V 3"] | None = None,
+               targets: MorphTargets | None = None, max_targets: int = 64) -> MorphTargets:
     """Return the targets that somebody gave for a sequence, or else its principal displacements.
 
     Args:

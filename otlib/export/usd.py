@@ -16,7 +16,6 @@ from otlib.files import atomic_write
 from otlib.topology import Topology
 from otlib.viz.materials import linear_colour, part_owners, part_roughness
 
-_MOST_SHAPES = 64  # as many as a glb has
 _HEAD = Sdf.Path("/Head")
 
 
@@ -57,7 +56,7 @@ def write_usd(
     if not frame_rate > 0:
         raise ValueError(f"frame_rate: {frame_rate} is not positive")
     topology.check("vertices", vertices.shape)
-    targets = targets_of(vertices, template, targets, _MOST_SHAPES)
+    targets = targets_of(vertices, template, targets)
     names = targets.names or [f"shape_{number:02d}" for number in range(1, 1 + len(targets.displacements))]
     if twice := [name for number, name in enumerate(names) if name in names[:number]]:
         raise ValueError(f"targets: two shapes are called {twice[0]}")
