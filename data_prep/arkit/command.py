@@ -37,12 +37,12 @@ from data_prep.arkit.said import what_was_done
 from data_prep.ict.model import RESOLUTIONS
 from data_prep.raw.npy_and_wav import read_any_sound
 from data_prep.raw.region_files import add_region_arguments, named_regions
-from data_prep.raw.units import UNIT_HELP, metres_per_unit
+from data_prep.raw.units import add_frame_arguments
 from data_prep.sources.conversion import Source, SourceClip, convert, faulty_clips, listed
 from otlib.errors import InputError, shown
 from otlib.export.blendshapes import Blendshapes
 from otlib.files import read_array
-from otlib.heads import AXES, Known
+from otlib.heads import Known
 from otlib.settings import FRAME_RATES, Range, number_of
 
 HELP = "your own recordings by a phone: tables of ARKit's weights (Live Link Face and others) with sound"
@@ -63,12 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resolution", choices=RESOLUTIONS,
                         help="extent of ICT-FaceKit's head: " + ", ".join(
                             f"{name} ({count:,} vertices)" for name, count in RESOLUTIONS.items()) + " (default: narrow)")
-    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
-                        help=UNIT_HELP.replace("the vertices", "a head of your own").replace(
-                            "(default: m)", "(default: found by the mouth's width)"))
-    parser.add_argument("--up", choices=AXES, metavar="AXIS",
-                        help="the way up in a head of your own: x, y, z, or --up=-x and so on (default: found by the nose)")
-    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of its face (default: found)")
+    add_frame_arguments(parser, "a head of your own")
     add_region_arguments(parser, "found: a slit across the middle of a face of your own", "from 45 mm above its mouth",
                          "found")
     parser.add_argument("--templates", type=Path, metavar="DIR",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from data_prep.arkit.weight_table import BY_NAME
 from data_prep.blendshape_face.family import FaceFamily
 from data_prep.head import RESOLUTIONS as BUILT_IN
 from data_prep.head import make_head
@@ -35,7 +36,6 @@ __all__ = ["BUILT_IN", "ShapedHead", "Wanted", "read_shaped_head"]
 
 AT_REST = "neutral"  # name of the mesh without expression in a folder of one's own
 _KITS = "Copyright (c) 2020 USC Institute for Creative Technologies"
-_PLAIN = {name.casefold(): name for name in ARKIT_NAMES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ def _read_own(wanted: Wanted) -> ShapedHead:
     folder = wanted.path
     files = {name.casefold(): file for name, file in Folder(folder).by_stem(SUFFIXES).items()}
     at_rest = files.pop(AT_REST)
-    if odd := [file for name, file in files.items() if name not in _PLAIN]:
+    if odd := [file for name, file in files.items() if name not in BY_NAME]:
         raise InputError(f"{odd[0]}: is named as none of ARKit's 52 shapes; correct its name or take it away")
     if "jawopen" not in files:
         raise InputError(f"{folder}: holds no jawOpen.obj, without which no mouth opens; export all shapes")

@@ -14,8 +14,8 @@ MOST_ROWS, MOST_SECONDS = 72_000, 600  # ten minutes at 120 rows a second: a tak
 BEYOND = 0.25  # of a weight below 0 or above 1 that is cut off: trackers that are calibrated to a face give such values,
 # and Live Link Face has been seen to give -0.2 (github.com/JimWest/PyLiveLinkFace/issues/6); the bound is our choice
 
-_PLAIN = {name.casefold(): name for name in ARKIT_NAMES}
-_PASSED = {name.casefold() for name in LIVE_LINK_COLUMNS} - _PLAIN.keys() | {"_neutral"}  # turns of head and eyes; no shape
+BY_NAME = {name.casefold(): name for name in ARKIT_NAMES}
+_PASSED = {name.casefold() for name in LIVE_LINK_COLUMNS} - BY_NAME.keys() | {"_neutral"}  # turns of head and eyes; no shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +67,12 @@ def shape_columns(path: Path, names: Sequence[str]) -> dict[str, int]:
         InputError: a name is unknown or comes twice, none is ARKit's, or jawOpen is missing.
     """
     folded = [name.strip().casefold() for name in names]
-    found = {_PLAIN[name]: place for place, name in enumerate(folded) if name in _PLAIN}
+    found = {BY_NAME[name]: place for place, name in enumerate(folded) if name in BY_NAME}
     if not found:
         raise InputError(f"{path}: names none of ARKit's 52 shapes, such as jawOpen, so it is no table of their weights")
     if twice := [name for place, name in enumerate(folded) if name in folded[:place]]:
-        raise InputError(f"{path}: names {_PLAIN.get(twice[0], twice[0])} twice; keep one of the two")
-    if odd := [name for name, plain in zip(names, folded, strict=True) if plain not in _PLAIN and plain not in _PASSED]:
+        raise InputError(f"{path}: names {BY_NAME.get(twice[0], twice[0])} twice; keep one of the two")
+    if odd := [name for name, plain in zip(names, folded, strict=True) if plain not in BY_NAME and plain not in _PASSED]:
         raise InputError(f"{path}: names {odd[0]!r}, which is none of ARKit's 52 shapes; correct it or take it away")
     if "jawOpen" not in found:
         raise InputError(f"{path}: has no jawOpen, without which no mouth opens; export all shapes")

@@ -1,10 +1,11 @@
-"""Units of length in people's files, and whether a face in them has a face's size."""
+"""Units and axes of people's files, and whether a face in them has a face's size."""
 
 import argparse
 
 import numpy as np
 
 from otlib.errors import InputError
+from otlib.heads import AXES
 from otlib.settings import Range
 
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001}  # metres
@@ -31,6 +32,16 @@ def metres_per_unit(text: str) -> float:
     if value not in _LENGTHS:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(UNITS)} and no length in metres, {_LENGTHS}")
     return value
+
+
+def add_frame_arguments(parser: argparse.ArgumentParser, what: str = "the mesh") -> None:
+    """Declare the options that say what is known of a head's unit and axes, which are found otherwise."""
+    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
+                        help=UNIT_HELP.replace("the vertices", what).replace("(default: m)",
+                                                                             "(default: found by the mouth's width)"))
+    parser.add_argument("--up", choices=AXES, metavar="AXIS",
+                        help=f"the way up in {what}: x, y, z, or --up=-x and so on (default: found by the nose)")
+    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of its face (default: found)")
 
 
 def check_size(vertices: np.ndarray, what: object) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from data_prep.head import RESOLUTIONS, make_head
 from data_prep.raw.mesh_files import read_meshes
 from data_prep.raw.region_files import add_lips_arguments, read_indices
-from data_prep.raw.units import UNIT_HELP, metres_per_unit
-from otlib.heads import AXES, Known, OwnHead, understand_head
+from data_prep.raw.units import add_frame_arguments
+from otlib.heads import Known, OwnHead, understand_head
 from otlib.topology import Topology
 
 
@@ -57,11 +57,7 @@ def read_head(path: Path, known: Known, lips: Path | None = None, first: int = 0
 
 def add_head_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options that say what is known of a head of a person's own."""
-    parser.add_argument("--unit", type=metres_per_unit, metavar="UNIT",
-                        help=UNIT_HELP.replace("(default: m)", "(default: found by the mouth's width)"))
-    parser.add_argument("--up", choices=AXES, metavar="AXIS",
-                        help="the way up in the mesh: x, y, z, or --up=-x and so on (default: found by the nose)")
-    parser.add_argument("--forward", choices=AXES, metavar="AXIS", help="the way out of the face (default: found)")
+    add_frame_arguments(parser)
     add_lips_arguments(parser, "found: a slit across the middle of the face")
 
 
